@@ -1,0 +1,87 @@
+# make demo | test | lint | format | bench | clean | help.   A fresh Debian with python3, g++ and make is enough.
+#
+# Everything is made once: stamps in $(VENV) say what is up to date, and ninja rebuilds only what
+# changed, in build/. Other interpreters live side by side:
+#   make test PYTHON=python3.12 VENV=.venv-3.12
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= $(shell nproc)
+ARGS ?=
+
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+STAMPS := $(VENV)/stamps
+WHEELS := $(VENV)/wheels
+
+# Folders are listed too: their time changes when a file in them is added, removed or renamed.
+SOURCES := pyproject.toml CMakeLists.txt \
+  $(shell find csrc python/fastnn -name __pycache__ -prune -o -name '*.so' -o -print)
+CXX_SOURCES = $(shell find csrc tests -name '*.h' -o -name '*.cpp' -o -name '*.cu' -o -name '*.cuh')
+
+export CMAKE_BUILD_PARALLEL_LEVEL ?= $(JOBS)
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format bench wheel clean
+
+help: ## this list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
+	@echo '  ARGS="..." is passed on: make test ARGS="-k conv", make demo ARGS="--data fashion-mnist"'
+
+demo: $(STAMPS)/wheel $(STAMPS)/demo ## build, install, and train a small CNN on real handwritten digits
+	$(PY) examples/digits_cnn.py $(ARGS)
+
+test: $(STAMPS)/wheel $(STAMPS)/test ## build, install, and run the test suite
+	FASTNN_WHEELS=$(WHEELS) FASTNN_BUILD=build $(PY) -m pytest -n $(JOBS) $(ARGS)
+
+bench: $(STAMPS)/wheel $(STAMPS)/demo ## build, install, and time every kernel against NumPy
+	$(PY) bench/kernels.py $(ARGS)
+
+lint: $(STAMPS)/lint ## ruff, clang-format and mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/clang-format --dry-run --Werror $(CXX_SOURCES)
+	$(VENV)/bin/mypy
+
+format: $(STAMPS)/lint ## rewrite the sources as lint wants them
+	$(VENV)/bin/ruff check --fix --quiet . || true
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/clang-format -i $(CXX_SOURCES)
+
+wheel: $(STAMPS)/wheel ## build and install the wheel, nothing else
+	@ls $(CURDIR)/$(WHEELS)/*.whl
+
+clean: ## remove what was built: build/ and the virtual environment
+	rm -rf build $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+
+# --- stamps -------------------------------------------------------------------------------------
+
+$(STAMPS)/venv: scripts/bootstrap.sh
+	@scripts/bootstrap.sh $(PYTHON) $(VENV)
+	@mkdir -p $(@D) && touch $@
+
+$(STAMPS)/build: pyproject.toml $(STAMPS)/venv
+	@echo '== tools for the build'
+	@$(PIP) install -q --group build
+	@touch $@
+
+# The version stays the same from build to build, so pip has to be forced to see a new wheel. The
+# second call brings numpy.
+$(STAMPS)/wheel: $(SOURCES) $(STAMPS)/build
+	@echo '== wheel'
+	@rm -rf $(WHEELS)
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(PIP) wheel -q --no-build-isolation --no-deps -w $(WHEELS) .
+	@$(PIP) install -q --no-deps --force-reinstall $(WHEELS)/*.whl
+	@$(PIP) install -q $(WHEELS)/*.whl
+	@touch $@
+
+# What an extra needs changes only with pyproject.toml.
+$(STAMPS)/demo $(STAMPS)/test: $(STAMPS)/%: pyproject.toml | $(STAMPS)/wheel
+	@echo '== packages for $*'
+	@$(PIP) install -q "$$(echo $(WHEELS)/*.whl)[$*]"
+	@touch $@
+
+$(STAMPS)/lint: pyproject.toml $(STAMPS)/venv
+	@echo '== tools for lint'
+	@$(PIP) install -q --group lint
+	@touch $@

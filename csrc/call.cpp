@@ -1,0 +1,126 @@
+#include "call.h"
+
+#include <utility>
+
+#include "kernels.h"
+#include "program.h"
+
+namespace fastnn {
+
+namespace {
+
+template <class T>
+T unbox(const Arg& a) {
+  if constexpr (std::is_same_v<T, double>)
+    return a.real;
+  else if constexpr (std::is_same_v<T, int64_t>)
+    return a.integer;
+  else if constexpr (std::is_same_v<T, bool>)
+    return a.integer != 0;
+  else if constexpr (std::is_same_v<T, Ints>)
+    return a.ints;
+  else
+    return T(&a.view);
+}
+
+template <class Signature>
+struct Unboxed;
+
+template <class... P>
+struct Unboxed<void (*)(P...) noexcept> {
+  static void invoke(AnyKernel body, const Arg* args) {
+    call(reinterpret_cast<void (*)(P...) noexcept>(body), args, std::index_sequence_for<P...>{});
+  }
+  template <size_t... I>
+  static void call(void (*body)(P...) noexcept, const Arg* args, std::index_sequence<I...>) {
+    body(unbox<P>(args[I])...);
+  }
+};
+
+}  // namespace
+
+const std::vector<Kernel>& catalogue() {
+  static const std::vector<Kernel> kernels = [] {
+    std::vector<Kernel> list;
+#define ADD(name, params, shapes, flops, doc, cuda)                                              \
+  list.push_back({#name, #params, shapes, doc, static_cast<int>(list.size()), cuda,             \
+                  &Unboxed<decltype(&baseline::name)>::invoke, ShapeLine(#name, #params, shapes, flops)});
+#define KERNEL(name, params, shapes, flops, doc) ADD(name, params, shapes, flops, doc, true)
+#define KERNEL_CPU(name, params, shapes, flops, doc) ADD(name, params, shapes, flops, doc, false)
+#include "kernels.def"
+#undef KERNEL
+#undef KERNEL_CPU
+#undef ADD
+    return list;
+  }();
+  return kernels;
+}
+
+double Call::cost_ns() const {
+  // Rates of one core on in-cache data, low on purpose: they only choose between one thread and all.
+  return flops / 40.0 + bytes / 12.0;
+}
+
+Call make_call(const Kernel& kernel, std::vector<Arg> args, std::vector<BlockPtr> blocks) {
+  const Sizes sizes = kernel.line.unify(args);
+  Call call;
+  call.kernel = &kernel;
+  const auto& params = kernel.line.params();
+  int first = -1;
+  for (size_t i = 0; i < params.size(); ++i) {
+    const View& v = args[i].view;
+    if (!is_tensor(params[i].kind) || !v.data) continue;
+    if (first < 0) {
+      first = static_cast<int>(i);
+      call.device = v.device;
+    } else if (v.device != call.device) {
+      throw DeviceError(std::string(kernel.name) + ": " + params[i].name + " is on " + name(v.device) + " but " +
+                        params[first].name + " is on " + name(call.device));
+    }
+    if (is_written(params[i].kind) && blocks[i]->readonly)
+      throw std::invalid_argument(std::string(kernel.name) + ": " + params[i].name +
+                                  " is written but its memory is read-only");
+    int64_t n = 1;
+    for (int d = 0; d < v.rank; ++d) n *= v.shape[d];
+    call.bytes += static_cast<double>(n) * static_cast<double>(item_bytes(v.dtype)) *
+                  (params[i].kind == Kind::inout ? 2 : 1);
+  }
+  call.flops = kernel.line.flops(sizes);
+  call.body = call.device == Device::cpu ? cpu_kernels()[kernel.index] : cuda_backend().kernels[kernel.index];
+  if (!call.body)
+    throw DeviceError(std::string(kernel.name) + " has no kernel for device '" + name(call.device) + "' yet");
+  call.args = std::move(args);
+  call.blocks = std::move(blocks);
+  return call;
+}
+
+void throw_fault(const team::Fault& f) {
+  std::string text = f.kernel ? std::string(f.kernel) + ": " : "";
+  text += f.what;
+  if (f.limit >= 0)
+    text += " is " + std::to_string(f.value) + ", expected 0 <= value < " + std::to_string(f.limit);
+  throw std::invalid_argument(text);
+}
+
+void run_now(const Call& call) {
+  if (call.device == Device::cuda) {
+    call.run();
+    return;
+  }
+  constexpr double kParallelFrom_ns = 20'000;
+  const int threads = call.cost_ns() < kParallelFrom_ns ? 1 : team::max_threads();
+  const auto body = [](void* c) {
+    const Call& call = *static_cast<const Call*>(c);
+    team::self().kernel = call.kernel->name;
+    call.run();
+  };
+  const team::Fault fault = team::run(threads, body, const_cast<Call*>(&call));
+  if (fault.what) throw_fault(fault);
+}
+
+void dispatch(Call call) {
+  run_now(call);
+  if (Program* program = Program::recording()) program->record(std::move(call));
+}
+
+}  // namespace fastnn

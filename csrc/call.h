@@ -1,0 +1,51 @@
+// The gate. Every kernel call from Python passes here: validate, choose the backend, record, run.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "backend.h"
+#include "cpu/team.h"
+#include "memory.h"
+#include "shapes.h"
+
+namespace fastnn {
+
+// One line of the catalogue with what is derived from it.
+struct Kernel {
+  const char* name;
+  const char* params;
+  const char* shapes;
+  const char* doc;
+  int index;
+  bool on_cuda;
+  void (*invoke)(AnyKernel body, const Arg* args);  // unboxes and calls
+  ShapeLine line;
+};
+
+const std::vector<Kernel>& catalogue();
+
+// A validated call: runs as often as wanted.
+struct Call {
+  const Kernel* kernel = nullptr;
+  std::vector<Arg> args;
+  std::vector<BlockPtr> blocks;  // keeps the arguments' memory alive
+  Device device = Device::cpu;
+  AnyKernel body = nullptr;
+  double flops = 0, bytes = 0;
+
+  void run() const { kernel->invoke(body, args.data()); }
+  double cost_ns() const;  // estimated time on one thread
+};
+
+// Validates; throws std::invalid_argument or DeviceError.
+Call make_call(const Kernel& kernel, std::vector<Arg> args, std::vector<BlockPtr> blocks);
+
+// Runs one call now on a team of its own; throws std::invalid_argument on a fault.
+void run_now(const Call& call);
+
+// Records (where a recording is on) and runs.
+void dispatch(Call call);
+
+[[noreturn]] void throw_fault(const team::Fault& fault);
+
+}  // namespace fastnn

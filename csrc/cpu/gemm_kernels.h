@@ -1,0 +1,222 @@
+// The innermost loops of gemm.h: micro-kernels that keep a block of c in registers, and the packing
+// that feeds them.
+//
+// Packed b: for each block of kBlockK rows, panels of kPanel columns, a panel being [row][column],
+// padded with zeros to the full width. Packed a: panels of kRows rows, [p][row], padded likewise.
+// Goto & van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication".
+#pragma once
+#include "cpu/simd.h"
+#include "cpu/team.h"
+
+namespace fastnn::FASTNN_ISA {
+
+// The register file decides: kRows x 2 accumulators, two vectors of b, one broadcast of a.
+inline constexpr int kRows = FASTNN_VEC_BYTES == 64 ? 8 : FASTNN_VEC_BYTES == 32 ? 6 : 4;
+inline constexpr int kAccumulators = 2 * kRows;
+template <class T>
+inline constexpr int64_t kPanel = 2 * Vec<T>::size;
+// A panel of b, kBlockK x 64 bytes on AVX2, stays in L1 while the rows of a pass by. Short blocks
+// also keep rounding errors down: sums of 256 products are added up, not one chain of k.
+inline constexpr int64_t kBlockK = 256;
+
+inline constexpr int64_t kWhole = INT64_MAX;
+
+template <class T>
+struct Left {
+  const T* data = nullptr;
+  int64_t ld = 0;
+  bool transposed = false;
+  int64_t group = kWhole, group_step = 0;
+  const int64_t* group_at = nullptr;
+  int64_t run = kWhole;
+  const int64_t* run_at = nullptr;
+
+  FASTNN_INLINE int64_t strided(int64_t s) const {
+    if (group == kWhole) return s * ld;
+    const int64_t g = s / group;
+    return (group_at ? group_at[g] : g * group_step) + (s - g * group) * ld;
+  }
+  FASTNN_INLINE int64_t contiguous(int64_t c) const {
+    return run == kWhole ? c : run_at[c / run] + c % run;
+  }
+};
+
+template <class T>
+struct Right {
+  enum Layout { kRowMajor, kColumnMajor, kPacked };
+  const T* data;
+  int64_t ld;
+  Layout layout;
+
+  static FASTNN_INLINE Right row_major(const T* data, int64_t ld) { return {data, ld, kRowMajor}; }
+  static FASTNN_INLINE Right column_major(const T* data, int64_t ld) { return {data, ld, kColumnMajor}; }
+  static FASTNN_INLINE Right packed(const T* data) { return {data, 0, kPacked}; }
+  FASTNN_INLINE Right at(int64_t p, int64_t j) const {
+    return {data + (layout == kRowMajor ? p * ld + j : j * ld + p), ld, layout};
+  }
+};
+
+template <class T>
+FASTNN_INLINE constexpr int64_t padded_columns(int64_t n) {
+  return (n + kPanel<T> - 1) / kPanel<T> * kPanel<T>;
+}
+template <class T>
+FASTNN_INLINE constexpr int64_t packed_size(int64_t k, int64_t n) {
+  return k * padded_columns<T>(n);
+}
+
+// ---- micro-kernels ----------------------------------------------------------------------------
+
+// One register block of c: c (rows,cols) = add + a (rows,k) b (k,cols).
+template <class T>
+struct Block {
+  const T* a[kRows];  // the rows, or a[0] the packed panel
+  const T* b;
+  int64_t ldb;
+  int64_t k;
+  T* c;
+  int64_t ldc;
+  const T* add;  // or null
+  int64_t add_ld;
+  int64_t rows, cols;
+};
+
+template <int MR, int NV, class T>
+FASTNN_INLINE void store_block(const Block<T>& t, const Vec<T> (&acc)[MR][NV]) {
+  using V = Vec<T>;
+  const bool whole = t.cols == NV * V::size;
+#pragma GCC unroll 8
+  for (int i = 0; i < MR; ++i) {
+    if (i >= t.rows) break;
+    T* c = t.c + i * t.ldc;
+    const T* add = t.add + i * t.add_ld;
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) {
+      if (whole) {
+        (t.add ? acc[i][v] + V::load(add + v * V::size) : acc[i][v]).store(c + v * V::size);
+      } else {
+        const int64_t left = t.cols - v * V::size;
+        (t.add ? acc[i][v] + V::load_n(add + v * V::size, left) : acc[i][v])
+            .store_n(c + v * V::size, left);
+      }
+    }
+  }
+}
+
+// a by rows. kTail: the last vector of b has t.cols % size columns, and memory may end there.
+// `within` is where k starts in the current run of a's columns; `run_at` are the runs from it on.
+template <int MR, int NV, bool kTail, class T>
+__attribute__((noinline)) void row_kernel(const Block<T>& t, int64_t within, int64_t run,
+                                          const int64_t* run_at) {
+  using V = Vec<T>;
+  V acc[MR][NV];
+#pragma GCC unroll 8
+  for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) acc[i][v] = V(T(0));
+  const T* b = t.b;
+  const int64_t ldb = t.ldb;
+  for (int64_t left = t.k; left > 0;) {
+    const int64_t start = (run_at ? *run_at++ : 0) + within;
+    const int64_t count = run - within < left ? run - within : left;
+    const T* a[MR];
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; ++i) a[i] = t.a[i] + start;
+    for (int64_t p = 0; p < count; ++p) {
+      V column[NV];
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v)
+        column[v] = kTail ? V::load_n(b + v * V::size, t.cols - v * V::size) : V::load(b + v * V::size);
+#pragma GCC unroll 8
+      for (int i = 0; i < MR; ++i) {
+        const V x(a[i][p]);
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; ++v) acc[i][v] = fma(x, column[v], acc[i][v]);
+      }
+      b += ldb;
+    }
+    left -= count;
+    within = 0;
+  }
+  store_block<MR, NV>(t, acc);
+}
+
+// a packed.
+template <int NV, bool kTail, class T>
+__attribute__((noinline)) void panel_kernel(const Block<T>& t) {
+  using V = Vec<T>;
+  V acc[kRows][NV];
+#pragma GCC unroll 8
+  for (int i = 0; i < kRows; ++i)
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) acc[i][v] = V(T(0));
+  const T* a = t.a[0];
+  const T* b = t.b;
+  const int64_t ldb = t.ldb;
+  for (int64_t p = 0; p < t.k; ++p) {
+    V column[NV];
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v)
+      column[v] = kTail ? V::load_n(b + v * V::size, t.cols - v * V::size) : V::load(b + v * V::size);
+#pragma GCC unroll 8
+    for (int i = 0; i < kRows; ++i) {
+      const V x(a[i]);
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) acc[i][v] = fma(x, column[v], acc[i][v]);
+    }
+    a += kRows;
+    b += ldb;
+  }
+  store_block<kRows, NV>(t, acc);
+}
+
+// Rows of the next block when `left` remain: full blocks, and the last ones of even height, because
+// blocks of one or two rows wait for their own additions.
+FASTNN_INLINE int64_t block_rows(int64_t left) {
+  if (left >= 2 * kRows || left == kRows) return kRows;
+  return left > kRows ? (left + 1) / 2 : left;
+}
+
+// Vectors across for a block of few rows whose b is not packed.
+FASTNN_INLINE constexpr int wide_vectors(int rows) {
+  const int n = kAccumulators / rows;
+  return n > 8 ? 8 : n;
+}
+// Columns of the next direct block: as wide as the registers allow, then vector by vector.
+template <class T>
+FASTNN_INLINE int64_t direct_width(int64_t m, int64_t left) {
+  constexpr int V = Vec<T>::size;
+  const int64_t wide = wide_vectors(m < kRows ? (int)m : kRows) * V;
+  return left >= wide ? wide : left >= 2 * V ? 2 * V : V;
+}
+
+template <int MR, class T>
+FASTNN_INLINE void row_kernel_of(const Block<T>& t, int64_t within, int64_t run, const int64_t* run_at,
+                                 bool direct) {
+  constexpr int V = Vec<T>::size;
+  if (t.rows != MR) {
+    if constexpr (MR > 1) row_kernel_of<MR - 1>(t, within, run, run_at, direct);
+    return;
+  }
+  if (t.cols > 2 * V) row_kernel<MR, wide_vectors(MR), false>(t, within, run, run_at);
+  else if (t.cols > V) row_kernel<MR, 2, false>(t, within, run, run_at);
+  else if (direct && t.cols < V) row_kernel<MR, 1, true>(t, within, run, run_at);
+  else row_kernel<MR, 1, false>(t, within, run, run_at);
+}
+template <class T>
+FASTNN_INLINE void row_kernel(const Block<T>& t, const Left<T>& a, int64_t p, bool direct) {
+  if (a.run == kWhole) {
+    Block<T> shifted = t;
+    row_kernel_of<kRows>(shifted, p, kWhole, nullptr, direct);
+  } else {
+    row_kernel_of<kRows>(t, p % a.run, a.run, a.run_at + p / a.run, direct);
+  }
+}
+template <class T>
+FASTNN_INLINE void panel_kernel(const Block<T>& t, bool direct) {
+  if (t.cols > Vec<T>::size) panel_kernel<2, false>(t);
+  else if (direct && t.cols < Vec<T>::size) panel_kernel<1, true>(t);
+  else panel_kernel<1, false>(t);
+}
+
+}  // namespace fastnn::FASTNN_ISA

@@ -1,0 +1,110 @@
+// All threading. A kernel is written SPMD: every member of the team runs it, and shares the work by
+// tiles. Tiles are cut by problem size, never by thread count, and each tile's sums have a fixed
+// order, so the bits of a result do not depend on who computes a tile. That frees the members to
+// grab tiles as they go: each starts on its own share and then helps the others, so a core that
+// another process borrows for a moment costs little more than that core.
+//
+// Rules: all members call tiles() and barrier() in the same order. tiles() does not wait at its end;
+// a kernel that reads what another member wrote calls barrier() first. Between two kernels the
+// executor puts the barrier.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+namespace fastnn::team {
+
+inline constexpr int kMaxMembers = 64;
+inline constexpr int kLoops = 32;               // tiles() calls between two barriers
+inline constexpr size_t kLocalBytes = 4 << 20;  // private scratch of a member
+inline constexpr size_t kSharedBytes = 16 << 20;  // scratch of the team
+
+struct alignas(128) Cursor {
+  int64_t next = 0;
+};
+
+struct Crew;
+
+struct Member {
+  int rank;
+  int size;
+  int loop;         // tiles() calls since the last barrier
+  Cursor* cursors;  // [kLoops][size]
+  void* local;
+  void* shared;
+  Crew* crew;
+  const char* kernel;  // running now, named in a fault
+};
+
+// The calling thread's membership; a lone member outside any region.
+Member& self() noexcept;
+
+void barrier() noexcept;
+
+// What a kernel may find wrong with values that no shape shows. The first report of a run wins and
+// becomes a ValueError: "<kernel>: <what> is <value>, expected 0 <= value < <limit>", or
+// "<kernel>: <what>" without a limit. The kernel itself goes on and stays inside its arrays.
+void fault(const char* what, int64_t value = 0, int64_t limit = -1) noexcept;
+
+// Scratch of at least `bytes`, 64-byte aligned, or null where that is more than the limits above.
+// The shared one may be in another member's hands: call barrier() before its first use if this
+// kernel has not yet, and always after its last.
+inline void* local_scratch(size_t bytes) noexcept { return bytes <= kLocalBytes ? self().local : nullptr; }
+inline void* shared_scratch(size_t bytes) noexcept { return bytes <= kSharedBytes ? self().shared : nullptr; }
+
+// --- for the executor --------------------------------------------------------------------------
+struct Fault {
+  const char* kernel = nullptr;
+  const char* what = nullptr;
+  int64_t value = 0, limit = -1;
+};
+
+// Threads a region may use: min(affinity, cgroup quota, OMP_NUM_THREADS), or what was set.
+int max_threads() noexcept;
+void set_max_threads(int n) noexcept;
+
+// True once a member of the running team has reported a fault.
+bool faulted() noexcept;
+
+// Runs body(context) on `threads` members, with denormals flushed; returns the first fault.
+Fault run(int threads, void (*body)(void*), void* context);
+
+}  // namespace fastnn::team
+
+#ifdef FASTNN_ISA
+namespace fastnn::FASTNN_ISA {
+
+// Calls f(i) once for every tile i in [0, n), shared among the members.
+template <class F>
+inline __attribute__((always_inline)) void tiles(int64_t n, F f) {
+  team::Member& me = team::self();
+  if (me.size == 1) {
+    for (int64_t i = 0; i < n; ++i) f(i);
+    return;
+  }
+  if (me.loop == team::kLoops) team::barrier();
+  team::Cursor* cursors = me.cursors + me.loop++ * me.size;
+  for (int k = 0; k < me.size; ++k) {
+    const int owner = me.rank + k < me.size ? me.rank + k : me.rank + k - me.size;
+    const int64_t begin = n * owner / me.size, end = n * (owner + 1) / me.size;
+    for (;;) {
+      const int64_t i = begin + __atomic_fetch_add(&cursors[owner].next, 1, __ATOMIC_RELAXED);
+      if (i >= end) break;
+      f(i);
+    }
+  }
+}
+
+// Calls f(begin, end) over [0, n) in pieces of `grain`, shared among the members.
+template <class F>
+inline __attribute__((always_inline)) void pieces(int64_t n, int64_t grain, F f) {
+  const int64_t count = (n + grain - 1) / grain;
+  tiles(count, [&](int64_t i) {
+    const int64_t begin = i * grain;
+    f(begin, begin + grain < n ? begin + grain : n);
+  });
+}
+
+inline bool is_first_member() { return team::self().rank == 0; }
+
+}  // namespace fastnn::FASTNN_ISA
+#endif

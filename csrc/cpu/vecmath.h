@@ -1,0 +1,341 @@
+// exp, expm1, log, log1p, tanh, sigmoid, erf, sin, cos and pow on Vec<float> and Vec<double>.
+//
+// One algorithm for both types; only polynomial lengths and constants differ. All of it is inlined
+// into the caller's loop, where independent iterations hide the latency of the Horner chains.
+// Every function takes NaN to NaN, knows infinities, signed zeros and subnormal numbers, and works
+// in a thread that flushes subnormals (then they count as 0).
+//
+// Largest error in ULP, with or without FMA, as tests/cpp/test_vecmath.cpp enforces:
+//   exp 1, log 1.5, expm1 2, log1p 2, tanh 3, sigmoid 3, erf 2.5, sin 2, cos 2, pow 1.
+//
+// Each polynomial is the minimax one for the weighted error of the function it ends up in, from a
+// Remez exchange in 50-digit arithmetic, its coefficients then rounded to T; the bound stands beside
+// it. The reductions follow Cody & Waite, Software Manual for the Elementary Functions, 1980, and
+// the logarithm P. T. P. Tang, ACM TOMS 16, 1990.
+#pragma once
+
+#include "cpu/simd.h"
+
+namespace fastnn::FASTNN_ISA {
+
+// c0 + c1 x + c2 x^2 + ...
+template <class T>
+FASTNN_INLINE Vec<T> horner(Vec<T>, T c0) { return Vec<T>(c0); }
+template <class T, class... Rest>
+FASTNN_INLINE Vec<T> horner(Vec<T> x, T c0, Rest... rest) {
+  return fma(horner(x, rest...), x, Vec<T>(c0));
+}
+
+template <class T>
+struct MathLimits;
+template <>
+struct MathLimits<float> {
+  static constexpr float exp_zero = -104, exp_infinite = 89;  // exp is 0 below, infinite above
+  static constexpr float expm1_minus1 = -20;                  // expm1 is -1 from here on down
+  static constexpr float tiny = 0x1p-26;                      // expm1(x) = x below
+  static constexpr float erf_one = 4;                         // erf is 1 from here on
+  static constexpr float min_normal = 0x1p-126f, subnormal_scale = 0x1p24f;
+  static constexpr int subnormal_exponent = 24;
+  static constexpr int32_t sqrt_half_bits = 0x3f3504f3;
+};
+template <>
+struct MathLimits<double> {
+  static constexpr double exp_zero = -746, exp_infinite = 710;
+  static constexpr double expm1_minus1 = -40;
+  static constexpr double tiny = 0x1p-55;
+  static constexpr double erf_one = 6;
+  static constexpr double min_normal = 0x1p-1022, subnormal_scale = 0x1p54;
+  static constexpr int subnormal_exponent = 54;
+  static constexpr int64_t sqrt_half_bits = 0x3fe6a09e667f3bcd;
+};
+
+template <class T>
+constexpr T infinity = (T)__builtin_inf();
+template <class T>
+constexpr T quiet_nan = (T)__builtin_nan("");
+
+// ln 2 in two parts; n times the upper one is exact for every exponent n, with or without fma.
+template <class T>
+constexpr T ln2_high = sizeof(T) == 4 ? (T)0x1.63p-1 : (T)0x1.62e42feep-1;
+template <class T>
+constexpr T ln2_low = sizeof(T) == 4 ? (T)-0x1.bd0105c610ca8p-13 : (T)0x1.a39ef35793c76p-33;
+
+// ---- exponentials -----------------------------------------------------------------------------
+
+template <class T>
+struct Exp2Split {
+  Vec<T> n;      // an integer
+  Vec<T> expm1;  // e^r - 1 for r = x - n ln 2, |r| <= ln(2) / 2
+};
+
+// e^x = 2^n (1 + expm1). |x| must stay below 2^20.
+template <class T>
+FASTNN_INLINE Exp2Split<T> split_exp(Vec<T> x) {
+  // Adding 1.5 2^23 (2^52) rounds to an integer; the sum is exact enough to be taken away again.
+  const Vec<T> shift(Lanes<T>::integral_above * (T)1.5);
+  const Vec<T> n = fma(x, Vec<T>((T)0x1.71547652b82fep+0), shift) - shift;
+  const Vec<T> r = fma(n, Vec<T>(-ln2_low<T>), fma(n, Vec<T>(-ln2_high<T>), x));
+  Vec<T> p;  // (e^r - 1 - r) / r^2, error in e^r: 2^-28.2, 2^-62
+  if constexpr (sizeof(T) == 4) {
+    p = horner(r, 5e-01f, 1.6666515e-01f, 4.166658e-02f, 8.369275e-03f, 1.3923575e-03f);
+  } else {
+    p = horner(r, 0.5, 0.16666666666666685, 0.04166666666666673, 0.008333333333316656,
+               0.001388888888885834, 0.00019841269897285756, 2.4801587373930417e-05,
+               2.755723399451519e-06, 2.755723320175044e-07, 2.511232862818182e-08,
+               2.0926991287587316e-09);
+  }
+  return {n, fma(r * r, p, r)};
+}
+
+// 2^n for an integer n that is the exponent of a normal number.
+template <class T>
+FASTNN_INLINE Vec<T> pow2(Vec<T> n) {
+  using UInt = typename Vec<T>::UInt;
+  const auto bias = (typename Lanes<T>::UInt)Lanes<T>::exponent_bias;
+  return Vec<T>::from_bits((typename Vec<T>::Int)(((UInt)to_int(n) + bias)
+                                                  << Lanes<T>::mantissa_bits));
+}
+
+template <class T>
+FASTNN_INLINE Vec<T> exp(Vec<T> x) {
+  x = max_or_second(MathLimits<T>::exp_zero, min_or_second(MathLimits<T>::exp_infinite, x));
+  const auto [n, em1] = split_exp(x);
+  return scale2(em1 + Vec<T>(1), n);
+}
+
+// e^x - 1 = 2^n expm1(r) + (2^n - 1), at half size because 2^128 is not a float.
+template <class T>
+FASTNN_INLINE Vec<T> expm1(Vec<T> x) {
+  using L = MathLimits<T>;
+  const Vec<T> bounded = max_or_second(L::expm1_minus1, min_or_second(L::exp_infinite, x));
+  const auto [n, em1] = split_exp(bounded);
+  const Vec<T> half = pow2(n - Vec<T>(1));
+  const Vec<T> y = fma(half, em1, half - Vec<T>((T)0.5));
+  return select(abs(x) < Vec<T>(L::tiny), x, y + y);
+}
+
+// tanh |x| = -t / (2 + t), t = expm1(-2|x|): no overflow, no cancellation, odd by construction.
+template <class T>
+FASTNN_INLINE Vec<T> tanh(Vec<T> x) {
+  const Vec<T> a = abs(x);
+  const auto [n, em1] = split_exp(max_or_second(MathLimits<T>::expm1_minus1, (T)-2 * a));
+  const Vec<T> scale = pow2(n);
+  const Vec<T> t = fma(scale, em1, scale - Vec<T>(1));
+  return copysign(t / (t + Vec<T>(2)), x);
+}
+
+// 1 / (1 + e^-x), through e^-|x| so that the left tail keeps its relative accuracy.
+template <class T>
+FASTNN_INLINE Vec<T> sigmoid(Vec<T> x) {
+  const Vec<T> e = exp(-abs(x));
+  return select(x < Vec<T>(0), e, Vec<T>(1)) / (Vec<T>(1) + e);
+}
+
+// ---- logarithms -------------------------------------------------------------------------------
+
+// k0 ln 2 + log(x + c) for a normal x > 0 and, if corrected, a c below one unit in x's last place.
+// x = 2^k (1 + f), 1 + f in [sqrt(1/2), sqrt(2)); log(1 + f) = 2 atanh(s), s = f / (2 + f).
+template <bool corrected, class T>
+FASTNN_INLINE Vec<T> log_normal(Vec<T> x, Vec<T> c, Vec<T> k0) {
+  using V = Vec<T>;
+  using Int = typename V::Int;
+  using UInt = typename V::UInt;
+  using U = typename Lanes<T>::UInt;
+  constexpr int m = Lanes<T>::mantissa_bits;
+  constexpr U bias = Lanes<T>::exponent_bias, one = bias << m;
+  constexpr typename V::Lane largest = (typename V::Lane)(bias + 60);
+
+  const UInt biased = ((UInt)x.bits() + (U)(one - (U)MathLimits<T>::sqrt_half_bits)) >> m;
+  const UInt exponent = (biased - bias) << m;
+  V f = V::from_bits((Int)((UInt)x.bits() - exponent)) - V(1);
+  if constexpr (corrected) {
+    // c counts only while x is not much above 1, so its exponent need not follow k all the way.
+    const Int bounded = (Int)biased < largest ? (Int)biased : Int{} + largest;
+    f = fma(c, V::from_bits((Int)(one - (((UInt)bounded - bias) << m))), f);
+  }
+  const V k = to_float((Int)biased) - V((T)Lanes<T>::exponent_bias) + k0;
+
+  const V s = f / (f + V(2));
+  const V z = s * s;
+  V p;  // (2 atanh(s) / s - 2) / s^2, error in 2 atanh(s) / s: 2^-29.2, 2^-60
+  if constexpr (sizeof(T) == 4) {
+    p = horner(z, 6.6666776e-01f, 3.9977562e-01f, 2.9871893e-01f);
+  } else {
+    p = horner(z, 0.6666666666666666, 0.40000000000006297, 0.28571428569066654,
+               0.22222222649930826, 0.18181775401133238, 0.15387102769530248,
+               0.13249839154824297, 0.13253926921455222);
+  }
+  const V half_square = V((T)0.5) * f * f;
+  const V tail = fma(s, fma(z, p, half_square), k * V(ln2_low<T>));
+  return fma(k, V(ln2_high<T>), f - (half_square - tail));
+}
+
+template <class T>
+FASTNN_INLINE Vec<T> log(Vec<T> x) {
+  using L = MathLimits<T>;
+  using V = Vec<T>;
+  const Mask<T> subnormal = x < V(L::min_normal);
+  const V y = log_normal<false>(select(subnormal, x * V(L::subnormal_scale), x), V(0),
+                               select(subnormal, V(-L::subnormal_exponent), V(0)));
+  const V at_zero_or_below = select(x == V(0), V(-infinity<T>), V(quiet_nan<T>));
+  return select(x > V(0), select(x < V(infinity<T>), y, x), at_zero_or_below);
+}
+
+// log(1 + x): what 1 + x rounds away comes back as a correction.
+template <class T>
+FASTNN_INLINE Vec<T> log1p(Vec<T> x) {
+  using V = Vec<T>;
+  const V u = x + V(1);
+  const V y = log_normal<true>(u, x - (u - V(1)), V(0));
+  const V at_minus_one_or_below = select(x == V(-1), V(-infinity<T>), V(quiet_nan<T>));
+  const V in_range = select(x < V(infinity<T>), y, x);
+  return select(abs(x) < V(MathLimits<T>::tiny), x,
+                select(x > V(-1), in_range, at_minus_one_or_below));
+}
+
+// ---- error function ---------------------------------------------------------------------------
+
+template <class T>
+struct ErfExp {
+  Vec<T> erf;
+  Vec<T> exp;  // e^(-x^2), which erf needs anyway and the derivative of GELU too
+};
+
+// Below 1: x + x P(x^2). Above: 1 - e^(-x^2) Q, where Q = e^(x^2) erfc(x) needs ever less accuracy
+// as x grows.
+template <class T>
+FASTNN_INLINE ErfExp<T> erf_and_exp(Vec<T> x) {
+  using V = Vec<T>;
+  const V a = abs(x), z = x * x;
+  const V bounded = min_or_second(MathLimits<T>::erf_one, a);
+  const V e = exp(-z);
+  V p, q;  // error in erf: 2^-24.5 and 2^-25.6 for float, 2^-55 and 2^-61 for double
+  if constexpr (sizeof(T) == 4) {
+    p = horner(z, 1.2837917e-01f, -3.7612626e-01f, 1.12835854e-01f, -2.6853813e-02f,
+               5.1883277e-03f, -8.010196e-04f, 7.853869e-05f);
+    q = horner(bounded, 9.8629093e-01f, -1.0489503e+00f, 7.9399854e-01f, -4.331285e-01f,
+               1.6501151e-01f, -4.13102e-02f, 6.0653454e-03f, -3.9375058e-04f);
+  } else {
+    p = horner(z, 0.12837916709551257, -0.3761263890318375, 0.11283791670954857,
+               -0.02686617064507289, 0.005223977624780831, -0.0008548326978740337,
+               0.00012055331036837806, -1.4925593505542898e-05, 1.6460972797426376e-06,
+               -1.6350025034382656e-07, 1.4657878695925026e-08, -1.1365661955774253e-09,
+               5.94525562979826e-11);
+    q = horner((bounded - V(2)) / (bounded + V(2)), 0.25539567631050575, -0.4271858474139584,
+               0.24165819424246637, -0.07897858101573325, 0.0037328924043417444,
+               0.006997461739303814, -0.0008471432515766187, -0.0009819770294248566,
+               4.355561663154924e-05, 0.00017436114133544708, 2.7525166993898258e-05,
+               -2.757767365850271e-05, -1.3959875541755246e-05, 1.3638549726877208e-06,
+               3.6762443502107166e-06, 1.2481173290695224e-06);
+  }
+  const V outer = copysign(V(1) - e * q, x);
+  return {select(a < V(1), fma(x, p, x), outer), e};
+}
+
+template <class T>
+FASTNN_INLINE Vec<T> erf(Vec<T> x) { return erf_and_exp(x).erf; }
+
+// ---- lane by lane, for the rare --------------------------------------------------------------
+
+FASTNN_INLINE double sin(double x) { return __builtin_sin(x); }
+FASTNN_INLINE double cos(double x) { return __builtin_cos(x); }
+FASTNN_INLINE double pow(double x, double y) { return __builtin_pow(x, y); }
+
+// ---- sine and cosine --------------------------------------------------------------------------
+
+// Beyond this the three-part pi/2 runs out of digits, and the C library takes over lane by lane.
+constexpr double trig_limit = 0x1p26;
+
+struct QuarterTurns {
+  Vec<double> quadrant;  // 0, 1, 2 or 3
+  Vec<double> r;         // x = (quadrant + 4 j) pi/2 + r, |r| <= pi/4
+};
+
+FASTNN_INLINE QuarterTurns split_quarter_turns(Vec<double> x) {
+  using V = Vec<double>;
+  const V n = round_nearest(x * V(0x1.45f306dc9c883p-1));
+  // The first two parts have 26 bits, so that their products with n are exact.
+  V r = fma(n, V(-0x1.921fb5p+0), x);
+  r = fma(n, V(-0x1.110b46p-26), r);
+  r = fma(n, V(-0x1.1a62633145c07p-54), r);
+  return {n - V(4) * floor(n * V(0.25)), r};
+}
+
+// sin(r) or cos(r) with the sign of the quadrant, quadrant in [0, 8).
+template <class T>
+FASTNN_INLINE Vec<T> sin_of_quadrant(Vec<T> quadrant, Vec<T> r) {
+  using V = Vec<T>;
+  const V z = r * r;
+  V s, c;  // (sin r / r - 1) / z and (cos r - 1 + z/2) / z^2; errors 2^-28, 2^-33; 2^-57, 2^-60
+  if constexpr (sizeof(T) == 4) {
+    s = horner(z, -1.6666655e-01f, 8.33219e-03f, -1.9518405e-04f);
+    c = horner(z, 4.1666646e-02f, -1.3887301e-03f, 2.443069e-05f);
+  } else {
+    s = horner(z, -0.16666666666666632, 0.008333333333322316, -0.00019841269829726167,
+               2.75573136623383e-06, -2.505075330246837e-08, 1.5896506882230492e-10);
+    c = horner(z, 0.0416666666666666, -0.0013888888888874003, 2.48015872894013e-05,
+               -2.755731432765713e-07, 2.0875719757544386e-09, -1.1359458067847027e-11);
+  }
+  const V sine = fma(r * z, s, r);
+  const V half_z = V((T)0.5) * z;
+  const V w = V(1) - half_z;  // what this rounds away is added back
+  const V cosine = w + fma(z * z, c, (V(1) - w) - half_z);
+  const V turn = quadrant - V(4) * floor(quadrant * V((T)0.25));
+  const V y = select((turn == V(1)) | (turn == V(3)), cosine, sine);
+  return select(turn < V(2), y, -y);
+}
+
+// The sine, quarter_turns of pi/2 further on: 0 for sin, 1 for cos.
+FASTNN_INLINE Vec<double> sin_shifted(Vec<double> x, double quarter_turns) {
+  using V = Vec<double>;
+  const auto [quadrant, r] = split_quarter_turns(x);
+  V y = sin_of_quadrant(quadrant + V(quarter_turns), r);
+  if (__builtin_expect(any(!(abs(x) < V(trig_limit))), 0)) {
+    for (int i = 0; i < V::size; ++i)
+      if (!(__builtin_fabs(x[i]) < trig_limit)) y.v[i] = quarter_turns == 0 ? sin(x[i]) : cos(x[i]);
+  }
+  return y;
+}
+// Floats are reduced in double, where two of the three parts would do.
+FASTNN_INLINE Vec<float> sin_shifted(Vec<float> x, float quarter_turns) {
+  using V = Vec<float>;
+  const QuarterTurns low = split_quarter_turns(low_f64(x)), high = split_quarter_turns(high_f64(x));
+  V y = sin_of_quadrant(from_f64(low.quadrant, high.quadrant) + V(quarter_turns),
+                        from_f64(low.r, high.r));
+  if (__builtin_expect(any(!(abs(x) < V((float)trig_limit))), 0)) {
+    for (int i = 0; i < V::size; ++i)
+      if (!(__builtin_fabsf(x[i]) < (float)trig_limit))
+        y.v[i] = (float)(quarter_turns == 0 ? sin((double)x[i]) : cos((double)x[i]));
+  }
+  return y;
+}
+
+template <class T>
+FASTNN_INLINE Vec<T> sin(Vec<T> x) { return select(x == Vec<T>(0), x, sin_shifted(x, (T)0)); }
+template <class T>
+FASTNN_INLINE Vec<T> cos(Vec<T> x) { return sin_shifted(x, (T)1); }
+
+// ---- power ------------------------------------------------------------------------------------
+
+// x^y as C99 defines it: 1 where y = 0 or x = 1, whatever the other; for x < 0, NaN unless y is an
+// integer. Floats pass through e^(y log|x|) in double, whose 29 spare bits absorb the factor y.
+FASTNN_INLINE Vec<float> pow(Vec<float> x, Vec<float> y) {
+  using V = Vec<float>;
+  const V a = abs(x);
+  const V size = from_f64(exp(low_f64(y) * log(low_f64(a))), exp(high_f64(y) * log(high_f64(a))));
+  const V half_y = y * V(0.5f);
+  const Mask<float> integer = floor(y) == y, odd = integer & (floor(half_y) != half_y);
+  const V inf(infinity<float>);
+  V r = select(odd, copysign(size, x), size);
+  r = select((x < V(0)) & (x > -inf) & !integer & (abs(y) < inf), V(quiet_nan<float>), r);
+  r = select((a == V(1)) & (abs(y) == inf), V(1), r);
+  return select((y == V(0)) | (x == V(1)), V(1), r);
+}
+// Doubles have no wider type to pass through: lane by lane through the C library.
+FASTNN_INLINE Vec<double> pow(Vec<double> x, Vec<double> y) {
+  Vec<double> r;
+  for (int i = 0; i < Vec<double>::size; ++i) r.v[i] = pow(x[i], y[i]);
+  return r;
+}
+
+}  // namespace fastnn::FASTNN_ISA

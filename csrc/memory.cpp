@@ -1,0 +1,114 @@
+#include "memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <new>
+#include <string>
+
+#include "backend.h"
+
+namespace fastnn {
+
+namespace {
+
+constexpr size_t kAlign = 64;
+
+// Powers of two and their halves in between waste at most a third and make blocks reusable.
+size_t size_class(size_t bytes) {
+  if (bytes <= kAlign) return kAlign;
+  size_t power = kAlign;
+  while (power < bytes) power *= 2;
+  const size_t between = power / 4 * 3;
+  return bytes <= between && between % kAlign == 0 ? between : power;
+}
+
+struct OutOfMemory : std::bad_alloc {
+  std::string text;
+  explicit OutOfMemory(size_t bytes, Device device)
+      : text("out of memory: " + std::to_string(bytes) + " bytes wanted on " + name(device)) {}
+  const char* what() const noexcept override { return text.c_str(); }
+};
+
+void* cuda_allocate(size_t bytes) {
+  void* data = nullptr;
+  return cuda_backend().allocate(bytes, &data) ? nullptr : data;
+}
+
+void* system_allocate(size_t bytes, Device device) {
+  void* p = device == Device::cpu ? aligned_alloc(kAlign, bytes) : cuda_allocate(bytes);
+  if (!p) throw OutOfMemory(bytes, device);
+  return p;
+}
+
+void system_free(void* p, Device device) {
+  if (device == Device::cpu)
+    free(p);
+  else
+    cuda_backend().free(p);
+}
+
+// FASTNN_POISON=1 fills every block with NaN bytes, so that a kernel that leaves an output
+// unwritten shows in any test.
+bool poison() {
+  static const bool on = getenv("FASTNN_POISON") != nullptr;
+  return on;
+}
+
+}  // namespace
+
+BlockPtr Pool::allocate(size_t bytes) {
+  if (bytes > SIZE_MAX / 4) throw OutOfMemory(bytes, device_);
+  const size_t size = size_class(bytes);
+  void* data = nullptr;
+  {
+    std::lock_guard lock(mutex_);
+    // A block up to twice the size serves; a larger one would be wasted on this request.
+    const auto it = free_.lower_bound(size);
+    if (it != free_.end() && it->first <= 2 * size) {
+      auto block = std::make_shared<Block>();
+      block->data = it->second;
+      block->bytes = it->first;
+      free_.erase(it);
+      block->device = device_;
+      block->release = [pool = shared_from_this()](Block& b) {
+        std::lock_guard lock(pool->mutex_);
+        pool->free_.emplace(b.bytes, b.data);
+      };
+      if (poison() && device_ == Device::cpu) memset(block->data, 0xff, block->bytes);
+      return block;
+    }
+  }
+  try {
+    data = system_allocate(size, device_);
+  } catch (const std::bad_alloc&) {
+    trim();
+    data = system_allocate(size, device_);
+  }
+  {
+    std::lock_guard lock(mutex_);
+    free_.emplace(size, data);
+    reserved_ += size;
+  }
+  return allocate(bytes);
+}
+
+void Pool::trim() {
+  std::lock_guard lock(mutex_);
+  for (const auto& [size, data] : free_) {
+    system_free(data, device_);
+    reserved_ -= size;
+  }
+  free_.clear();
+}
+
+Pool::~Pool() { trim(); }
+
+const std::shared_ptr<Pool>& common_pool(Device device) {
+  // Never destroyed: tensors of the interpreter's last breath still return their blocks.
+  static auto* cpu = new std::shared_ptr<Pool>(std::make_shared<Pool>(Device::cpu));
+  static auto* cuda = new std::shared_ptr<Pool>(std::make_shared<Pool>(Device::cuda));
+  return device == Device::cpu ? *cpu : *cuda;
+}
+
+}  // namespace fastnn

@@ -1,0 +1,217 @@
+#include "program.h"
+
+#include <string.h>
+
+#include <chrono>
+#include <cstdio>
+
+namespace fastnn {
+
+namespace {
+
+thread_local Program* current = nullptr;
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+struct Range {
+  const char* begin;
+  const char* end;
+};
+
+bool overlaps(const std::vector<Range>& ranges, Range r) {
+  for (const Range& q : ranges)
+    if (q.begin < r.end && r.begin < q.end) return true;
+  return false;
+}
+
+Range range_of(const View& v) {
+  int64_t n = 1;
+  for (int d = 0; d < v.rank; ++d) n *= v.shape[d];
+  const char* p = static_cast<const char*>(v.data);
+  return {p, p + static_cast<size_t>(n) * item_bytes(v.dtype)};
+}
+
+}  // namespace
+
+Program::Program(Device device) : device_(device), pool_(std::make_shared<Pool>(device)) {}
+
+Program* Program::recording() { return current; }
+
+void Program::begin() {
+  if (current) throw std::logic_error("a program is being recorded already in this thread");
+  if (!steps_.empty()) throw std::logic_error("this program has been recorded already");
+  current = this;
+}
+
+void Program::end() {
+  if (current != this) throw std::logic_error("this program is not being recorded");
+  current = nullptr;
+  place_barriers();
+  // One thread serves a small step best: waking and meeting the others costs more than they bring.
+  constexpr double kParallelFrom_ns = 40'000, kBarrier_ns = 700;
+  double cost = 0, barriers = 0;
+  for (const Step& s : steps_) {
+    cost += s.call.cost_ns();
+    barriers += s.barrier ? kBarrier_ns : 0;
+  }
+  threads_ = cost > kParallelFrom_ns && cost > 2 * barriers ? team::max_threads() : 1;
+}
+
+void Program::record(Call call) { steps_.push_back({std::move(call), false}); }
+
+void Program::spoil(const std::string& reason) {
+  if (spoiled_.empty()) spoiled_ = reason;
+}
+
+// A call waits for the others when it reads what was written, or writes what was read or written,
+// since the last barrier.
+void Program::place_barriers() {
+  std::vector<Range> reads, writes;
+  for (Step& s : steps_) {
+    const auto& params = s.call.kernel->line.params();
+    std::vector<Range> r, w;
+    for (size_t i = 0; i < params.size(); ++i) {
+      if (!is_tensor(params[i].kind) || !s.call.args[i].view.data) continue;
+      const Range range = range_of(s.call.args[i].view);
+      if (params[i].kind != Kind::out) r.push_back(range);
+      if (is_written(params[i].kind)) w.push_back(range);
+    }
+    for (const Range& q : r) s.barrier |= overlaps(writes, q);
+    for (const Range& q : w) s.barrier |= overlaps(writes, q) || overlaps(reads, q);
+    if (s.barrier) {
+      reads.clear();
+      writes.clear();
+    }
+    reads.insert(reads.end(), r.begin(), r.end());
+    writes.insert(writes.end(), w.begin(), w.end());
+  }
+}
+
+void Program::run_steps() const {
+  team::Member& me = team::self();
+  for (const Step& s : steps_) {
+    if (s.barrier) team::barrier();
+    me.kernel = s.call.kernel->name;
+    s.call.run();
+  }
+}
+
+void Program::run() {
+  if (device_ == Device::cuda) {
+    for (const Step& s : steps_) s.call.run();
+    check(cuda_backend().synchronize(), "program");
+    return;
+  }
+  const auto fault = team::run(threads_, [](void* p) { static_cast<Program*>(p)->run_steps(); }, this);
+  if (fault.what) throw_fault(fault);
+}
+
+int64_t Program::run_batches(const int32_t* order, const View& slot, int64_t begin, int64_t end, double seconds) {
+  const int64_t batch = slot.shape[0];
+  const size_t bytes = static_cast<size_t>(batch) * sizeof(int32_t);
+  const double deadline = now() + seconds;
+  if (device_ == Device::cuda) {
+    int64_t i = begin;
+    do {
+      check(cuda_backend().copy_in(slot.data, order + i * batch, bytes), "program");
+      for (const Step& s : steps_) s.call.run();
+    } while (++i < end && now() < deadline);
+    check(cuda_backend().synchronize(), "program");
+    return i;
+  }
+  struct Loop {
+    Program* program;
+    const int32_t* order;
+    const View& slot;
+    int64_t next, end, batch;
+    size_t bytes;
+    double deadline;
+    bool stop;
+  } loop{this, order, slot, begin, end, batch, bytes, deadline, begin >= end};
+  const auto body = [](void* context) {
+    Loop& l = *static_cast<Loop*>(context);
+    const bool first = team::self().rank == 0;
+    while (!l.stop) {
+      if (first) memcpy(l.slot.data, l.order + l.next * l.batch, l.bytes);
+      team::barrier();
+      l.program->run_steps();
+      team::barrier();
+      if (first) {
+        ++l.next;
+        l.stop = l.next >= l.end || now() >= l.deadline || team::faulted();
+      }
+      team::barrier();
+    }
+  };
+  const auto fault = team::run(threads_, body, &loop);
+  if (fault.what) throw_fault(fault);
+  return loop.next;
+}
+
+std::string Program::describe() const {
+  std::string text;
+  char line[64];
+  int i = 0;
+  for (const Step& s : steps_) {
+    snprintf(line, sizeof line, "%3d %c %-24s", i++, s.barrier ? '|' : ' ', s.call.kernel->name);
+    text += line;
+    const auto& params = s.call.kernel->line.params();
+    bool arrow = false;
+    for (size_t a = 0; a < params.size(); ++a) {
+      if (!is_tensor(params[a].kind) || !s.call.args[a].view.data) continue;
+      if (params[a].kind == Kind::out && !arrow) {
+        text += " ->";
+        arrow = true;
+      }
+      text += " " + params[a].name + (params[a].kind == Kind::inout ? "!" : "") + shape_text(s.call.args[a].view);
+    }
+    text += "\n";
+  }
+  return text;
+}
+
+std::vector<CallTiming> Program::profile(int rounds) {
+  std::vector<CallTiming> rows;
+  for (const Step& s : steps_) {
+    std::string shapes;
+    const auto& params = s.call.kernel->line.params();
+    for (size_t a = 0; a < params.size(); ++a)
+      if (is_tensor(params[a].kind) && s.call.args[a].view.data)
+        shapes += (shapes.empty() ? "" : " ") + params[a].name + shape_text(s.call.args[a].view);
+    rows.push_back({s.call.kernel->name, shapes, 0, s.call.flops, s.call.bytes});
+  }
+  if (device_ == Device::cuda) {
+    for (int r = 0; r < rounds; ++r)
+      for (size_t i = 0; i < steps_.size(); ++i) {
+        const double start = now();
+        steps_[i].call.run();
+        check(cuda_backend().synchronize(), "profile");
+        rows[i].seconds += (now() - start) / rounds;
+      }
+    return rows;
+  }
+  struct Context {
+    Program* program;
+    std::vector<CallTiming>& rows;
+    int rounds;
+  } context{this, rows, rounds};
+  const auto body = [](void* c) {
+    Context& x = *static_cast<Context*>(c);
+    team::Member& me = team::self();
+    for (int r = 0; r < x.rounds; ++r)
+      for (size_t i = 0; i < x.rows.size(); ++i) {
+        const double start = now();
+        me.kernel = x.program->steps_[i].call.kernel->name;
+        x.program->steps_[i].call.run();
+        team::barrier();
+        if (me.rank == 0) x.rows[i].seconds += (now() - start) / x.rounds;
+      }
+  };
+  const auto fault = team::run(threads_, body, &context);
+  if (fault.what) throw_fault(fault);
+  return rows;
+}
+
+}  // namespace fastnn

@@ -1,0 +1,64 @@
+// A program: the kernel calls of one step, recorded once and replayed without Python.
+//
+// What existed before the recording is permanent; what is allocated while recording comes from the
+// program's own pool and is reused in execution order. Numbers that change between steps live in
+// tensors; a plain scalar in a call is structure. A value that crosses between Python and a tensor
+// inside the step spoils the recording.
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "call.h"
+
+namespace fastnn {
+
+struct CallTiming {
+  std::string kernel, shapes;
+  double seconds, flops, bytes;
+};
+
+class Program {
+ public:
+  explicit Program(Device device);
+
+  // The program that this thread is recording into, or null.
+  static Program* recording();
+  void begin();  // throws std::logic_error when this thread records already
+  void end();
+  void record(Call call);
+  void spoil(const std::string& reason);
+  const std::string& spoiled() const { return spoiled_; }
+
+  void run();
+
+  // Trains on batches [begin, end) of `order`: copies each batch's indices into `slot` (int32, of
+  // exactly `batch` elements) and runs the step. Returns the first batch not run: it stops early
+  // after `seconds`, so that the caller can look for signals and redraw.
+  int64_t run_batches(const int32_t* order, const View& slot, int64_t begin, int64_t end, double seconds);
+
+  std::string describe() const;
+  std::vector<CallTiming> profile(int rounds);
+
+  size_t calls() const { return steps_.size(); }
+  size_t pool_bytes() const { return pool_->reserved_bytes(); }
+  const std::shared_ptr<Pool>& pool() const { return pool_; }
+  Device pool_device() const { return device_; }
+  int threads() const { return threads_; }
+
+ private:
+  struct Step {
+    Call call;
+    bool barrier = false;  // something it touches may still be in another member's hands
+  };
+  void place_barriers();
+  void run_steps() const;
+
+  Device device_;
+  std::shared_ptr<Pool> pool_;
+  std::vector<Step> steps_;
+  std::string spoiled_;
+  int threads_ = 1;
+};
+
+}  // namespace fastnn

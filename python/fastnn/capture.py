@@ -1,0 +1,91 @@
+"""Record once, replay: a step function runs eagerly the first time while the gate writes down its
+kernel calls; from then on the calls are replayed in C++ without Python.
+
+The step must read its inputs from tensors that stay the same (slots) and leave its results in
+tensors. A step that looks at values, or makes tensors from values, cannot be replayed: it goes on
+eagerly, and says so once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+
+from . import _core
+from .tensor import Tensor
+
+
+class _Current(threading.local):
+    capture: Capture | None = None
+
+
+_current = _Current()
+
+
+def recording() -> Capture | None:
+    """The capture that this thread is recording into, or None."""
+    return _current.capture
+
+
+class Capture:
+    """`step` as something that can be run again and again, as a program where that is possible."""
+
+    def __init__(self, step: Callable[[], None], device: str = "cpu", eager: bool = False):
+        self.step = step
+        self.device = device
+        self.program: _core.Program | None = None
+        self.eager = eager
+        self.spoiled_in: str | None = None  # the layer whose call spoiled the recording
+
+    def run(self) -> None:
+        """One step."""
+        if self.program is not None:
+            self.program.run()
+        elif self.eager:
+            self.step()
+        else:
+            self._record()
+
+    def run_batches(self, order: np.ndarray, slot: Tensor, begin: int, end: int, seconds: float) -> int:
+        """Steps over batches [begin, end) of the int32 `order`, each copied into `slot` first.
+
+        Returns the first batch that was not run: it comes back after about `seconds` so that the
+        caller can redraw and answer signals.
+        """
+        deadline = time.perf_counter() + seconds
+        batch = slot.shape[0]
+        while begin < end and self.program is None:
+            slot.assign_numpy(order[begin * batch : (begin + 1) * batch])
+            self.run()
+            begin += 1
+            if time.perf_counter() > deadline:
+                return begin
+        if begin < end:
+            begin = self.program.run_batches(order, slot, begin, end, seconds)
+        return begin
+
+    def _record(self) -> None:
+        if _current.capture is not None:
+            raise RuntimeError("a step is being recorded already in this thread")
+        program = _core.Program(self.device)
+        program.begin()
+        _current.capture = self
+        try:
+            self.step()
+        finally:
+            _current.capture = None
+            program.end()
+        if program.spoiled:
+            self.eager = True
+            where = f" in layer {self.spoiled_in!r}" if self.spoiled_in else ""
+            warnings.warn(
+                f"this step cannot be replayed and runs eagerly, slower: {program.spoiled}{where}. "
+                "Write it with fastnn.ops on tensors, or pass run_eagerly=True to silence this.",
+                stacklevel=2,
+            )
+        else:
+            self.program = program

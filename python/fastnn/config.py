@@ -1,0 +1,66 @@
+"""Global settings, with Keras' names: floatx, epsilon, image_data_format; and the default device."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+_floatx = "float32"
+_epsilon = 1e-7
+_device = "cpu"
+
+
+def floatx() -> str:
+    """The default type of weights and computation: "float32" or "float64"."""
+    return _floatx
+
+
+def set_floatx(value: str) -> None:
+    global _floatx
+    if value not in ("float32", "float64"):
+        raise ValueError(f"floatx is 'float32' or 'float64', got {value!r}")
+    _floatx = value
+
+
+def epsilon() -> float:
+    """The fuzz factor of losses and optimizers (1e-7)."""
+    return _epsilon
+
+
+def set_epsilon(value: float) -> None:
+    global _epsilon
+    _epsilon = float(value)
+
+
+def image_data_format() -> str:
+    """Always "channels_last": kernels have one layout."""
+    return "channels_last"
+
+
+def set_image_data_format(value: str) -> None:
+    if value != "channels_last":
+        raise ValueError(f"only 'channels_last' is supported, got {value!r}")
+
+
+def device() -> str:
+    """Where new tensors go: "cpu" or "cuda"."""
+    return _device
+
+
+def set_device(value: str) -> None:
+    """Makes `value` the default device. Raises DeviceError where there is no such device."""
+    global _device
+    from . import _core
+
+    _core.Array((), "float32", value)
+    _device = value
+
+
+@contextmanager
+def device_scope(value: str):
+    """`with device_scope("cuda"):` puts new tensors there."""
+    before = _device
+    set_device(value)
+    try:
+        yield
+    finally:
+        set_device(before)

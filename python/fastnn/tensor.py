@@ -1,0 +1,198 @@
+"""Tensor: memory with a shape and a type, and the Python operators over it.
+
+Arrays are C-contiguous; a reshape or a range of the leading axis shares memory, everything else
+copies. Arithmetic lives in `fastnn.ops`; the operators here only call it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from . import _core, config
+
+_NUMPY_KINDS = {"float16": "float32", "int8": "int32", "int16": "int32", "int64": "int32",
+                "uint16": "int32", "uint32": "int32", "uint64": "int32"}
+DTYPES = ("float32", "float64", "int32", "uint8", "bool")
+
+
+def dtype_name(dtype: Any) -> str:
+    """The name of a supported type: "float32" for np.float32, np.dtype("f4"), "float32", float."""
+    if isinstance(dtype, str) and dtype in DTYPES:
+        return dtype
+    if dtype is float:
+        return config.floatx()
+    name = "int32" if dtype is int else np.dtype(dtype).name
+    name = _NUMPY_KINDS.get(name, name)
+    if name not in DTYPES:
+        raise TypeError(f"dtype {name} is not supported, expected one of {', '.join(DTYPES)}")
+    return name
+
+
+def host_array(value: Any, dtype: str | None = None) -> np.ndarray:
+    """`value` as a C-contiguous NumPy array of a supported type.
+
+    int64 becomes int32 (values are checked), float64 that came from Python numbers becomes
+    `config.floatx()`. Raises TypeError for what is not numeric, ValueError for ragged lists and
+    for integers that int32 cannot hold.
+    """
+    array = value if isinstance(value, np.ndarray) else np.asarray(value)
+    if not isinstance(value, (np.ndarray, np.generic)) and array.dtype == np.float64 and dtype is None:
+        dtype = config.floatx() if not hasattr(value, "__array__") else None
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"expected numbers, got an array of dtype {array.dtype}")
+    target = dtype_name(dtype if dtype is not None else array.dtype)
+    if target == "int32" and array.dtype.kind in "iu" and array.dtype.itemsize > 2 and array.size:
+        low, high = int(array.min()), int(array.max())
+        if low < -(2**31) or high >= 2**31:
+            raise ValueError(f"integers from {low} to {high} do not fit in int32")
+    return np.ascontiguousarray(array, dtype=target).reshape(array.shape)
+
+
+class Tensor(_core.Array):
+    """An n-dimensional array of one type on one device.
+
+    `Tensor(value, dtype=None, device=None)` copies anything NumPy can read. Attributes: `shape`,
+    `dtype`, `device`, `ndim`, `size`, `nbytes`; `requires_grad` marks a leaf whose gradient
+    `backward()` accumulates in `grad`.
+    """
+
+    requires_grad = False
+    grad: Tensor | None = None
+    _node = None  # (autograd.Node, output index) that produced this tensor
+    __array_priority__ = 100  # np.ndarray + Tensor is Tensor.__radd__
+
+    def __init__(self, value: Any, dtype: Any = None, device: str | None = None):
+        if isinstance(value, _core.Array):
+            value = value.to_numpy()
+        array = host_array(value, dtype)
+        super().__init__(array.shape, array.dtype.name, device or config.device())
+        self.assign_numpy(array)
+
+    # --- to and from Python --------------------------------------------------------------------
+    def numpy(self) -> np.ndarray:
+        """A copy of the values as a NumPy array. `np.asarray(t)` shares memory on the CPU."""
+        return self.to_numpy()
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        if self.device != "cpu":
+            if copy is False:
+                raise ValueError("a tensor on the GPU cannot be seen by NumPy without a copy")
+            array = self.to_numpy()
+        else:
+            array = np.array(memoryview(self), copy=True) if copy else np.asarray(memoryview(self))
+        if dtype is not None and array.dtype != dtype:
+            if copy is False:
+                raise ValueError(f"a {self.dtype} tensor cannot become {dtype} without a copy")
+            array = array.astype(dtype)
+        return array
+
+    def __dlpack__(self, **kwargs: Any) -> Any:
+        return np.asarray(self).__dlpack__(**kwargs)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        if self.device != "cpu":
+            raise BufferError("DLPack export of a tensor on the GPU is not supported yet")
+        return (1, 0)
+
+    def item(self) -> float | int | bool:
+        """The value of a tensor with one element."""
+        if self.size != 1:
+            raise ValueError(f"only a tensor with one element has a single value, this one is {self.shape}")
+        return self.to_numpy().reshape(()).item()
+
+    def tolist(self) -> Any:
+        return self.to_numpy().tolist()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __bool__(self) -> bool:
+        return bool(self.item())
+
+    def __index__(self) -> int:
+        if self.dtype != "int32" or self.ndim:
+            raise TypeError("only an integer scalar tensor can be used as an index")
+        return int(self.item())
+
+    def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of a scalar tensor")
+        return self.shape[0]
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __repr__(self) -> str:
+        if _core.is_recording():
+            return f"<Tensor {self.shape} {self.dtype}>"
+        values = np.array2string(self.to_numpy(), separator=", ", threshold=100)
+        place = "" if self.device == "cpu" else f", device={self.device}"
+        return f"Tensor({values}, shape={self.shape}, dtype={self.dtype}{place})"
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    # --- gradients -----------------------------------------------------------------------------
+    def backward(self, gradient: Any = None) -> None:
+        """Adds d self / d leaf to `grad` of every leaf with `requires_grad`."""
+        from .autograd import backward
+
+        backward(self, gradient)
+
+    def detach(self) -> Tensor:
+        """The same memory, cut off from the graph that produced it."""
+        return view(self, self.shape)
+
+    def to(self, device: str) -> Tensor:
+        """A copy on another device, or this tensor if it is there already."""
+        return self if self.device == device else Tensor(self.to_numpy(), device=device)
+
+
+def _blank(kind: type = Tensor) -> Tensor:
+    return kind.__new__(kind)
+
+
+def empty(shape: Any, dtype: str | None = None, device: str | None = None, like: Tensor | None = None) -> Tensor:
+    """An uninitialised tensor; type and device of `like` unless given."""
+    t = _blank()
+    _core.Array.__init__(
+        t,
+        tuple(shape),
+        dtype or (like.dtype if like is not None else config.floatx()),
+        device or (like.device if like is not None else config.device()),
+    )
+    return t
+
+
+def view(x: Tensor, shape: Any, offset: int = 0) -> Tensor:
+    """Another shape over x's memory, starting at its element `offset`. Not recorded for gradients."""
+    t = _blank()
+    _core.Array.__init__(t, x, tuple(shape), offset)
+    return t
+
+
+def from_numpy(array: np.ndarray) -> Tensor:
+    """A tensor over the memory of a C-contiguous array of a supported type, without a copy."""
+    t = _blank()
+    _core.Array.__init__(t, array)
+    return t
+
+
+def to_tensor(value: Any, dtype: Any = None, device: str | None = None) -> Tensor:
+    """`value` itself if it is a Tensor (of that type), else a new tensor with its values."""
+    if isinstance(value, Tensor):
+        if dtype is None or value.dtype == dtype_name(dtype):
+            return value
+        from .ops import cast
+
+        return cast(value, dtype)
+    return Tensor(value, dtype, device)
+
+
+def is_tensor(value: Any) -> bool:
+    return isinstance(value, Tensor)

@@ -1,0 +1,115 @@
+"""Every kernel of the catalogue, on every instruction set of this machine and both storage types,
+against its NumPy meaning; and the same bits for any number of threads. The list comes from the
+catalogue: a kernel without a case fails.
+"""
+
+import math
+
+import numpy as np
+import pytest
+
+from fastnn import _core, reference
+from fastnn.tensor import from_numpy
+
+reference.load()
+
+# Kernels whose meaning is stated by tests of their own, with the file that holds them.
+TESTED_ELSEWHERE: dict[str, str] = {}
+
+
+def make_arguments(case, kernel, sizes, scalars, storage, seed=0):
+    """Arguments in order, as NumPy arrays and scalars; outputs filled with NaN (poison)."""
+    rng = np.random.default_rng(seed)
+    specs = reference.argument_specs(kernel, sizes, storage, scalars)
+    values = []
+    for name, kind in kernel.params:
+        if name not in specs:
+            values.append(scalars[name])
+            continue
+        if name in scalars and scalars[name] is None:
+            values.append(None)
+            continue
+        shape, dtype = specs[name]
+        if kind == "Out":
+            poison = np.nan if dtype.startswith("float") else 85
+            values.append(np.full(shape, poison).astype(dtype))
+            continue
+        draw = case.inputs.get(name)
+        array = draw(rng, shape, sizes) if draw else rng.standard_normal(shape)
+        values.append(np.ascontiguousarray(array, dtype=dtype).reshape(shape))
+    return values
+
+
+def run_kernel(kernel, values):
+    arrays = [v.copy() if isinstance(v, np.ndarray) else v for v in values]
+    kernel(*[from_numpy(a) if isinstance(a, np.ndarray) else a for a in arrays])
+    return [a for a, (_, kind) in zip(arrays, kernel.params) if kind in ("Out", "InOut") and a is not None]
+
+
+def expected(case, kernel, values):
+    arguments = {}
+    for v, (name, kind) in zip(values, kernel.params):
+        if kind != "Out":
+            floats = isinstance(v, np.ndarray) and v.dtype.kind == "f"
+            arguments[name] = v.astype(np.float64) if floats else v
+    result = case.function(**arguments)
+    return result if isinstance(result, tuple) else (result,)
+
+
+def check(case, kernel, sizes, scalars, storage):
+    values = make_arguments(case, kernel, sizes, scalars, storage)
+    with np.errstate(all="ignore"):
+        want = expected(case, kernel, values)
+    got = run_kernel(kernel, values)
+    assert len(got) == len(want)
+    eps = np.finfo(storage).eps
+    tolerance = case.tolerance(**sizes) if callable(case.tolerance) else case.tolerance
+    for g, w in zip(got, want):
+        w = np.asarray(w)
+        assert g.shape == w.shape
+        if case.exact or g.dtype.kind in "iub":
+            np.testing.assert_array_equal(g, w.astype(g.dtype))
+            continue
+        if not g.size:
+            continue
+        finite = np.isfinite(w)
+        np.testing.assert_array_equal(g[~finite], w[~finite].astype(g.dtype))
+        scale = max(1.0, float(np.abs(w[finite]).max(initial=0.0)))
+        error = np.abs(g[finite] - w[finite]).max(initial=0.0) / (scale * eps)
+        assert error <= tolerance, f"error {error:.1f} eps, allowed {tolerance:.1f}, at {sizes} {scalars}"
+
+
+@pytest.mark.parametrize("storage", ["float32", "float64"])
+@pytest.mark.parametrize("isa", _core.available_isas())
+@pytest.mark.parametrize("name", list(_core.kernels))
+def test_meaning(name, isa, storage):
+    if name in TESTED_ELSEWHERE:
+        pytest.skip(f"tested in {TESTED_ELSEWHERE[name]}")
+    assert name in reference.KERNELS, f"kernel {name} has no case in fastnn/reference/"
+    case, kernel = reference.KERNELS[name], _core.kernels[name]
+    before = _core.current_isa()
+    _core.set_isa(isa)
+    try:
+        for sizes in case.sizes:
+            for scalars in case.scalars:
+                check(case, kernel, sizes, scalars, storage)
+    finally:
+        _core.set_isa(before)
+
+
+@pytest.mark.parametrize("name", list(_core.kernels))
+def test_same_bits_for_any_thread_count(name):
+    if name in TESTED_ELSEWHERE:
+        pytest.skip(f"tested in {TESTED_ELSEWHERE[name]}")
+    case, kernel = reference.KERNELS[name], _core.kernels[name]
+    sizes = max([*case.sizes, *case.bench], key=lambda s: math.prod(np.ravel([np.prod(v) for v in s.values() if not isinstance(v, str)])))
+    values = make_arguments(case, kernel, sizes, case.scalars[0], "float32")
+    before = _core.max_threads()
+    try:
+        results = []
+        for threads in (1, 2, 3, 7):
+            _core.set_max_threads(threads)
+            results.append([r.tobytes() for r in run_kernel(kernel, values)])
+    finally:
+        _core.set_max_threads(before)
+    assert all(r == results[0] for r in results)
