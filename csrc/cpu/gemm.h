@@ -36,20 +36,11 @@
 // whichever tile or member computes it. (NT products with few rows sum along the lanes instead; that
 // choice hangs on m, n, k alone.) Any of m, n, k may be 0; with k = 0, c = epilogue(add).
 #pragma once
+#include "cpu/gemm_dots.h"
 #include "cpu/gemm_kernels.h"
+#include "cpu/gemm_pack.h"
 
 namespace fastnn::FASTNN_ISA {
-
-template <class T>
-struct Gemm {
-  int64_t m, n, k;
-  Left<T> a;
-  Right<T> b;
-  T* c;
-  int64_t ldc;
-  const T* add = nullptr;
-  int64_t add_ld = 0;
-};
 
 struct Store {
   template <class T>
@@ -65,14 +56,6 @@ template <class T>
 inline constexpr int64_t kBlockN = 2048 / (int64_t)sizeof(T);
 // Up to here rows of c are too few to repay packing a row-major b.
 inline constexpr int64_t kDirectRows = 4 * kRows;
-
-// NT products whose rows are read as dot products: few enough that turning b round would cost more
-// than adding up the lanes at the end.
-template <class T>
-FASTNN_INLINE bool is_dots(const Gemm<T>& g) {
-  return g.b.layout == Right<T>::kColumnMajor && !g.a.transposed && g.a.run == kWhole &&
-         (g.n == 1 || (g.m <= 16 && g.k >= 2 * Vec<T>::size));
-}
 
 template <class T, class Epilogue>
 void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1, Epilogue epilogue) {
@@ -115,7 +98,7 @@ void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
         int64_t width;
         for (int64_t j = 0; j < nb; j += width) {
           if (direct) {
-            width = direct_width<T>(mb, nb - j);
+            width = direct_width<T>(g.a.transposed ? kRows : mb, nb - j);
             t.b = b + j;
             t.ldb = g.b.ld;
           } else {

@@ -1,8 +1,4 @@
-// The innermost loops of gemm.h: micro-kernels that keep a block of c in registers, and the packing
-// that feeds them.
-//
-// Packed b: for each block of kBlockK rows, panels of kPanel columns, a panel being [row][column],
-// padded with zeros to the full width. Packed a: panels of kRows rows, [p][row], padded likewise.
+// The innermost loops of gemm.h: micro-kernels that keep a block of c in registers while k passes by.
 // Goto & van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication".
 #pragma once
 #include "cpu/simd.h"
@@ -44,9 +40,9 @@ struct Left {
 template <class T>
 struct Right {
   enum Layout { kRowMajor, kColumnMajor, kPacked };
-  const T* data;
-  int64_t ld;
-  Layout layout;
+  const T* data = nullptr;
+  int64_t ld = 0;
+  Layout layout = kRowMajor;
 
   static FASTNN_INLINE Right row_major(const T* data, int64_t ld) { return {data, ld, kRowMajor}; }
   static FASTNN_INLINE Right column_major(const T* data, int64_t ld) { return {data, ld, kColumnMajor}; }
@@ -64,6 +60,17 @@ template <class T>
 FASTNN_INLINE constexpr int64_t packed_size(int64_t k, int64_t n) {
   return k * padded_columns<T>(n);
 }
+
+template <class T>
+struct Gemm {
+  int64_t m = 0, n = 0, k = 0;
+  Left<T> a = {};
+  Right<T> b = {};
+  T* c = nullptr;
+  int64_t ldc = 0;
+  const T* add = nullptr;
+  int64_t add_ld = 0;
+};
 
 // ---- micro-kernels ----------------------------------------------------------------------------
 
@@ -84,23 +91,37 @@ struct Block {
 template <int MR, int NV, class T>
 FASTNN_INLINE void store_block(const Block<T>& t, const Vec<T> (&acc)[MR][NV]) {
   using V = Vec<T>;
-  const bool whole = t.cols == NV * V::size;
+  T* c = t.c;
+  const T* add = t.add;
+  const int64_t ldc = t.ldc, add_ld = t.add_ld, rows = t.rows, cols = t.cols;
+  if (rows == MR && cols == NV * V::size) {
 #pragma GCC unroll 8
-  for (int i = 0; i < MR; ++i) {
-    if (i >= t.rows) break;
-    T* c = t.c + i * t.ldc;
-    const T* add = t.add + i * t.add_ld;
+    for (int i = 0; i < MR; ++i) {
+      if (add) {
 #pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v) {
-      if (whole) {
-        (t.add ? acc[i][v] + V::load(add + v * V::size) : acc[i][v]).store(c + v * V::size);
+        for (int v = 0; v < NV; ++v)
+          (acc[i][v] + V::load(add + v * V::size)).store(c + v * V::size);
+        add += add_ld;
       } else {
-        const int64_t left = t.cols - v * V::size;
-        (t.add ? acc[i][v] + V::load_n(add + v * V::size, left) : acc[i][v])
-            .store_n(c + v * V::size, left);
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; ++v) acc[i][v].store(c + v * V::size);
       }
+      c += ldc;
     }
+    return;
   }
+  // An edge of c: by way of memory, which keeps the code short.
+  T block[MR][NV * V::size];
+#pragma GCC unroll 8
+  for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) acc[i][v].store(&block[i][v * V::size]);
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < cols; j += V::size) {
+      V x = V::load(&block[i][j]);
+      if (add) x += V::load_n(add + i * add_ld + j, cols - j);
+      x.store_n(c + i * ldc + j, cols - j);
+    }
 }
 
 // a by rows. kTail: the last vector of b has t.cols % size columns, and memory may end there.
@@ -206,8 +227,7 @@ FASTNN_INLINE void row_kernel_of(const Block<T>& t, int64_t within, int64_t run,
 template <class T>
 FASTNN_INLINE void row_kernel(const Block<T>& t, const Left<T>& a, int64_t p, bool direct) {
   if (a.run == kWhole) {
-    Block<T> shifted = t;
-    row_kernel_of<kRows>(shifted, p, kWhole, nullptr, direct);
+    row_kernel_of<kRows>(t, p, kWhole, nullptr, direct);
   } else {
     row_kernel_of<kRows>(t, p % a.run, a.run, a.run_at + p / a.run, direct);
   }

@@ -166,7 +166,6 @@ void run_block(int threads, int schedule) {
 }
 
 // --- A touched guard page, or any other wild address, ends the launch like another error.
-#if !defined(__SANITIZE_ADDRESS__)
 struct sigaction previous_segv, previous_bus;
 
 void on_fault(int number, siginfo_t* info, void*) {
@@ -206,11 +205,6 @@ struct FaultGuard {
     sigaltstack(&previous_stack, nullptr);
   }
 };
-#else
-struct FaultGuard {
-  FaultGuard() {}  // AddressSanitizer reports faults itself
-};
-#endif
 
 void check_shape(const LaunchCfg& cfg, long threads) {
   const Dim3 g = cfg.grid, b = cfg.block;
@@ -238,8 +232,7 @@ void run(const Kernel& k, const LaunchCfg& cfg) {
   kernel = &k;
   const long threads = static_cast<long>(cfg.block.x) * cfg.block.y * cfg.block.z;
   check_shape(cfg, threads);
-  if (!arena) arena = static_cast<char*>(guarded_pages(kSharedBytes + 4096)) + 4096 -
-                      kSharedBytes % 4096;  // its end is the guard page
+  if (!arena) arena = static_cast<char*>(guarded_pages(kSharedBytes));
   if (!lanes) lanes = std::make_unique<Lane[]>(kMaxThreads);
   for (int i = 0; i < threads; ++i)
     if (!stacks[i]) stacks[i] = static_cast<char*>(guarded_pages(kStackBytes));
