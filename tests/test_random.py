@@ -74,7 +74,7 @@ def test_draw_seed():
 
 
 def test_neighbouring_streams_are_independent():
-    # Correlations of 100,000 pairs are below 5 / sqrt(n) unless the streams have to do with another.
+    # Correlations of n = 100,000 independent pairs are below 5 / sqrt(n).
     a, b = numpy_generator(1).random(100_000), numpy_generator(2).random(100_000)
     c = numpy_generator(SeedGenerator(1)).random(100_000)
     np.testing.assert_array_equal(a, c)

@@ -3,6 +3,7 @@
 Restarts are the exception: Keras takes a float32 logarithm to find them.
 """
 
+import jax
 import numpy as np
 import pytest
 
@@ -37,9 +38,9 @@ def test_rates_are_kerass(name, arguments, keywords):
     for step in STEPS:
         rate = ours(step)
         assert type(rate) is float
-        np.testing.assert_allclose(
-            rate, float(theirs(step)), rtol=2e-6, atol=2e-7, err_msg=str(step)
-        )
+        with jax.disable_jit():  # compiling each cosine anew would take seconds
+            expected = float(theirs(step))
+        np.testing.assert_allclose(rate, expected, rtol=2e-6, atol=2e-7, err_msg=str(step))
 
 
 @pytest.mark.parametrize("t_mul", [2.0, 1.5, 3.0])

@@ -77,7 +77,8 @@ struct Gemm {
 // One register block of c: c (rows,cols) = add + a (rows,k) b (k,cols).
 template <class T>
 struct Block {
-  const T* a[kRows];  // the rows, or a[0] the packed panel
+  const T* a[kRows];
+  int64_t a_step;  // from one p to the next
   const T* b;
   int64_t ldb;
   int64_t k;
@@ -93,8 +94,8 @@ FASTNN_INLINE void store_block(const Block<T>& t, const Vec<T> (&acc)[MR][NV]) {
   using V = Vec<T>;
   T* c = t.c;
   const T* add = t.add;
-  const int64_t ldc = t.ldc, add_ld = t.add_ld, rows = t.rows, cols = t.cols;
-  if (rows == MR && cols == NV * V::size) {
+  const int64_t ldc = t.ldc, add_ld = t.add_ld, cols = t.cols;
+  if (cols == NV * V::size) {
 #pragma GCC unroll 8
     for (int i = 0; i < MR; ++i) {
       if (add) {
@@ -116,7 +117,7 @@ FASTNN_INLINE void store_block(const Block<T>& t, const Vec<T> (&acc)[MR][NV]) {
   for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) acc[i][v].store(&block[i][v * V::size]);
-  for (int64_t i = 0; i < rows; ++i)
+  for (int64_t i = 0; i < MR; ++i)
     for (int64_t j = 0; j < cols; j += V::size) {
       V x = V::load(&block[i][j]);
       if (add) x += V::load_n(add + i * add_ld + j, cols - j);
@@ -124,11 +125,11 @@ FASTNN_INLINE void store_block(const Block<T>& t, const Vec<T> (&acc)[MR][NV]) {
     }
 }
 
-// a by rows. kTail: the last vector of b has t.cols % size columns, and memory may end there.
+// kTail: the last vector of b has t.cols % size columns, and memory may end there.
 // `within` is where k starts in the current run of a's columns; `run_at` are the runs from it on.
 template <int MR, int NV, bool kTail, class T>
-__attribute__((noinline)) void row_kernel(const Block<T>& t, int64_t within, int64_t run,
-                                          const int64_t* run_at) {
+__attribute__((noinline)) void block_kernel(const Block<T>& t, int64_t within, int64_t run,
+                                            const int64_t* run_at) {
   using V = Vec<T>;
   V acc[MR][NV];
 #pragma GCC unroll 8
@@ -136,18 +137,24 @@ __attribute__((noinline)) void row_kernel(const Block<T>& t, int64_t within, int
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) acc[i][v] = V(T(0));
   const T* b = t.b;
-  const int64_t ldb = t.ldb;
+  const int64_t ldb = t.ldb, step = t.a_step, cols = t.cols;
   for (int64_t left = t.k; left > 0;) {
     const int64_t start = (run_at ? *run_at++ : 0) + within;
     const int64_t count = run - within < left ? run - within : left;
     const T* a[MR];
 #pragma GCC unroll 8
     for (int i = 0; i < MR; ++i) a[i] = t.a[i] + start;
-    for (int64_t p = 0; p < count; ++p) {
+    for (int64_t p = 0, end = count * step; p != end; p += step) {
       V column[NV];
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v)
-        column[v] = kTail ? V::load_n(b + v * V::size, t.cols - v * V::size) : V::load(b + v * V::size);
+        column[v] = kTail ? V::load_n(b + v * V::size, cols - v * V::size) : V::load(b + v * V::size);
+      // Few rows: b comes from afar, in rows too short and too far apart for the hardware to foresee.
+      if constexpr (NV > 2) {
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; v += 64 / FASTNN_VEC_BYTES)
+          __builtin_prefetch(b + 8 * ldb + v * V::size);
+      }
 #pragma GCC unroll 8
       for (int i = 0; i < MR; ++i) {
         const V x(a[i][p]);
@@ -160,35 +167,6 @@ __attribute__((noinline)) void row_kernel(const Block<T>& t, int64_t within, int
     within = 0;
   }
   store_block<MR, NV>(t, acc);
-}
-
-// a packed.
-template <int NV, bool kTail, class T>
-__attribute__((noinline)) void panel_kernel(const Block<T>& t) {
-  using V = Vec<T>;
-  V acc[kRows][NV];
-#pragma GCC unroll 8
-  for (int i = 0; i < kRows; ++i)
-#pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v) acc[i][v] = V(T(0));
-  const T* a = t.a[0];
-  const T* b = t.b;
-  const int64_t ldb = t.ldb;
-  for (int64_t p = 0; p < t.k; ++p) {
-    V column[NV];
-#pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v)
-      column[v] = kTail ? V::load_n(b + v * V::size, t.cols - v * V::size) : V::load(b + v * V::size);
-#pragma GCC unroll 8
-    for (int i = 0; i < kRows; ++i) {
-      const V x(a[i]);
-#pragma GCC unroll 8
-      for (int v = 0; v < NV; ++v) acc[i][v] = fma(x, column[v], acc[i][v]);
-    }
-    a += kRows;
-    b += ldb;
-  }
-  store_block<kRows, NV>(t, acc);
 }
 
 // Rows of the next block when `left` remain: full blocks, and the last ones of even height, because
@@ -212,31 +190,17 @@ FASTNN_INLINE int64_t direct_width(int64_t m, int64_t left) {
 }
 
 template <int MR, class T>
-FASTNN_INLINE void row_kernel_of(const Block<T>& t, int64_t within, int64_t run, const int64_t* run_at,
-                                 bool direct) {
+FASTNN_INLINE void block_kernel_of(const Block<T>& t, int64_t within, int64_t run,
+                                   const int64_t* run_at, bool direct) {
   constexpr int V = Vec<T>::size;
   if (t.rows != MR) {
-    if constexpr (MR > 1) row_kernel_of<MR - 1>(t, within, run, run_at, direct);
+    if constexpr (MR > 1) block_kernel_of<MR - 1>(t, within, run, run_at, direct);
     return;
   }
-  if (t.cols > 2 * V) row_kernel<MR, wide_vectors(MR), false>(t, within, run, run_at);
-  else if (t.cols > V) row_kernel<MR, 2, false>(t, within, run, run_at);
-  else if (direct && t.cols < V) row_kernel<MR, 1, true>(t, within, run, run_at);
-  else row_kernel<MR, 1, false>(t, within, run, run_at);
-}
-template <class T>
-FASTNN_INLINE void row_kernel(const Block<T>& t, const Left<T>& a, int64_t p, bool direct) {
-  if (a.run == kWhole) {
-    row_kernel_of<kRows>(t, p, kWhole, nullptr, direct);
-  } else {
-    row_kernel_of<kRows>(t, p % a.run, a.run, a.run_at + p / a.run, direct);
-  }
-}
-template <class T>
-FASTNN_INLINE void panel_kernel(const Block<T>& t, bool direct) {
-  if (t.cols > Vec<T>::size) panel_kernel<2, false>(t);
-  else if (direct && t.cols < Vec<T>::size) panel_kernel<1, true>(t);
-  else panel_kernel<1, false>(t);
+  if (t.cols > 2 * V) block_kernel<MR, wide_vectors(MR), false>(t, within, run, run_at);
+  else if (t.cols > V) block_kernel<MR, 2, false>(t, within, run, run_at);
+  else if (direct && t.cols < V) block_kernel<MR, 1, true>(t, within, run, run_at);
+  else block_kernel<MR, 1, false>(t, within, run, run_at);
 }
 
 }  // namespace fastnn::FASTNN_ISA

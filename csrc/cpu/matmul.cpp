@@ -25,6 +25,7 @@ template <class T>
 Gemm<T> product_tn(int64_t m, int64_t k, int64_t n, const T* a, const T* b, T* c) {
   // The gradient of weights to one output: c^T (1,k) = b^T a reads a once and as stored.
   if (n == 1) return product_nn(1, m, k, b, a, c);
+  if (k == 1) return product_nn(1, m, n, a, b, c);
   const Left<T> left = {.data = a, .ld = k, .transposed = true};
   return {.m = k, .n = n, .k = m, .a = left, .b = Right<T>::row_major(b, n), .c = c, .ldc = n};
 }

@@ -222,6 +222,33 @@ class Model(Trainer, Layer):
             self.name, rows, line_length=line_length, positions=positions, print_fn=print_fn, **totals
         )
 
+    # --- files ---------------------------------------------------------------------------------
+    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """Writes architecture, weights, compile arguments and optimizer state to one `.fnn` file."""
+        from .saving.models import save_model
+
+        save_model(self, filepath, overwrite, **kwargs)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Writes the weights to one `.weights.fnn` file."""
+        from .saving.models import save_weights
+
+        save_weights(self, filepath, overwrite)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+        """Reads weights written by `save_weights` or `save` into this model, by position."""
+        from .saving.models import load_weights
+
+        load_weights(self, filepath, skip_mismatch)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The architecture as JSON text; `models.model_from_json` reads it."""
+        import json
+
+        from .serialization import serialize_object
+
+        return json.dumps(serialize_object(self), **kwargs)
+
     # --- configuration -------------------------------------------------------------------------
     def get_config(self) -> dict:
         from .saving.graphs import model_config
@@ -234,6 +261,17 @@ class Model(Trainer, Layer):
 
         return model_from_config(cls, config, custom_objects)
 
+    def get_compile_config(self) -> dict | None:
+        """The arguments of compile() as plain data."""
+        from .serialization import serialize_object
+
+        return serialize_object(self._compile_arguments) if self.compiled else None
+
+    def compile_from_config(self, config: dict) -> None:
+        from .serialization import deserialize_object
+
+        self.compile(**deserialize_object(config))
+
 
 @LAYERS.register()
 class Sequential(Model):
@@ -242,6 +280,7 @@ class Sequential(Model):
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None):
         super().__init__(name=name, trainable=trainable)
         self._input_layer: InputLayer | None = None
+        self._chain: list[Node] = []
         for layer in layers or []:
             self.add(layer, rebuild=False)
         self._maybe_rebuild()
@@ -300,9 +339,14 @@ class Sequential(Model):
             if not isinstance(input_shape, (tuple, list)) or any(isinstance(s, (tuple, list)) for s in input_shape):
                 raise ValueError(f"a Sequential model has one input, got shapes {input_shape}")
             self._input_layer = InputLayer(batch_shape=(None, *input_shape[1:]))
+        # An earlier build's calls are forgotten, so that layer.output means this chain.
+        for layer in self._sublayers:
+            layer._inbound[:] = [node for node in layer._inbound if node not in self._chain]
         x = self._input_layer.tensor
+        self._chain = []
         for layer in self._sublayers:
             x = layer(x)
+            self._chain.append(layer._inbound[-1])
         self._graph = Graph(self._input_layer.tensor, x)
         self.built = True
 
@@ -312,4 +356,18 @@ class Sequential(Model):
         return inputs
 
 
-__all__ = ["Graph", "Input", "Model", "Sequential"]
+def model_from_json(text: str, custom_objects: dict | None = None) -> Model:
+    """The model that `model.to_json()` described, with fresh weights."""
+    import json
+
+    from .serialization import deserialize_object
+
+    return deserialize_object(json.loads(text), custom_objects)
+
+
+def clone_model(model: Model) -> Model:
+    """A model of the same architecture with fresh weights."""
+    return type(model).from_config(model.get_config())
+
+
+__all__ = ["Graph", "Input", "Model", "Sequential", "clone_model", "model_from_json"]

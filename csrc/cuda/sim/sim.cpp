@@ -22,6 +22,7 @@ constexpr std::size_t kStackBytes = 256 * 1024;
 constexpr std::size_t kStackBytes = 64 * 1024;
 #endif
 constexpr std::size_t kRedZone = 64;  // after each static piece of shared memory
+constexpr std::size_t kNear = 4096;   // a fault this close to a region is counted to it
 
 struct Piece {
   const void* key;
@@ -175,9 +176,9 @@ void on_fault(int number, siginfo_t* info, void*) {
   }
   const auto* stack = stacks[lane->id];
   const auto* p = static_cast<const char*>(info->si_addr);
-  if (p < stack && stack - p <= static_cast<long>(kStackBytes))
+  if (p < stack && p >= stack - kNear)
     fail("a thread's local variables need more than the simulator's stack", lane->site);
-  if (arena && p >= arena - kSharedBytes && p < arena + 2 * kSharedBytes)
+  if (p >= arena - kNear && p < arena + kSharedBytes + kNear)
     fail("access outside the block's shared memory", lane->site);
   fail("access out of bounds, " + memory_describe(p), lane->site);
 }
@@ -253,6 +254,7 @@ void run(const Kernel& k, const LaunchCfg& cfg) {
   if (!damage.empty()) launch_error(damage);
 }
 
+// Never returns, so nothing on the lane's stack is destroyed: an error leaks a few strings.
 void fail(const std::string& what, const Site& site) {
   error = "kernel " + std::string(kernel->name) + ", " + where(*lane) +
           (site.line() ? ", at " + text(site) : "") + ": " + what;
