@@ -3,6 +3,7 @@
 Values are compared exactly, bytes too.
 """
 
+import contextlib
 import io
 import json
 import struct
@@ -16,7 +17,20 @@ import safetensors.numpy
 
 from fastnn.saving import safetensors as ours
 
-DTYPES = ["float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool"]
+DTYPES = [
+    "float64",
+    "float32",
+    "float16",
+    "int64",
+    "int32",
+    "int16",
+    "int8",
+    "uint64",
+    "uint32",
+    "uint16",
+    "uint8",
+    "bool",
+]
 
 
 def example():
@@ -246,10 +260,8 @@ def test_bit_flips_are_errors_or_other_values_but_never_more():
 @hypothesis.settings(max_examples=300, deadline=None)
 def test_any_bytes_as_a_header(noise):
     for data in (noise, raw(noise), raw(b"{" + noise + b"}", EIGHT)):
-        try:
+        with contextlib.suppress(ValueError):
             decode(data)
-        except ValueError:
-            pass
 
 
 def test_memory_of_a_hostile_header_is_bounded():
@@ -257,7 +269,7 @@ def test_memory_of_a_hostile_header_is_bounded():
 
     # Lists of small lists are the worst that JSON can do to memory per byte.
     worst = raw(b'{"w":[' + b"[]," * (ours.MAX_TENSORS - 2) + b"[]]}")
-    commas = raw(b'{"w":[' + b"1," * (ours.MAX_HEADER_BYTES // 2 - 10) + b"1]}")
+    commas = raw(b'{"w":[' + b"1," * 1_000_000 + b"1]}")
     for data in (worst, commas, ATTACKS["many brackets"]):
         tracemalloc.start()
         with pytest.raises(ValueError):
