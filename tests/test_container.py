@@ -292,7 +292,7 @@ def test_loading_opens_the_file_and_does_nothing_else(tmp_path):
 
 
 def in_fresh_process(function, folder):
-    """Run a function of this file where no other test has started threads: what is done here forks."""
+    """Run a function of this file, which forks, where no other test has started threads."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     call = (
         f"import pathlib, test_container as t; t.{function.__name__}(pathlib.Path({str(folder)!r}))"

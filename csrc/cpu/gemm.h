@@ -51,13 +51,9 @@ inline constexpr size_t kGemmScratch = team::kLocalBytes / 2;
 
 // Rows and columns of c between two packings: kBlockM x kBlockK of a and kBlockK x kBlockN of b stay
 // in L2, of which a core has 1 MB or more where AVX2 matters, beside a panel of b in L1.
-#ifndef MC
-#define MC 96
-#define NC 2048
-#endif
-inline constexpr int64_t kBlockM = MC;
+inline constexpr int64_t kBlockM = 96;
 template <class T>
-inline constexpr int64_t kBlockN = NC / (int64_t)sizeof(T);
+inline constexpr int64_t kBlockN = 2048 / (int64_t)sizeof(T);
 // Up to here rows of c are too few to repay packing a row-major b.
 inline constexpr int64_t kDirectRows = 4 * kRows;
 
@@ -81,12 +77,7 @@ void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
   const bool direct = g.b.layout == R::kRowMajor && g.m <= kDirectRows;
   const bool by_columns = g.a.transposed && g.n <= 2 * kPanel<T> && g.a.run == kWhole && g.a.group == kWhole;
   const bool pack_a = g.a.transposed ? !by_columns
-                                     : 
-#ifdef PACKALL
-  g.a.group == kWhole && g.a.run == kWhole && g.m >= 96 && j1 - j0 >= 256;
-#else
-  is_aliased(g.a) && g.m > kDirectRows && j1 - j0 >= 128;
-#endif
+                                     : is_aliased(g.a) && g.m > kDirectRows && j1 - j0 >= 128;
   char* scratch = static_cast<char*>(team::self().local) + kGemmScratch;
   T* packed_a = reinterpret_cast<T*>(scratch);
   T* packed_b = reinterpret_cast<T*>(scratch + kGemmScratch / 4);

@@ -13,10 +13,7 @@ template <class T>
 inline constexpr int64_t kPanel = 2 * Vec<T>::size;
 // A panel of b, kBlockK x 64 bytes on AVX2, stays in L1 while the rows of a pass by. Short blocks
 // also keep rounding errors down: sums of 256 products are added up, not one chain of k.
-#ifndef KC
-#define KC 256
-#endif
-inline constexpr int64_t kBlockK = KC;
+inline constexpr int64_t kBlockK = 256;
 
 inline constexpr int64_t kWhole = INT64_MAX;
 
@@ -150,15 +147,11 @@ __attribute__((noinline)) void block_kernel(const Block<T>& t, int64_t within, i
     const T* a[MR];
 #pragma GCC unroll 8
     for (int i = 0; i < MR; ++i) a[i] = t.a[i] + start;
-    [[maybe_unused]] const int64_t next = count * step;
     for (int64_t p = 0, end = count * step; p != end; p += step) {
       V column[NV];
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v)
         column[v] = kTail ? V::load_n(b + v * V::size, cols - v * V::size) : V::load(b + v * V::size);
-#ifdef PREF
-      if constexpr (NV == 2) __builtin_prefetch(a[0] + p + next);
-#endif
 #pragma GCC unroll 8
       for (int i = 0; i < MR; ++i) {
         const V x(a[i][p]);

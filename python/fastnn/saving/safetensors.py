@@ -186,7 +186,7 @@ def read_tensors(file, entries: dict[str, Entry]) -> dict[str, np.ndarray]:
     tensors = {}
     for name, entry in entries.items():
         array = np.empty(entry.shape, _DTYPES[entry.dtype])
-        _read_into(file, memoryview(array.reshape(-1).view(np.uint8)))
+        _read_into(file, array.reshape(-1).view(np.uint8).data)
         if entry.dtype == "BF16":
             array = (array.astype(np.uint32) << 16).view(np.float32)
         elif entry.dtype == "BOOL" and np.any(array.view(np.uint8) > 1):
