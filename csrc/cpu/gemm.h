@@ -49,11 +49,6 @@ struct Store {
 
 inline constexpr size_t kGemmScratch = team::kLocalBytes / 2;
 
-// Rows and columns of c between two packings: kBlockM x kBlockK of a and kBlockK x kBlockN of b stay
-// in L2, of which a core has 1 MB or more where AVX2 matters, beside a panel of b in L1.
-inline constexpr int64_t kBlockM = 96;
-template <class T>
-inline constexpr int64_t kBlockN = 2048 / (int64_t)sizeof(T);
 // Up to here rows of c are too few to repay packing a row-major b.
 inline constexpr int64_t kDirectRows = 4 * kRows;
 

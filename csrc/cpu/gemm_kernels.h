@@ -15,6 +15,12 @@ inline constexpr int64_t kPanel = 2 * Vec<T>::size;
 // also keep rounding errors down: sums of 256 products are added up, not one chain of k.
 inline constexpr int64_t kBlockK = 256;
 
+// Rows and columns of c between two packings: kBlockM x kBlockK of a and kBlockK x kBlockN of b stay
+// in L2, of which a core has 1 MB or more where speed matters.
+inline constexpr int64_t kBlockM = 96;
+template <class T>
+inline constexpr int64_t kBlockN = 2048 / (int64_t)sizeof(T);
+
 inline constexpr int64_t kWhole = INT64_MAX;
 
 template <class T>
@@ -172,8 +178,7 @@ template <class T>
 __attribute__((noinline)) void single_row_kernel(const Block<T>& t, int64_t p0) {
   using V = Vec<T>;
   constexpr int kDeep = 8;
-  constexpr int64_t kWide = 2048;
-  T sum[kWide];
+  T sum[kBlockN<T>];
   const T *a = t.a[0] + p0, *b = t.b;
   const int64_t vectors = (t.cols + V::size - 1) / V::size;
   for (int64_t v = 0; v < vectors; ++v) V(T(0)).store(sum + v * V::size);
