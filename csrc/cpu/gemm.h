@@ -57,6 +57,12 @@ inline constexpr int64_t kBlockN = 2048 / (int64_t)sizeof(T);
 // Up to here rows of c are too few to repay packing a row-major b.
 inline constexpr int64_t kDirectRows = 4 * kRows;
 
+// Rows a multiple of 4 KB apart fall on the same few lines of L1 and drive the panel of b out.
+template <class T>
+FASTNN_INLINE bool is_aliased(const Left<T>& a) {
+  return a.group == kWhole && a.run == kWhole && a.ld % (4096 / (int64_t)sizeof(T)) == 0;
+}
+
 template <class T, class Epilogue>
 void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1, Epilogue epilogue) {
   if (i0 >= i1 || j0 >= j1) return;
@@ -69,6 +75,7 @@ void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
   }
   using R = Right<T>;
   const bool direct = g.b.layout == R::kRowMajor && g.m <= kDirectRows;
+  const bool pack_a = g.a.transposed || (is_aliased(g.a) && j1 - j0 >= 128);
   char* scratch = static_cast<char*>(team::self().local) + kGemmScratch;
   T* packed_a = reinterpret_cast<T*>(scratch);
   T* packed_b = reinterpret_cast<T*>(scratch + kGemmScratch / 4);
@@ -94,11 +101,14 @@ void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
       }
       for (int64_t ib = i0; ib < i1; ib += kBlockM) {
         const int64_t mb = i1 - ib < kBlockM ? i1 - ib : kBlockM;
-        if (g.a.transposed) pack_left(packed_a, g.a, ib, mb, p, kc);
+        if (pack_a) {
+          if (g.a.transposed) pack_transposed_left(packed_a, g.a, ib, mb, g.m - ib, p, kc);
+          else pack_left(packed_a, g.a, ib, mb, g.m - ib, p, kc);
+        }
         int64_t width;
         for (int64_t j = 0; j < nb; j += width) {
           if (direct) {
-            width = direct_width<T>(g.a.transposed ? kRows : mb, nb - j);
+            width = direct_width<T>(pack_a ? kRows : mb, nb - j);
             t.b = b + j;
             t.ldb = g.b.ld;
           } else {
@@ -111,7 +121,7 @@ void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
           for (int64_t i = 0; i < mb; i += height) {
             t.c = g.c + (ib + i) * g.ldc + jb + j;
             t.add = add ? add + (ib + i) * t.add_ld + jb + j : nullptr;
-            if (g.a.transposed) {
+            if (pack_a) {
               height = t.rows = mb - i < kRows ? mb - i : kRows;
               t.a[0] = packed_a + i * kc;
               panel_kernel(t, direct);

@@ -1,8 +1,9 @@
 // Products whose two operands both run along k (NT with few rows, matrix times vector): every element
 // is a dot product, and b is read once, as stored, with the lanes along k. The lanes are added up at
-// the end in the fixed order of reduce_add.
+// the end.
 #pragma once
 #include "cpu/gemm_kernels.h"
+#include "cpu/transpose.h"
 
 namespace fastnn::FASTNN_ISA {
 
@@ -11,7 +12,7 @@ namespace fastnn::FASTNN_ISA {
 template <class T>
 FASTNN_INLINE bool is_dots(const Gemm<T>& g) {
   return g.b.layout == Right<T>::kColumnMajor && !g.a.transposed && g.a.run == kWhole &&
-         (g.n == 1 || (g.m <= 16 && g.k >= 2 * Vec<T>::size));
+         (g.n == 1 || (g.m <= 32 && g.k >= 2 * Vec<T>::size));
 }
 
 template <int MR, int NR, class T>
@@ -50,11 +51,19 @@ __attribute__((noinline)) void dot_kernel(const Block<T>& t) {
       for (int j = 0; j < NR; ++j) acc[i][j] = fma(y, x[j], acc[i][j]);
     }
   }
+  // All MR*NR sums, kPart at a time. Each adds its lanes in the same order, wherever it stands.
+  constexpr int part = kPart<T>, all = MR * NR;
+  T sums[(all + part - 1) / part * part];
 #pragma GCC unroll 8
+  for (int s = 0; s < all; s += part) {
+    V x[part];
+#pragma GCC unroll 4
+    for (int q = 0; q < part; ++q) x[q] = s + q < all ? acc[(s + q) / NR % MR][(s + q) % NR] : V(T(0));
+    reduce_add_each(x, sums + s);
+  }
   for (int i = 0; i < MR; ++i)
-#pragma GCC unroll 8
     for (int j = 0; j < NR; ++j) {
-      const T sum = reduce_add(acc[i][j]);
+      const T sum = sums[i * NR + j];
       t.c[i * t.ldc + j] = t.add ? sum + t.add[i * t.add_ld + j] : sum;
     }
 }
@@ -74,13 +83,13 @@ FASTNN_INLINE void dot_kernel_of(const Block<T>& t) {
 template <class T, class Finish>
 FASTNN_INLINE void dots(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1, Finish finish) {
   // Long rows in parts, which bounds both the working set and the length of a lane's chain.
-  constexpr int64_t kPart = 16384 / sizeof(T);
+  constexpr int64_t kLong = 16384 / sizeof(T);
   // 4 x 3 fills AVX2's registers; a single row or column takes 8 of the other at a time.
   const int64_t high = g.n == 1 ? (kRows < 8 ? kRows : 8) : 4, wide = g.m == 1 ? 8 : 3;
   int64_t p = 0;
   do {
     Block<T> t;
-    t.k = g.k - p < kPart ? g.k - p : kPart;
+    t.k = g.k - p < kLong ? g.k - p : kLong;
     t.ldb = g.b.ld;
     t.ldc = g.ldc;
     const T* add = p ? g.c : g.add;

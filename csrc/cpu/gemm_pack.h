@@ -4,66 +4,9 @@
 // with zeros to its full width.  a: panels of kRows rows, each [p][row], padded likewise.
 #pragma once
 #include "cpu/gemm_kernels.h"
+#include "cpu/transpose.h"
 
 namespace fastnn::FASTNN_ISA {
-
-// ---- transposing in registers -----------------------------------------------------------------
-
-template <int... i>
-struct Indices {};
-template <int n, int... i>
-struct Count : Count<n - 1, n - 1, i...> {};
-template <int... i>
-struct Count<0, i...> {
-  using type = Indices<i...>;
-};
-
-// In each 128-bit part of x and y, the lower (upper) halves interleaved: x0 y0 x1 y1.
-template <bool upper, class Raw, int... i>
-FASTNN_INLINE Raw interleave(Raw x, Raw y, Indices<i...>) {
-  constexpr int n = sizeof...(i), part = 16 / sizeof(x[0]);
-  return __builtin_shufflevector(
-      x, y, (i / part * part + i % part / 2 + (upper ? part / 2 : 0) + (i % 2 ? n : 0))...);
-}
-template <bool upper, class Raw>
-FASTNN_INLINE Raw interleave(Raw x, Raw y) {
-  return interleave<upper>(x, y, typename Count<sizeof(x) / sizeof(x[0])>::type{});
-}
-
-// Vec<T>::size rows of 16 bytes each, ld apart, as one column after the other, dst_ld apart.
-template <class T>
-FASTNN_INLINE void transpose16(const T* src, int64_t ld, T* dst, int64_t dst_ld) {
-  using V = Vec<T>;
-  using D = Vec<double>::Raw;
-  constexpr int part = 16 / sizeof(T);
-  using Part = typename Native<T, part>::unaligned;
-  auto at = [&](int row) { return *reinterpret_cast<const Part*>(src + row * ld); };
-  typename V::Raw r[part];
-#pragma GCC unroll 4
-  for (int q = 0; q < part; ++q) {
-    if constexpr (V::size == part) {
-      r[q] = (typename V::Raw)at(q);
-    } else {
-      T* lanes = reinterpret_cast<T*>(&r[q]);
-#pragma GCC unroll 4
-      for (int l = 0; l < V::size / part; ++l)
-        *reinterpret_cast<Part*>(lanes + l * part) = at(l * part + q);
-    }
-  }
-  auto put = [&](int column, typename V::Raw x) { V::of(x).store(dst + column * dst_ld); };
-  if constexpr (part == 2) {
-    put(0, interleave<false>(r[0], r[1]));
-    put(1, interleave<true>(r[0], r[1]));
-  } else {
-    using Raw = typename V::Raw;
-    const D a = (D)interleave<false>(r[0], r[1]), b = (D)interleave<true>(r[0], r[1]);
-    const D c = (D)interleave<false>(r[2], r[3]), d = (D)interleave<true>(r[2], r[3]);
-    put(0, (Raw)interleave<false>(a, c));
-    put(1, (Raw)interleave<true>(a, c));
-    put(2, (Raw)interleave<false>(b, d));
-    put(3, (Raw)interleave<true>(b, d));
-  }
-}
 
 // ---- b ----------------------------------------------------------------------------------------
 
@@ -134,13 +77,17 @@ void pack_right(T* dst, int64_t k, int64_t n, const Right<T>& b, int64_t p0, int
 
 // ---- a ----------------------------------------------------------------------------------------
 
-// Rows [i, i+m) of a transposed a, for k in [p, p+kc), in panels.
+// A panel of kRows rows for k in [p, p+kc) is written by whole vectors where they do not fit its
+// height: what one of them puts beyond a row of the panel, the next row overwrites. Only the last row
+// must end exactly. Reading is bounded by `limit`, the rows of a from i on.
+
+// a transposed: rows of the panel lie side by side.
 template <class T>
-void pack_left(T* dst, const Left<T>& a, int64_t i, int64_t m, int64_t p, int64_t kc) {
+void pack_transposed_left(T* dst, const Left<T>& a, int64_t i, int64_t m, int64_t limit, int64_t p,
+                          int64_t kc) {
   using V = Vec<T>;
-  // Whole vectors: what they write beyond a panel's row, the next row writes again.
   constexpr int kVectors = (kRows + V::size - 1) / V::size;
-  constexpr int64_t kStrip = 16;  // rows of a at a time, so that each is read in one go
+  constexpr int64_t kStrip = 16;  // of k at a time, so that each row of a is read in one go
   for (int64_t q = 0; q < kc; q += kStrip) {
     const int64_t strip = kc - q < kStrip ? kc - q : kStrip;
     int64_t at[kStrip];
@@ -148,9 +95,8 @@ void pack_left(T* dst, const Left<T>& a, int64_t i, int64_t m, int64_t p, int64_
     for (int64_t r = 0; r < m; r += kRows) {
       T* to = dst + r * kc + q * kRows;
       const int64_t rows = m - r < kRows ? m - r : kRows;
-      // Reading whole vectors must stay inside a's rows, and writing them inside this strip's part.
-      const bool whole = a.run == kWhole && r + kVectors * V::size <= m;
-      const int64_t fast = whole ? strip - 1 : 0;
+      const bool whole = a.run == kWhole && r + kVectors * V::size <= limit;
+      const int64_t fast = whole ? (q + strip < kc ? strip : strip - 1) : 0;
       for (int64_t s = 0; s < fast; ++s) {
         const T* from = a.data + at[s] + i + r;
         for (int v = 0; v < kVectors; ++v)
@@ -160,6 +106,26 @@ void pack_left(T* dst, const Left<T>& a, int64_t i, int64_t m, int64_t p, int64_
         for (int64_t u = 0; u < kRows; ++u)
           to[s * kRows + u] = u < rows ? a.data[at[s] + a.contiguous(i + r + u)] : T(0);
     }
+  }
+}
+
+// a as stored: rows of the panel are ld apart.
+template <class T>
+void pack_left(T* dst, const Left<T>& a, int64_t i, int64_t m, int64_t limit, int64_t p, int64_t kc) {
+  using V = Vec<T>;
+  constexpr int kVectors = (kRows + V::size - 1) / V::size;
+  constexpr int part = 16 / sizeof(T);
+  for (int64_t r = 0; r < m; r += kRows) {
+    T* to = dst + r * kc;
+    const T* from = a.data + (i + r) * a.ld + p;
+    const int64_t rows = m - r < kRows ? m - r : kRows;
+    int64_t q = 0;
+    if (r + kVectors * V::size <= limit)
+      for (; q + part < kc; q += part)
+        for (int v = 0; v < kVectors; ++v)
+          transpose16(from + v * V::size * a.ld + q, a.ld, to + q * kRows + v * V::size, kRows);
+    for (; q < kc; ++q)
+      for (int64_t u = 0; u < kRows; ++u) to[q * kRows + u] = u < rows ? from[u * a.ld + q] : T(0);
   }
 }
 
