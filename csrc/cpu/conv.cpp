@@ -70,7 +70,8 @@ void forward(const Geometry& s, In x, In w, In b, Out y, Activate<T> epilogue) {
     g.n = s.k;
     g.k = s.c;
     g.a = {.data = x.data<T>(), .ld = s.c};
-    g.b = Right<T>::row_major(w.data<T>(), s.k);
+    // A single column is contiguous either way.
+    g.b = s.k == 1 ? Right<T>::column_major(w.data<T>(), s.c) : Right<T>::row_major(w.data<T>(), s.k);
     g.c = y.data<T>();
     g.ldc = s.k;
     g.add = bias;

@@ -5,7 +5,8 @@
 // The gradient of the input is the same sum over dy with W(i,j) transposed: for a stride above 1 one
 // such sum for each class of inputs that the same taps touch (geometry.h, Phase).
 #pragma once
-#include "cpu/conv_window.h"
+#include "cpu/conv_direct.h"
+#include "cpu/conv_few.h"
 
 namespace fastnn::FASTNN_ISA {
 namespace {
@@ -86,14 +87,21 @@ struct Part {
   void run() const {
     const Windows<T> v = windows(0);
     if (v.lines() <= 0 || v.w.out <= 0 || pass.k <= 0) return;
+    if (const int64_t most = pass.k == s.k ? few_lines(v, s.k) : 0; most > 0) {
+      run_few(v, most);
+      return;
+    }
     TileShape shape = tile_shape(v, 256);
     // Without packing, the taps of a transposed W are not one matrix.
     if (!packed && s.transposed && h.axis.taps * w.axis.taps > 1) shape.possible = false;
     int64_t width = smaller(pass.k, kBlockN<T>);
+    const int64_t wanted = team::self().size == 1 ? 1 : 4 * team::self().size;
     auto many = [&] {
       return pass.groups * ceil_div(v.lines(), shape.lines) * ceil_div(v.w.out, shape.cols) *
-                 ceil_div(pass.k, width) >= 16;
+                 ceil_div(pass.k, width) >= wanted;
     };
+    // Tiles of many lines read the weights less often; splitting the columns of W costs little.
+    while (!many() && width > 128) width = ceil_div(ceil_div(width, 2), kPanel<T>) * kPanel<T>;
     while (!many() && shape.lines > 1 && shape.lines * shape.cols > 48) shape.lines = ceil_div(shape.lines, 2);
     while (!many() && shape.lines == 1 && shape.cols > 48) shape.cols = ceil_div(shape.cols, 2);
     while (!many() && width > 64) width = ceil_div(ceil_div(width, 2), kPanel<T>) * kPanel<T>;
@@ -111,21 +119,38 @@ struct Part {
     });
   }
 
+  void run_few(const Windows<T>& v, int64_t most) const {
+    const int64_t wanted = larger(ceil_div(4 * team::self().size, v.n * pass.groups), 1);
+    const int64_t parts = larger(ceil_div(v.h.out, most), smaller(wanted, ceil_div(v.h.out, 4 * v.h.extent())));
+    tiles(pass.groups * v.n * parts, [&](int64_t t) {
+      const int64_t g = t / (v.n * parts), image = t / parts % v.n, part = t % parts;
+      const int64_t p0 = v.h.out * part / parts, lines = v.h.out * (part + 1) / parts - p0;
+      few_outputs(windows(g), s.k, image, p0, lines, bias(g), [&](int64_t i, int64_t j) { return tap(i, j, g); },
+                  [&](int64_t p) { return out(g, image * v.h.out + p, 0); }, w.step * s.groups * s.k, epilogue);
+    });
+  }
+
   void tile(int64_t g, int64_t line, int64_t lines, int64_t q, int64_t cols, int64_t j0, int64_t j1) const {
     char* scratch = static_cast<char*>(team::local_scratch(kGemmScratch));
     Gemm<T> product;
     product.m = lines * cols;
     product.n = pass.k;
     product.k = depth();
+    const bool apart = h.step != 1 || w.step != 1;
     if (product.k > 0) {
       const Windows<T> v = windows(g);
       Band<T> band(v, line, lines, q, cols, scratch);
+      if (packed && !apart && is_short(v)) {
+        direct_tile(v, band, lines, cols, packed + g * packed_elements(), bias(g), out(g, line, q),
+                    s.groups * s.k, j0, j1, epilogue);
+        return;
+      }
       band.whole_windows(v, scratch);
       product.a = band.rows;
     }
     product.b = packed ? Right<T>::packed(packed + g * packed_elements()) : tap(0, 0, g);
     product.add = bias(g);
-    if (h.step == 1 && w.step == 1) {
+    if (!apart) {
       product.c = out(g, line, q);
       product.ldc = s.groups * s.k;
       gemm_tile(product, 0, product.m, j0, j1, epilogue);
@@ -133,14 +158,14 @@ struct Part {
     }
     // Neighbours in y belong to other parts: the tile is computed apart and then dealt out.
     const int64_t width = j1 - j0;
-    T* apart = reinterpret_cast<T*>(scratch + kTableBytes + kBandBytes);
-    product.c = apart - j0;
+    T* dealt = reinterpret_cast<T*>(scratch + kTableBytes + kBandBytes);
+    product.c = dealt - j0;
     product.ldc = width;
     gemm_tile(product, 0, product.m, j0, j1, epilogue);
     for (int64_t l = 0; l < lines; ++l) {
       T* to = out(g, line + l, q) + j0;
       for (int64_t i = 0; i < cols; ++i)
-        copy_elements(to + i * w.step * s.groups * s.k, apart + (l * cols + i) * width, width);
+        copy_elements(to + i * w.step * s.groups * s.k, dealt + (l * cols + i) * width, width);
     }
   }
 

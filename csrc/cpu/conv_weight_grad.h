@@ -4,7 +4,7 @@
 // The outputs are cut into chunks by problem size; each chunk's sums are kept apart and added in
 // order at the end, so the bits do not depend on who computes which.
 #pragma once
-#include "cpu/conv_window.h"
+#include "cpu/conv_direct.h"
 
 namespace fastnn::FASTNN_ISA {
 namespace {
@@ -85,6 +85,11 @@ struct WeightGrad {
       for (int64_t q = 0; q < w.out; q += shape.cols) {
         const int64_t width = smaller(shape.cols, w.out - q);
         const Band<T> band(v, line, lines, q, width, scratch);
+        if (c_count == c && is_short(v)) {
+          direct_weight_grad(v, band, lines, width, from + (line * w.out + q) * cols(), cols(), k_count, to, first);
+          first = false;
+          continue;
+        }
         const Right<T> right = Right<T>::row_major(from + (line * w.out + q) * cols(), cols());
         // One product a kernel row where its taps are neighbours in x and in dW, else one a tap.
         const bool by_row = band.tap_col == c_count && c_count == c;
