@@ -15,9 +15,8 @@
 //             at data[j*ld + p], the NT form; packed(data) was written by pack_right(), for a b
 //             that serves many products (weights over all tiles of an image or steps of a
 //             sequence).
-//   Gemm<T>   sizes, a, b, c with its ldc, and what is added: {bias, 0} one row for all, {c, ldc}
-//   to
-//             accumulate, {x, ldx} a residual, nothing for zero.
+//   Gemm<T>   sizes, a, b, c with its ldc, and what is added: {bias, 0} is one row for all,
+//             {c, ldc} accumulates, {x, ldx} is a residual, nothing is zero.
 //
 //   gemm(g, epilogue)         SPMD: all members of the team call it and share the tiles of c. No
 //                             barrier, as tiles(): put one before anybody reads c.
