@@ -59,24 +59,24 @@ namespace FASTNN_ISA {
 
 // ---- plain numbers under the names that simd.h and vecmath.h give to vectors ------------------
 
-#define FASTNN_PLAIN(T, suffix)                                                              \
-  FASTNN_FORMULA T select(bool m, T yes, T no) { return m ? yes : no; }                      \
-  FASTNN_FORMULA T max_or_second(T a, T b) { return a > b ? a : b; }                         \
-  FASTNN_FORMULA T min_or_second(T a, T b) { return a < b ? a : b; }                         \
-  FASTNN_FORMULA T abs(T x) { return FASTNN_LIBM(fabs##suffix)(x); }                         \
-  FASTNN_FORMULA T exp(T x) { return FASTNN_LIBM(exp##suffix)(x); }                          \
-  FASTNN_FORMULA T expm1(T x) { return FASTNN_LIBM(expm1##suffix)(x); }                      \
-  FASTNN_FORMULA T log1p(T x) { return FASTNN_LIBM(log1p##suffix)(x); }                      \
-  FASTNN_FORMULA T tanh(T x) { return FASTNN_LIBM(tanh##suffix)(x); }                        \
-  FASTNN_FORMULA T sigmoid(T x) {                                                            \
-    const T e = exp(-abs(x));                                                                \
-    return (x < 0 ? e : T(1)) / (1 + e);                                                     \
-  }                                                                                          \
-  struct ErfExp_##T {                                                                        \
-    T erf, exp;                                                                              \
-  };                                                                                         \
-  FASTNN_FORMULA ErfExp_##T erf_and_exp(T x) {                                               \
-    return {FASTNN_LIBM(erf##suffix)(x), FASTNN_LIBM(exp##suffix)(-x * x)};                  \
+#define FASTNN_PLAIN(T, suffix)                                             \
+  FASTNN_FORMULA T select(bool m, T yes, T no) { return m ? yes : no; }     \
+  FASTNN_FORMULA T max_or_second(T a, T b) { return a > b ? a : b; }        \
+  FASTNN_FORMULA T min_or_second(T a, T b) { return a < b ? a : b; }        \
+  FASTNN_FORMULA T abs(T x) { return FASTNN_LIBM(fabs##suffix)(x); }        \
+  FASTNN_FORMULA T exp(T x) { return FASTNN_LIBM(exp##suffix)(x); }         \
+  FASTNN_FORMULA T expm1(T x) { return FASTNN_LIBM(expm1##suffix)(x); }     \
+  FASTNN_FORMULA T log1p(T x) { return FASTNN_LIBM(log1p##suffix)(x); }     \
+  FASTNN_FORMULA T tanh(T x) { return FASTNN_LIBM(tanh##suffix)(x); }       \
+  FASTNN_FORMULA T sigmoid(T x) {                                           \
+    const T e = exp(-abs(x));                                               \
+    return (x < 0 ? e : T(1)) / (1 + e);                                    \
+  }                                                                         \
+  struct ErfExp_##T {                                                       \
+    T erf, exp;                                                             \
+  };                                                                        \
+  FASTNN_FORMULA ErfExp_##T erf_and_exp(T x) {                              \
+    return {FASTNN_LIBM(erf##suffix)(x), FASTNN_LIBM(exp##suffix)(-x * x)}; \
   }
 
 #ifdef __CUDACC__
@@ -115,43 +115,65 @@ FASTNN_FORMULA V clip(V x, double low, double high) {
 
 struct linear : Formula<Activation::linear> {
   template <class V>
-  FASTNN_FORMULA V forward(V x) const { return x; }
+  FASTNN_FORMULA V forward(V x) const {
+    return x;
+  }
   template <class V>
-  FASTNN_FORMULA V derivative(V, V) const { return V(1); }
+  FASTNN_FORMULA V derivative(V, V) const {
+    return V(1);
+  }
 };
 
 // The hard threshold of the perceptron; its derivative is 0 wherever it has one.
 struct step : Formula<Activation::step> {
   template <class V>
-  FASTNN_FORMULA V forward(V x) const { return select(x > V(0), V(1), V(0)); }
+  FASTNN_FORMULA V forward(V x) const {
+    return select(x > V(0), V(1), V(0));
+  }
   template <class V>
-  FASTNN_FORMULA V derivative(V, V) const { return V(0); }
+  FASTNN_FORMULA V derivative(V, V) const {
+    return V(0);
+  }
 };
 
 struct sigmoid : Formula<Activation::sigmoid> {
   template <class V>
-  FASTNN_FORMULA V forward(V x) const { return FASTNN_ISA::sigmoid(x); }
+  FASTNN_FORMULA V forward(V x) const {
+    return FASTNN_ISA::sigmoid(x);
+  }
   template <class V>
-  FASTNN_FORMULA V derivative(V, V y) const { return y * (V(1) - y); }
+  FASTNN_FORMULA V derivative(V, V y) const {
+    return y * (V(1) - y);
+  }
 };
 
 struct tanh : Formula<Activation::tanh> {
   template <class V>
-  FASTNN_FORMULA V forward(V x) const { return FASTNN_ISA::tanh(x); }
+  FASTNN_FORMULA V forward(V x) const {
+    return FASTNN_ISA::tanh(x);
+  }
   template <class V>
-  FASTNN_FORMULA V derivative(V, V y) const { return (V(1) - y) * (V(1) + y); }
+  FASTNN_FORMULA V derivative(V, V y) const {
+    return (V(1) - y) * (V(1) + y);
+  }
 };
 
 struct relu : Formula<Activation::relu> {
   template <class V>
-  FASTNN_FORMULA V forward(V x) const { return max_or_second(V(0), x); }
+  FASTNN_FORMULA V forward(V x) const {
+    return max_or_second(V(0), x);
+  }
   template <class V>
-  FASTNN_FORMULA V derivative(V, V y) const { return select(y > V(0), V(1), V(0)); }
+  FASTNN_FORMULA V derivative(V, V y) const {
+    return select(y > V(0), V(1), V(0));
+  }
 };
 
 struct relu6 : Formula<Activation::relu6> {
   template <class V>
-  FASTNN_FORMULA V forward(V x) const { return clip(x, 0, 6); }
+  FASTNN_FORMULA V forward(V x) const {
+    return clip(x, 0, 6);
+  }
   template <class V>
   FASTNN_FORMULA V derivative(V, V y) const {
     return select(y > V(0), select(y < V(6), V(1), V(0)), V(0));
@@ -161,17 +183,25 @@ struct relu6 : Formula<Activation::relu6> {
 // x > 0 ? x : alpha x, alpha >= 0: the sign of y must be the sign of x.
 struct leaky_relu : Formula<Activation::leaky_relu> {
   template <class V>
-  FASTNN_FORMULA V forward(V x) const { return select(x > V(0), x, V(alpha) * x); }
+  FASTNN_FORMULA V forward(V x) const {
+    return select(x > V(0), x, V(alpha) * x);
+  }
   template <class V>
-  FASTNN_FORMULA V derivative(V, V y) const { return select(y > V(0), V(1), V(alpha)); }
+  FASTNN_FORMULA V derivative(V, V y) const {
+    return select(y > V(0), V(1), V(alpha));
+  }
 };
 
 // x > 0 ? x : alpha (e^x - 1), alpha >= 0 as above; below 0 the derivative alpha e^x is y + alpha.
 struct elu : Formula<Activation::elu> {
   template <class V>
-  FASTNN_FORMULA V forward(V x) const { return select(x > V(0), x, V(alpha) * expm1(x)); }
+  FASTNN_FORMULA V forward(V x) const {
+    return select(x > V(0), x, V(alpha) * expm1(x));
+  }
   template <class V>
-  FASTNN_FORMULA V derivative(V, V y) const { return select(y > V(0), V(1), y + V(alpha)); }
+  FASTNN_FORMULA V derivative(V, V y) const {
+    return select(y > V(0), V(1), y + V(alpha));
+  }
 };
 
 // Klambauer et al., Self-normalizing neural networks, 2017.
@@ -201,8 +231,8 @@ struct gelu : Formula<Activation::gelu> {
   }
 };
 
-// x (1 + tanh u) / 2 with u = sqrt(2/pi) (x + 0.044715 x^3). As (1 + tanh u) / 2 is sigmoid(2u), the
-// left tail loses nothing to cancellation.
+// x (1 + tanh u) / 2 with u = sqrt(2/pi) (x + 0.044715 x^3). As (1 + tanh u) / 2 is sigmoid(2u),
+// the left tail loses nothing to cancellation.
 struct gelu_tanh : Formula<Activation::gelu_tanh> {
   static constexpr double two_sqrt_2_pi = 1.5957691216057308, cubic = 0.044715;
   template <class V>
@@ -222,7 +252,9 @@ struct gelu_tanh : Formula<Activation::gelu_tanh> {
 // x sigmoid(x), also called swish. With e = e^-|x| the derivative of the sigmoid is e / (1 + e)^2.
 struct silu : Formula<Activation::silu> {
   template <class V>
-  FASTNN_FORMULA V forward(V x) const { return x * FASTNN_ISA::sigmoid(x); }
+  FASTNN_FORMULA V forward(V x) const {
+    return x * FASTNN_ISA::sigmoid(x);
+  }
   template <class V>
   FASTNN_FORMULA V derivative(V x, V) const {
     const V e = exp(-abs(x)), r = V(1) / (V(1) + e);
@@ -233,14 +265,20 @@ struct silu : Formula<Activation::silu> {
 // log(1 + e^x), whose derivative sigmoid(x) is 1 - e^-y.
 struct softplus : Formula<Activation::softplus> {
   template <class V>
-  FASTNN_FORMULA V forward(V x) const { return max_or_second(V(0), x) + log1p(exp(-abs(x))); }
+  FASTNN_FORMULA V forward(V x) const {
+    return max_or_second(V(0), x) + log1p(exp(-abs(x)));
+  }
   template <class V>
-  FASTNN_FORMULA V derivative(V, V y) const { return -expm1(-y); }
+  FASTNN_FORMULA V derivative(V, V y) const {
+    return -expm1(-y);
+  }
 };
 
 struct softsign : Formula<Activation::softsign> {
   template <class V>
-  FASTNN_FORMULA V forward(V x) const { return x / (V(1) + abs(x)); }
+  FASTNN_FORMULA V forward(V x) const {
+    return x / (V(1) + abs(x));
+  }
   template <class V>
   FASTNN_FORMULA V derivative(V x, V) const {
     const V r = V(1) / (V(1) + abs(x));
@@ -251,7 +289,9 @@ struct softsign : Formula<Activation::softsign> {
 // min(max(x / 6 + 1/2, 0), 1).
 struct hard_sigmoid : Formula<Activation::hard_sigmoid> {
   template <class V>
-  FASTNN_FORMULA V forward(V x) const { return clip(x * V(1.0 / 6) + V(0.5), 0, 1); }
+  FASTNN_FORMULA V forward(V x) const {
+    return clip(x * V(1.0 / 6) + V(0.5), 0, 1);
+  }
   template <class V>
   FASTNN_FORMULA V derivative(V, V y) const {
     return select(y > V(0), select(y < V(1), V(1.0 / 6), V(0)), V(0));
@@ -261,7 +301,9 @@ struct hard_sigmoid : Formula<Activation::hard_sigmoid> {
 // x hard_sigmoid(x), also called hard swish.
 struct hard_silu : Formula<Activation::hard_silu> {
   template <class V>
-  FASTNN_FORMULA V forward(V x) const { return x * clip(x * V(1.0 / 6) + V(0.5), 0, 1); }
+  FASTNN_FORMULA V forward(V x) const {
+    return x * clip(x * V(1.0 / 6) + V(0.5), 0, 1);
+  }
   template <class V>
   FASTNN_FORMULA V derivative(V x, V) const {
     const V gate = clip(x * V(1.0 / 6) + V(0.5), 0, 1);
@@ -271,9 +313,13 @@ struct hard_silu : Formula<Activation::hard_silu> {
 
 struct exponential : Formula<Activation::exponential> {
   template <class V>
-  FASTNN_FORMULA V forward(V x) const { return exp(x); }
+  FASTNN_FORMULA V forward(V x) const {
+    return exp(x);
+  }
   template <class V>
-  FASTNN_FORMULA V derivative(V, V y) const { return y; }
+  FASTNN_FORMULA V derivative(V, V y) const {
+    return y;
+  }
 };
 
 // x tanh(softplus(x)). With e = e^x and w = e (e + 2), tanh(log(1 + e)) is w / (w + 2): one
@@ -301,7 +347,8 @@ template <class F>
 FASTNN_FORMULA decltype(auto) with_activation(Activation kind, double alpha, F&& f) {
   switch (kind) {
 #define FASTNN_X(name, reads) \
-  case Activation::name: return f(activation::name{{alpha}});
+  case Activation::name:      \
+    return f(activation::name{{alpha}});
     FASTNN_ACTIVATIONS(FASTNN_X)
 #undef FASTNN_X
   }

@@ -9,8 +9,8 @@ namespace fastnn {
 enum class DType : uint8_t { float32, float64, int32, uint8, boolean };
 
 inline constexpr int kDTypes = 5;
-inline constexpr const char* kDTypeNames[kDTypes] = {"float32", "float64", "int32", "uint8", "bool"};
-inline constexpr size_t kDTypeBytes[kDTypes] = {4, 8, 4, 1, 1};
+constexpr const char* kDTypeNames[kDTypes] = {"float32", "float64", "int32", "uint8", "bool"};
+constexpr size_t kDTypeBytes[kDTypes] = {4, 8, 4, 1, 1};
 
 inline const char* name(DType t) { return kDTypeNames[static_cast<int>(t)]; }
 inline size_t item_bytes(DType t) { return kDTypeBytes[static_cast<int>(t)]; }

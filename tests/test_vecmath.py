@@ -9,16 +9,15 @@ import os
 import platform
 import shutil
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
-FLAGS = (
-    "-std=c++20 -O3 -fno-math-errno -fno-trapping-math -ffp-contract=off -fvisibility=hidden "
-    "-Wall -Wextra -Werror"
-).split()
+FLAGS = ["-std=c++20", "-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=off"]
+FLAGS += ["-fvisibility=hidden", "-Wall", "-Wextra", "-Werror"]
 
 # name: architecture, bytes in a vector, what /proc/cpuinfo must list to run it. "wide" is AVX-512's
 # shape, 16 floats in a vector, on an AVX2 machine.
@@ -33,7 +32,8 @@ BUILDS = {
         {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd"},
     ),
 }
-PROGRAMS = ["test_simd", "test_vecmath", "test_activations"]
+CASES = [(program, isa) for program in ("test_vecmath", "test_simd") for isa in BUILDS]
+CASES += [("test_activations", isa) for isa in ("baseline", "avx2")]  # no intrinsics there
 
 pytestmark = [
     pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler"),
@@ -51,17 +51,34 @@ def cpu_flags():
     return set()
 
 
-@pytest.mark.parametrize("isa", BUILDS)
-@pytest.mark.parametrize("program", PROGRAMS)
-def test_program_passes(program, isa, tmp_path):
+def build_and_run(program, isa, folder):
+    """Returns None where the machine cannot run the build, else (succeeded, what was printed)."""
     architecture, vector_bytes, needed = BUILDS[isa]
-    binary = tmp_path / program
+    binary = folder / f"{program}_{isa}"
     command = [COMPILER, *FLAGS, *architecture, f"-I{ROOT / 'csrc'}"]
     command += [f"-DFASTNN_ISA={isa}", f"-DFASTNN_VEC_BYTES={vector_bytes}"]
     command += [str(ROOT / "tests" / "cpp" / f"{program}.cpp"), "-o", str(binary)]
     built = subprocess.run(command, capture_output=True, text=True)
-    assert built.returncode == 0, built.stderr
+    if built.returncode != 0:
+        return False, built.stderr
     if not needed <= cpu_flags():
-        pytest.skip(f"compiled, but this machine cannot run {isa}")
+        return None
     ran = subprocess.run([str(binary)], capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.returncode == 0, ran.stdout + ran.stderr
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """All builds side by side: the compiler takes most of the time."""
+    folder = tmp_path_factory.mktemp("vecmath")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        yield {case: pool.submit(build_and_run, *case, folder) for case in CASES}
+
+
+@pytest.mark.parametrize("program, isa", CASES)
+def test_program_passes(results, program, isa):
+    result = results[program, isa].result()
+    if result is None:
+        pytest.skip(f"compiled, but this machine cannot run {isa}")
+    succeeded, output = result
+    assert succeeded, output

@@ -36,20 +36,11 @@
 // whichever tile or member computes it. (NT products with few rows sum along the lanes instead; that
 // choice hangs on m, n, k alone.) Any of m, n, k may be 0; with k = 0, c = epilogue(add).
 #pragma once
+#include "cpu/gemm_dots.h"
 #include "cpu/gemm_kernels.h"
+#include "cpu/gemm_pack.h"
 
 namespace fastnn::FASTNN_ISA {
-
-template <class T>
-struct Gemm {
-  int64_t m, n, k;
-  Left<T> a;
-  Right<T> b;
-  T* c;
-  int64_t ldc;
-  const T* add = nullptr;
-  int64_t add_ld = 0;
-};
 
 struct Store {
   template <class T>
@@ -58,20 +49,13 @@ struct Store {
 
 inline constexpr size_t kGemmScratch = team::kLocalBytes / 2;
 
-// Rows and columns of c between two packings: kBlockM x kBlockK of a and kBlockK x kBlockN of b stay
-// in L2, of which a core has 1 MB or more where AVX2 matters, beside a panel of b in L1.
-inline constexpr int64_t kBlockM = 96;
-template <class T>
-inline constexpr int64_t kBlockN = 2048 / (int64_t)sizeof(T);
 // Up to here rows of c are too few to repay packing a row-major b.
 inline constexpr int64_t kDirectRows = 4 * kRows;
 
-// NT products whose rows are read as dot products: few enough that turning b round would cost more
-// than adding up the lanes at the end.
+// Rows a multiple of 4 KB apart fall on the same few lines of L1 and drive the panel of b out.
 template <class T>
-FASTNN_INLINE bool is_dots(const Gemm<T>& g) {
-  return g.b.layout == Right<T>::kColumnMajor && !g.a.transposed && g.a.run == kWhole &&
-         (g.n == 1 || (g.m <= 16 && g.k >= 2 * Vec<T>::size));
+FASTNN_INLINE bool is_aliased(const Left<T>& a) {
+  return a.group == kWhole && a.run == kWhole && a.ld % (4096 / (int64_t)sizeof(T)) == 0;
 }
 
 template <class T, class Epilogue>
@@ -86,6 +70,9 @@ void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
   }
   using R = Right<T>;
   const bool direct = g.b.layout == R::kRowMajor && g.m <= kDirectRows;
+  const bool by_columns = g.a.transposed && g.n <= 2 * kPanel<T> && g.a.run == kWhole && g.a.group == kWhole;
+  const bool pack_a = g.a.transposed ? !by_columns
+                                     : is_aliased(g.a) && g.m > kDirectRows && j1 - j0 >= 128;
   char* scratch = static_cast<char*>(team::self().local) + kGemmScratch;
   T* packed_a = reinterpret_cast<T*>(scratch);
   T* packed_b = reinterpret_cast<T*>(scratch + kGemmScratch / 4);
@@ -109,9 +96,23 @@ void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
         pack_right(packed_b, kc, nb, g.b.at(p, jb), 0, kc, 0, nb);
         b = packed_b;
       }
+      if (direct && g.m == 1 && g.a.run == kWhole && !g.a.transposed) {
+        t.a[0] = g.a.data;
+        t.b = b;
+        t.ldb = g.b.ld;
+        t.cols = nb;
+        t.c = g.c + jb;
+        t.add = add ? add + jb : nullptr;
+        single_row_kernel(t, p);
+        if (last) finish(0, 1, jb, nb);
+        continue;
+      }
       for (int64_t ib = i0; ib < i1; ib += kBlockM) {
         const int64_t mb = i1 - ib < kBlockM ? i1 - ib : kBlockM;
-        if (g.a.transposed) pack_left(packed_a, g.a, ib, mb, p, kc);
+        if (pack_a) {
+          if (g.a.transposed) pack_transposed_left(packed_a, g.a, ib, mb, g.m - ib, p, kc);
+          else pack_left(packed_a, g.a, ib, mb, g.m - ib, p, kc);
+        }
         int64_t width;
         for (int64_t j = 0; j < nb; j += width) {
           if (direct) {
@@ -128,14 +129,17 @@ void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
           for (int64_t i = 0; i < mb; i += height) {
             t.c = g.c + (ib + i) * g.ldc + jb + j;
             t.add = add ? add + (ib + i) * t.add_ld + jb + j : nullptr;
-            if (g.a.transposed) {
-              height = t.rows = mb - i < kRows ? mb - i : kRows;
-              t.a[0] = packed_a + i * kc;
-              panel_kernel(t, direct);
+            height = t.rows = block_rows(mb - i);
+            const T* first = pack_a ? packed_a + i * kc : g.a.data + p * g.a.ld + ib + i;
+            if (pack_a || by_columns) {
+              for (int r = 0; r < height; ++r) t.a[r] = first + r;
+              t.a_step = pack_a ? height : g.a.ld;
+              block_kernel_of<kRows>(t, 0, kWhole, nullptr, direct);
             } else {
-              height = t.rows = block_rows(mb - i);
-              for (int r = 0; r < t.rows; ++r) t.a[r] = g.a.data + g.a.strided(ib + i + r);
-              row_kernel(t, g.a, p, direct);
+              for (int r = 0; r < height; ++r) t.a[r] = g.a.data + g.a.strided(ib + i + r);
+              t.a_step = 1;
+              if (g.a.run == kWhole) block_kernel_of<kRows>(t, p, kWhole, nullptr, direct);
+              else block_kernel_of<kRows>(t, p % g.a.run, g.a.run, g.a.run_at + p / g.a.run, direct);
             }
             if (last) finish(ib + i, t.rows, jb + j, t.cols);
           }

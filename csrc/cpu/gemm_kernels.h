@@ -1,8 +1,4 @@
-// The innermost loops of gemm.h: micro-kernels that keep a block of c in registers, and the packing
-// that feeds them.
-//
-// Packed b: for each block of kBlockK rows, panels of kPanel columns, a panel being [row][column],
-// padded with zeros to the full width. Packed a: panels of kRows rows, [p][row], padded likewise.
+// The innermost loops of gemm.h: micro-kernels that keep a block of c in registers while k passes by.
 // Goto & van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication".
 #pragma once
 #include "cpu/simd.h"
@@ -18,6 +14,12 @@ inline constexpr int64_t kPanel = 2 * Vec<T>::size;
 // A panel of b, kBlockK x 64 bytes on AVX2, stays in L1 while the rows of a pass by. Short blocks
 // also keep rounding errors down: sums of 256 products are added up, not one chain of k.
 inline constexpr int64_t kBlockK = 256;
+
+// Rows and columns of c between two packings: kBlockM x kBlockK of a and kBlockK x kBlockN of b stay
+// in L2, of which a core has 1 MB or more where speed matters.
+inline constexpr int64_t kBlockM = 96;
+template <class T>
+inline constexpr int64_t kBlockN = 2048 / (int64_t)sizeof(T);
 
 inline constexpr int64_t kWhole = INT64_MAX;
 
@@ -44,9 +46,9 @@ struct Left {
 template <class T>
 struct Right {
   enum Layout { kRowMajor, kColumnMajor, kPacked };
-  const T* data;
-  int64_t ld;
-  Layout layout;
+  const T* data = nullptr;
+  int64_t ld = 0;
+  Layout layout = kRowMajor;
 
   static FASTNN_INLINE Right row_major(const T* data, int64_t ld) { return {data, ld, kRowMajor}; }
   static FASTNN_INLINE Right column_major(const T* data, int64_t ld) { return {data, ld, kColumnMajor}; }
@@ -65,12 +67,24 @@ FASTNN_INLINE constexpr int64_t packed_size(int64_t k, int64_t n) {
   return k * padded_columns<T>(n);
 }
 
+template <class T>
+struct Gemm {
+  int64_t m = 0, n = 0, k = 0;
+  Left<T> a = {};
+  Right<T> b = {};
+  T* c = nullptr;
+  int64_t ldc = 0;
+  const T* add = nullptr;
+  int64_t add_ld = 0;
+};
+
 // ---- micro-kernels ----------------------------------------------------------------------------
 
 // One register block of c: c (rows,cols) = add + a (rows,k) b (k,cols).
 template <class T>
 struct Block {
-  const T* a[kRows];  // the rows, or a[0] the packed panel
+  const T* a[kRows];
+  int64_t a_step;  // from one p to the next
   const T* b;
   int64_t ldb;
   int64_t k;
@@ -84,49 +98,66 @@ struct Block {
 template <int MR, int NV, class T>
 FASTNN_INLINE void store_block(const Block<T>& t, const Vec<T> (&acc)[MR][NV]) {
   using V = Vec<T>;
-  const bool whole = t.cols == NV * V::size;
+  T* c = t.c;
+  const T* add = t.add;
+  const int64_t ldc = t.ldc, add_ld = t.add_ld, cols = t.cols;
+  if (cols == NV * V::size) {
 #pragma GCC unroll 8
-  for (int i = 0; i < MR; ++i) {
-    if (i >= t.rows) break;
-    T* c = t.c + i * t.ldc;
-    const T* add = t.add + i * t.add_ld;
+    for (int i = 0; i < MR; ++i) {
+      if (add) {
 #pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v) {
-      if (whole) {
-        (t.add ? acc[i][v] + V::load(add + v * V::size) : acc[i][v]).store(c + v * V::size);
+        for (int v = 0; v < NV; ++v)
+          (acc[i][v] + V::load(add + v * V::size)).store(c + v * V::size);
+        add += add_ld;
       } else {
-        const int64_t left = t.cols - v * V::size;
-        (t.add ? acc[i][v] + V::load_n(add + v * V::size, left) : acc[i][v])
-            .store_n(c + v * V::size, left);
+#pragma GCC unroll 8
+        for (int v = 0; v < NV; ++v) acc[i][v].store(c + v * V::size);
       }
+      c += ldc;
     }
+    return;
   }
+  // An edge of c: by way of memory, which keeps the code short.
+  T block[MR][NV * V::size];
+#pragma GCC unroll 8
+  for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) acc[i][v].store(&block[i][v * V::size]);
+  for (int64_t i = 0; i < MR; ++i)
+    for (int64_t j = 0; j < cols; j += V::size) {
+      V x = V::load(&block[i][j]);
+      if (add) x += V::load_n(add + i * add_ld + j, cols - j);
+      x.store_n(c + i * ldc + j, cols - j);
+    }
 }
 
-// a by rows. kTail: the last vector of b has t.cols % size columns, and memory may end there.
+// kTail: the last vector of b has t.cols % size columns, and memory may end there.
 // `within` is where k starts in the current run of a's columns; `run_at` are the runs from it on.
 template <int MR, int NV, bool kTail, class T>
-__attribute__((noinline)) void row_kernel(const Block<T>& t, int64_t within, int64_t run,
-                                          const int64_t* run_at) {
+__attribute__((noinline)) void block_kernel(const Block<T>& t, int64_t within, int64_t run,
+                                            const int64_t* run_at) {
   using V = Vec<T>;
   V acc[MR][NV];
 #pragma GCC unroll 8
   for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) acc[i][v] = V(T(0));
+  // c is wanted when the sums are done; by then it has come.
+#pragma GCC unroll 8
+  for (int i = 0; i < MR; ++i) __builtin_prefetch(t.c + i * t.ldc, 1);
   const T* b = t.b;
-  const int64_t ldb = t.ldb;
+  const int64_t ldb = t.ldb, step = t.a_step, cols = t.cols;
   for (int64_t left = t.k; left > 0;) {
     const int64_t start = (run_at ? *run_at++ : 0) + within;
     const int64_t count = run - within < left ? run - within : left;
     const T* a[MR];
 #pragma GCC unroll 8
     for (int i = 0; i < MR; ++i) a[i] = t.a[i] + start;
-    for (int64_t p = 0; p < count; ++p) {
+    for (int64_t p = 0, end = count * step; p != end; p += step) {
       V column[NV];
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v)
-        column[v] = kTail ? V::load_n(b + v * V::size, t.cols - v * V::size) : V::load(b + v * V::size);
+        column[v] = kTail ? V::load_n(b + v * V::size, cols - v * V::size) : V::load(b + v * V::size);
 #pragma GCC unroll 8
       for (int i = 0; i < MR; ++i) {
         const V x(a[i][p]);
@@ -141,33 +172,41 @@ __attribute__((noinline)) void row_kernel(const Block<T>& t, int64_t within, int
   store_block<MR, NV>(t, acc);
 }
 
-// a packed.
-template <int NV, bool kTail, class T>
-__attribute__((noinline)) void panel_kernel(const Block<T>& t) {
+// One row against unpacked b: c (1,cols) is kept in L1 instead, so that b is read in long rows, eight
+// side by side. The same sums in the same order.
+template <class T>
+__attribute__((noinline)) void single_row_kernel(const Block<T>& t, int64_t p0) {
   using V = Vec<T>;
-  V acc[kRows][NV];
+  constexpr int kDeep = 8;
+  T sum[kBlockN<T>];
+  const T *a = t.a[0] + p0, *b = t.b;
+  const int64_t vectors = (t.cols + V::size - 1) / V::size;
+  for (int64_t v = 0; v < vectors; ++v) V(T(0)).store(sum + v * V::size);
+  for (int64_t p = 0; p < t.k;) {
+    const int64_t deep = t.k - p < kDeep ? 1 : kDeep;
+    if (deep == kDeep) {
+      V x[kDeep];
 #pragma GCC unroll 8
-  for (int i = 0; i < kRows; ++i)
+      for (int q = 0; q < kDeep; ++q) x[q] = V(a[p + q]);
+      for (int64_t j = 0; j < t.cols; j += V::size) {
+        V s = V::load(sum + j);
 #pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v) acc[i][v] = V(T(0));
-  const T* a = t.a[0];
-  const T* b = t.b;
-  const int64_t ldb = t.ldb;
-  for (int64_t p = 0; p < t.k; ++p) {
-    V column[NV];
-#pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v)
-      column[v] = kTail ? V::load_n(b + v * V::size, t.cols - v * V::size) : V::load(b + v * V::size);
-#pragma GCC unroll 8
-    for (int i = 0; i < kRows; ++i) {
-      const V x(a[i]);
-#pragma GCC unroll 8
-      for (int v = 0; v < NV; ++v) acc[i][v] = fma(x, column[v], acc[i][v]);
+        for (int q = 0; q < kDeep; ++q) s = fma(x[q], V::load_n(b + q * t.ldb + j, t.cols - j), s);
+        s.store(sum + j);
+      }
+    } else {
+      const V x(a[p]);
+      for (int64_t j = 0; j < t.cols; j += V::size)
+        fma(x, V::load_n(b + j, t.cols - j), V::load(sum + j)).store(sum + j);
     }
-    a += kRows;
-    b += ldb;
+    p += deep;
+    b += deep * t.ldb;
   }
-  store_block<kRows, NV>(t, acc);
+  for (int64_t j = 0; j < t.cols; j += V::size) {
+    V x = V::load(sum + j);
+    if (t.add) x += V::load_n(t.add + j, t.cols - j);
+    x.store_n(t.c + j, t.cols - j);
+  }
 }
 
 // Rows of the next block when `left` remain: full blocks, and the last ones of even height, because
@@ -191,32 +230,17 @@ FASTNN_INLINE int64_t direct_width(int64_t m, int64_t left) {
 }
 
 template <int MR, class T>
-FASTNN_INLINE void row_kernel_of(const Block<T>& t, int64_t within, int64_t run, const int64_t* run_at,
-                                 bool direct) {
+FASTNN_INLINE void block_kernel_of(const Block<T>& t, int64_t within, int64_t run,
+                                   const int64_t* run_at, bool direct) {
   constexpr int V = Vec<T>::size;
   if (t.rows != MR) {
-    if constexpr (MR > 1) row_kernel_of<MR - 1>(t, within, run, run_at, direct);
+    if constexpr (MR > 1) block_kernel_of<MR - 1>(t, within, run, run_at, direct);
     return;
   }
-  if (t.cols > 2 * V) row_kernel<MR, wide_vectors(MR), false>(t, within, run, run_at);
-  else if (t.cols > V) row_kernel<MR, 2, false>(t, within, run, run_at);
-  else if (direct && t.cols < V) row_kernel<MR, 1, true>(t, within, run, run_at);
-  else row_kernel<MR, 1, false>(t, within, run, run_at);
-}
-template <class T>
-FASTNN_INLINE void row_kernel(const Block<T>& t, const Left<T>& a, int64_t p, bool direct) {
-  if (a.run == kWhole) {
-    Block<T> shifted = t;
-    row_kernel_of<kRows>(shifted, p, kWhole, nullptr, direct);
-  } else {
-    row_kernel_of<kRows>(t, p % a.run, a.run, a.run_at + p / a.run, direct);
-  }
-}
-template <class T>
-FASTNN_INLINE void panel_kernel(const Block<T>& t, bool direct) {
-  if (t.cols > Vec<T>::size) panel_kernel<2, false>(t);
-  else if (direct && t.cols < Vec<T>::size) panel_kernel<1, true>(t);
-  else panel_kernel<1, false>(t);
+  if (t.cols > 2 * V) block_kernel<MR, wide_vectors(MR), false>(t, within, run, run_at);
+  else if (t.cols > V) block_kernel<MR, 2, false>(t, within, run, run_at);
+  else if (direct && t.cols < V) block_kernel<MR, 1, true>(t, within, run, run_at);
+  else block_kernel<MR, 1, false>(t, within, run, run_at);
 }
 
 }  // namespace fastnn::FASTNN_ISA

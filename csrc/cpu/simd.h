@@ -56,10 +56,10 @@ struct Lanes;
 
 template <>
 struct Lanes<float> {
-  using Int = int32_t;    // the integer as wide as a lane
+  using Int = int32_t;  // the integer as wide as a lane
   using UInt = uint32_t;
   static constexpr int mantissa_bits = 23, exponent_bias = 127;
-  static constexpr float integral_above = 0x1p23f;     // from here on every float is an integer
+  static constexpr float integral_above = 0x1p23f;  // from here on every float is an integer
 };
 
 template <>
@@ -144,7 +144,7 @@ struct Vec {
   friend FASTNN_INLINE MaskT operator==(Vec a, Vec b) { return {(Int)(a.v == b.v)}; }
   friend FASTNN_INLINE MaskT operator!=(Vec a, Vec b) { return {(Int)(a.v != b.v)}; }
 
-  // The bit pattern as integers. Int is a native vector: + - & | ^ << >> and comparisons work on it.
+  // The bit pattern as integers. Int is a native vector with operators: + - & | ^ << >> < ...
   FASTNN_INLINE Int bits() const { return (Int)v; }
   static FASTNN_INLINE Vec from_bits(Int i) { return of((Raw)i); }
 };
@@ -157,12 +157,18 @@ FASTNN_INLINE Vec<T> select(Mask<T> m, Vec<T> yes, Vec<T> no) {
 }
 // A plain number for one of the two sides, as in select(x > 0, x, 0).
 template <class T>
-FASTNN_INLINE Vec<T> select(Mask<T> m, Vec<T> yes, T no) { return select(m, yes, Vec<T>(no)); }
+FASTNN_INLINE Vec<T> select(Mask<T> m, Vec<T> yes, T no) {
+  return select(m, yes, Vec<T>(no));
+}
 template <class T>
-FASTNN_INLINE Vec<T> select(Mask<T> m, T yes, Vec<T> no) { return select(m, Vec<T>(yes), no); }
+FASTNN_INLINE Vec<T> select(Mask<T> m, T yes, Vec<T> no) {
+  return select(m, Vec<T>(yes), no);
+}
 
 template <class T>
-FASTNN_INLINE Mask<T> is_nan(Vec<T> x) { return x != x; }
+FASTNN_INLINE Mask<T> is_nan(Vec<T> x) {
+  return x != x;
+}
 
 template <class T>
 FASTNN_INLINE bool any(Mask<T> m) {
@@ -179,7 +185,9 @@ FASTNN_INLINE bool any(Mask<T> m) {
 #endif
 }
 template <class T>
-FASTNN_INLINE bool all(Mask<T> m) { return !any(!m); }
+FASTNN_INLINE bool all(Mask<T> m) {
+  return !any(!m);
+}
 
 // The lanes below n.
 template <class T>
@@ -196,12 +204,16 @@ FASTNN_INLINE Vec<T> Vec<T>::load_n(const T* p, int64_t n) {
   if (n >= size) return load(p);
 #if defined(FASTNN_MM512)
   const unsigned lanes = n <= 0 ? 0u : (1u << n) - 1;
-  if constexpr (sizeof(T) == 4) return of((Raw)_mm512_maskz_loadu_ps((__mmask16)lanes, p));
-  else return of((Raw)_mm512_maskz_loadu_pd((__mmask8)lanes, p));
+  if constexpr (sizeof(T) == 4)
+    return of((Raw)_mm512_maskz_loadu_ps((__mmask16)lanes, p));
+  else
+    return of((Raw)_mm512_maskz_loadu_pd((__mmask8)lanes, p));
 #elif defined(FASTNN_MM) && FASTNN_VEC_BYTES == 32
   const __m256i lanes = (__m256i)first_n<T>(n).bits;
-  if constexpr (sizeof(T) == 4) return of((Raw)_mm256_maskload_ps(p, lanes));
-  else return of((Raw)_mm256_maskload_pd(p, lanes));
+  if constexpr (sizeof(T) == 4)
+    return of((Raw)_mm256_maskload_ps(p, lanes));
+  else
+    return of((Raw)_mm256_maskload_pd(p, lanes));
 #else
   T a[size] = {};
   for (int64_t i = 0; i < n; ++i) a[i] = p[i];
@@ -214,12 +226,16 @@ FASTNN_INLINE void Vec<T>::store_n(T* p, int64_t n) const {
   if (n >= size) return store(p);
 #if defined(FASTNN_MM512)
   const unsigned lanes = n <= 0 ? 0u : (1u << n) - 1;
-  if constexpr (sizeof(T) == 4) _mm512_mask_storeu_ps(p, (__mmask16)lanes, (__m512)v);
-  else _mm512_mask_storeu_pd(p, (__mmask8)lanes, (__m512d)v);
+  if constexpr (sizeof(T) == 4)
+    _mm512_mask_storeu_ps(p, (__mmask16)lanes, (__m512)v);
+  else
+    _mm512_mask_storeu_pd(p, (__mmask8)lanes, (__m512d)v);
 #elif defined(FASTNN_MM) && FASTNN_VEC_BYTES == 32
   const __m256i lanes = (__m256i)first_n<T>(n).bits;
-  if constexpr (sizeof(T) == 4) _mm256_maskstore_ps(p, lanes, (__m256)v);
-  else _mm256_maskstore_pd(p, lanes, (__m256d)v);
+  if constexpr (sizeof(T) == 4)
+    _mm256_maskstore_ps(p, lanes, (__m256)v);
+  else
+    _mm256_maskstore_pd(p, lanes, (__m256d)v);
 #else
   T a[size];
   store(a);
@@ -234,16 +250,22 @@ template <class T>
 FASTNN_INLINE Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
   using Raw = typename Vec<T>::Raw;
 #if FASTNN_HAS_FMA && defined(FASTNN_MM)
-  if constexpr (sizeof(T) == 4) return Vec<T>::of((Raw)FASTNN_MM(fmadd_ps)(a.v, b.v, c.v));
-  else return Vec<T>::of((Raw)FASTNN_MM(fmadd_pd)(a.v, b.v, c.v));
+  if constexpr (sizeof(T) == 4)
+    return Vec<T>::of((Raw)FASTNN_MM(fmadd_ps)(a.v, b.v, c.v));
+  else
+    return Vec<T>::of((Raw)FASTNN_MM(fmadd_pd)(a.v, b.v, c.v));
 #elif defined(__ARM_FEATURE_FMA) && FASTNN_VEC_BYTES == 16
-  if constexpr (sizeof(T) == 4) return Vec<T>::of((Raw)vfmaq_f32(c.v, a.v, b.v));
-  else return Vec<T>::of((Raw)vfmaq_f64(c.v, a.v, b.v));
+  if constexpr (sizeof(T) == 4)
+    return Vec<T>::of((Raw)vfmaq_f32(c.v, a.v, b.v));
+  else
+    return Vec<T>::of((Raw)vfmaq_f64(c.v, a.v, b.v));
 #elif FASTNN_HAS_FMA
   Raw r;
   for (int i = 0; i < Vec<T>::size; ++i) {
-    if constexpr (sizeof(T) == 4) r[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);
-    else r[i] = __builtin_fma(a.v[i], b.v[i], c.v[i]);
+    if constexpr (sizeof(T) == 4)
+      r[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]);
+    else
+      r[i] = __builtin_fma(a.v[i], b.v[i], c.v[i]);
   }
   return Vec<T>::of(r);
 #else
@@ -252,11 +274,17 @@ FASTNN_INLINE Vec<T> fma(Vec<T> a, Vec<T> b, Vec<T> c) {
 }
 // The same with plain numbers in place of vectors: fma(x, x, 1.0f).
 template <class T>
-FASTNN_INLINE Vec<T> fma(Vec<T> a, Vec<T> b, T c) { return fma(a, b, Vec<T>(c)); }
+FASTNN_INLINE Vec<T> fma(Vec<T> a, Vec<T> b, T c) {
+  return fma(a, b, Vec<T>(c));
+}
 template <class T>
-FASTNN_INLINE Vec<T> fma(Vec<T> a, T b, Vec<T> c) { return fma(a, Vec<T>(b), c); }
+FASTNN_INLINE Vec<T> fma(Vec<T> a, T b, Vec<T> c) {
+  return fma(a, Vec<T>(b), c);
+}
 template <class T>
-FASTNN_INLINE Vec<T> fma(Vec<T> a, T b, T c) { return fma(a, Vec<T>(b), Vec<T>(c)); }
+FASTNN_INLINE Vec<T> fma(Vec<T> a, T b, T c) {
+  return fma(a, Vec<T>(b), Vec<T>(c));
+}
 
 // max_or_second(a, b) = a > b ? a : b, one instruction. Where either is NaN, or both are zeros, it
 // is b: put the operand whose NaN must survive second, as in relu(x) = max_or_second(0, x).
@@ -264,8 +292,10 @@ template <class T>
 FASTNN_INLINE Vec<T> max_or_second(Vec<T> a, Vec<T> b) {
 #if defined(FASTNN_MM)
   using Raw = typename Vec<T>::Raw;
-  if constexpr (sizeof(T) == 4) return Vec<T>::of((Raw)FASTNN_MM(max_ps)(a.v, b.v));
-  else return Vec<T>::of((Raw)FASTNN_MM(max_pd)(a.v, b.v));
+  if constexpr (sizeof(T) == 4)
+    return Vec<T>::of((Raw)FASTNN_MM(max_ps)(a.v, b.v));
+  else
+    return Vec<T>::of((Raw)FASTNN_MM(max_pd)(a.v, b.v));
 #else
   return select(a > b, a, b);
 #endif
@@ -274,34 +304,48 @@ template <class T>
 FASTNN_INLINE Vec<T> min_or_second(Vec<T> a, Vec<T> b) {
 #if defined(FASTNN_MM)
   using Raw = typename Vec<T>::Raw;
-  if constexpr (sizeof(T) == 4) return Vec<T>::of((Raw)FASTNN_MM(min_ps)(a.v, b.v));
-  else return Vec<T>::of((Raw)FASTNN_MM(min_pd)(a.v, b.v));
+  if constexpr (sizeof(T) == 4)
+    return Vec<T>::of((Raw)FASTNN_MM(min_ps)(a.v, b.v));
+  else
+    return Vec<T>::of((Raw)FASTNN_MM(min_pd)(a.v, b.v));
 #else
   return select(a < b, a, b);
 #endif
 }
 template <class T>
-FASTNN_INLINE Vec<T> max_or_second(T a, Vec<T> b) { return max_or_second(Vec<T>(a), b); }
+FASTNN_INLINE Vec<T> max_or_second(T a, Vec<T> b) {
+  return max_or_second(Vec<T>(a), b);
+}
 template <class T>
-FASTNN_INLINE Vec<T> min_or_second(T a, Vec<T> b) { return min_or_second(Vec<T>(a), b); }
+FASTNN_INLINE Vec<T> min_or_second(T a, Vec<T> b) {
+  return min_or_second(Vec<T>(a), b);
+}
 
 // NaN where either operand is NaN (a's, if both are), as NumPy's maximum and minimum.
 template <class T>
-FASTNN_INLINE Vec<T> max(Vec<T> a, Vec<T> b) { return select(is_nan(a), a, max_or_second(a, b)); }
+FASTNN_INLINE Vec<T> max(Vec<T> a, Vec<T> b) {
+  return select(is_nan(a), a, max_or_second(a, b));
+}
 template <class T>
-FASTNN_INLINE Vec<T> min(Vec<T> a, Vec<T> b) { return select(is_nan(a), a, min_or_second(a, b)); }
+FASTNN_INLINE Vec<T> min(Vec<T> a, Vec<T> b) {
+  return select(is_nan(a), a, min_or_second(a, b));
+}
 
 template <class T>
 FASTNN_INLINE Vec<T> sqrt(Vec<T> x) {
 #if defined(FASTNN_MM)
   using Raw = typename Vec<T>::Raw;
-  if constexpr (sizeof(T) == 4) return Vec<T>::of((Raw)FASTNN_MM(sqrt_ps)(x.v));
-  else return Vec<T>::of((Raw)FASTNN_MM(sqrt_pd)(x.v));
+  if constexpr (sizeof(T) == 4)
+    return Vec<T>::of((Raw)FASTNN_MM(sqrt_ps)(x.v));
+  else
+    return Vec<T>::of((Raw)FASTNN_MM(sqrt_pd)(x.v));
 #else
   Vec<T> r;
   for (int i = 0; i < Vec<T>::size; ++i) {
-    if constexpr (sizeof(T) == 4) r.v[i] = __builtin_sqrtf(x.v[i]);
-    else r.v[i] = __builtin_sqrt(x.v[i]);
+    if constexpr (sizeof(T) == 4)
+      r.v[i] = __builtin_sqrtf(x.v[i]);
+    else
+      r.v[i] = __builtin_sqrt(x.v[i]);
   }
   return r;
 #endif
@@ -312,7 +356,9 @@ FASTNN_INLINE typename Vec<T>::Int sign_bits(Vec<T> x) {
   return x.bits() & (typename Vec<T>::Lane)(typename Lanes<T>::UInt(1) << (8 * sizeof(T) - 1));
 }
 template <class T>
-FASTNN_INLINE Vec<T> abs(Vec<T> x) { return Vec<T>::from_bits(x.bits() ^ sign_bits(x)); }
+FASTNN_INLINE Vec<T> abs(Vec<T> x) {
+  return Vec<T>::from_bits(x.bits() ^ sign_bits(x));
+}
 template <class T>
 FASTNN_INLINE Vec<T> copysign(Vec<T> size, Vec<T> sign) {
   return Vec<T>::from_bits(abs(size).bits() | sign_bits(sign));
@@ -324,11 +370,15 @@ FASTNN_INLINE Vec<T> round_nearest(Vec<T> x) {
   using Raw = typename Vec<T>::Raw;
   constexpr int nearest = 8;  // _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC
 #if defined(FASTNN_MM512)
-  if constexpr (sizeof(T) == 4) return Vec<T>::of((Raw)_mm512_roundscale_ps(x.v, nearest));
-  else return Vec<T>::of((Raw)_mm512_roundscale_pd(x.v, nearest));
+  if constexpr (sizeof(T) == 4)
+    return Vec<T>::of((Raw)_mm512_roundscale_ps(x.v, nearest));
+  else
+    return Vec<T>::of((Raw)_mm512_roundscale_pd(x.v, nearest));
 #elif defined(FASTNN_MM) && defined(__SSE4_1__)
-  if constexpr (sizeof(T) == 4) return Vec<T>::of((Raw)FASTNN_MM(round_ps)(x.v, nearest));
-  else return Vec<T>::of((Raw)FASTNN_MM(round_pd)(x.v, nearest));
+  if constexpr (sizeof(T) == 4)
+    return Vec<T>::of((Raw)FASTNN_MM(round_ps)(x.v, nearest));
+  else
+    return Vec<T>::of((Raw)FASTNN_MM(round_pd)(x.v, nearest));
 #else
   (void)nearest;
   // Adding 2^23 pushes the fraction out of a float, and the addition rounds it on the way.
@@ -371,8 +421,10 @@ template <class T>
 FASTNN_INLINE Vec<T> scale2(Vec<T> x, Vec<T> n) {
   using V = Vec<T>;
 #if defined(FASTNN_MM512)
-  if constexpr (sizeof(T) == 4) return V::of((typename V::Raw)_mm512_scalef_ps(x.v, n.v));
-  else return V::of((typename V::Raw)_mm512_scalef_pd(x.v, n.v));
+  if constexpr (sizeof(T) == 4)
+    return V::of((typename V::Raw)_mm512_scalef_ps(x.v, n.v));
+  else
+    return V::of((typename V::Raw)_mm512_scalef_pd(x.v, n.v));
 #else
   using Int = typename V::Int;
   using UInt = typename V::UInt;
@@ -388,18 +440,26 @@ FASTNN_INLINE Vec<T> scale2(Vec<T> x, Vec<T> n) {
 template <class Raw>
 FASTNN_INLINE auto lower_half(Raw v) {
   constexpr int n = sizeof(Raw) / sizeof(v[0]);
-  if constexpr (n == 16) return __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
-  else if constexpr (n == 8) return __builtin_shufflevector(v, v, 0, 1, 2, 3);
-  else if constexpr (n == 4) return __builtin_shufflevector(v, v, 0, 1);
-  else return v[0];
+  if constexpr (n == 16)
+    return __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7);
+  else if constexpr (n == 8)
+    return __builtin_shufflevector(v, v, 0, 1, 2, 3);
+  else if constexpr (n == 4)
+    return __builtin_shufflevector(v, v, 0, 1);
+  else
+    return v[0];
 }
 template <class Raw>
 FASTNN_INLINE auto upper_half(Raw v) {
   constexpr int n = sizeof(Raw) / sizeof(v[0]);
-  if constexpr (n == 16) return __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
-  else if constexpr (n == 8) return __builtin_shufflevector(v, v, 4, 5, 6, 7);
-  else if constexpr (n == 4) return __builtin_shufflevector(v, v, 2, 3);
-  else return v[1];
+  if constexpr (n == 16)
+    return __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15);
+  else if constexpr (n == 8)
+    return __builtin_shufflevector(v, v, 4, 5, 6, 7);
+  else if constexpr (n == 4)
+    return __builtin_shufflevector(v, v, 2, 3);
+  else
+    return v[1];
 }
 
 // A float vector as two double vectors: lanes [0, size/2) and [size/2, size), for sums that are
@@ -446,30 +506,42 @@ FASTNN_INLINE Vec<float> from_f64(Vec<double> low, Vec<double> high) {
 template <class Raw>
 FASTNN_INLINE auto fold_add(Raw v) {
   const auto r = lower_half(v) + upper_half(v);
-  if constexpr (sizeof(r) == sizeof(v[0])) return r;
-  else return fold_add(r);
+  if constexpr (sizeof(r) == sizeof(v[0]))
+    return r;
+  else
+    return fold_add(r);
 }
 template <class T>
-FASTNN_INLINE T reduce_add(Vec<T> x) { return fold_add(x.v); }
+FASTNN_INLINE T reduce_add(Vec<T> x) {
+  return fold_add(x.v);
+}
 
 template <class Raw>
 FASTNN_INLINE auto fold_max(Raw v) {
   const auto a = lower_half(v), b = upper_half(v);
   const auto r = a > b ? a : b;
-  if constexpr (sizeof(r) == sizeof(v[0])) return r;
-  else return fold_max(r);
+  if constexpr (sizeof(r) == sizeof(v[0]))
+    return r;
+  else
+    return fold_max(r);
 }
 template <class Raw>
 FASTNN_INLINE auto fold_min(Raw v) {
   const auto a = lower_half(v), b = upper_half(v);
   const auto r = a < b ? a : b;
-  if constexpr (sizeof(r) == sizeof(v[0])) return r;
-  else return fold_min(r);
+  if constexpr (sizeof(r) == sizeof(v[0]))
+    return r;
+  else
+    return fold_min(r);
 }
 // NaN if any lane is NaN.
 template <class T>
-FASTNN_INLINE T reduce_max(Vec<T> x) { return any(is_nan(x)) ? (T)__builtin_nan("") : fold_max(x.v); }
+FASTNN_INLINE T reduce_max(Vec<T> x) {
+  return any(is_nan(x)) ? (T)__builtin_nan("") : fold_max(x.v);
+}
 template <class T>
-FASTNN_INLINE T reduce_min(Vec<T> x) { return any(is_nan(x)) ? (T)__builtin_nan("") : fold_min(x.v); }
+FASTNN_INLINE T reduce_min(Vec<T> x) {
+  return any(is_nan(x)) ? (T)__builtin_nan("") : fold_min(x.v);
+}
 
 }  // namespace fastnn::FASTNN_ISA

@@ -52,46 +52,49 @@ void cp_wait() {
 #else
 
 template <int N, class T>
-FN_DEVICE Pack<T, N> load_pack(const T* p) {
+FN_DEVICE Pack<T, N> load_pack(const T* p, Site = {}) {
   return *reinterpret_cast<const Pack<T, N>*>(p);
 }
 
 template <int N, class T>
-FN_DEVICE void store_pack(T* p, const Pack<T, N>& pack) {
+FN_DEVICE void store_pack(T* p, const Pack<T, N>& pack, Site = {}) {
   *reinterpret_cast<Pack<T, N>*>(p) = pack;
 }
 
 // Copies 4, 8 or 16 bytes, both addresses aligned so; not valid: writes zeros, reads nothing.
 template <int kBytes>
-FN_DEVICE void cp_async(void* shared, const void* global, bool valid) {
+FN_DEVICE void cp_async(void* shared, const void* global, bool valid, Site = {}) {
   static_assert(kBytes == 4 || kBytes == 8 || kBytes == 16);
   const unsigned to = static_cast<unsigned>(__cvta_generic_to_shared(shared));
   const int source_bytes = valid ? kBytes : 0;
   if constexpr (kBytes == 16)  // .cg: past L1, which holds nothing worth keeping here
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
-                 :: "r"(to), "l"(global), "r"(source_bytes) : "memory");
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(global),
+                 "r"(source_bytes)
+                 : "memory");
   else
-    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;"
-                 :: "r"(to), "l"(global), "n"(kBytes), "r"(source_bytes) : "memory");
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(to), "l"(global),
+                 "n"(kBytes), "r"(source_bytes)
+                 : "memory");
 }
 FN_DEVICE void cp_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int N>
 FN_DEVICE void cp_wait() {
-  asm volatile("cp.async.wait_group %0;" :: "n"(N) : "memory");
+  asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
 }
 
 #endif
 
 template <class T>
-FN_DEVICE Pack<T> ld16(const T* p) {
-  return load_pack<16 / sizeof(T)>(p);
+FN_DEVICE Pack<T> ld16(const T* p, Site site = Site::current()) {
+  return load_pack<16 / sizeof(T)>(p, site);
 }
 template <class T>
-FN_DEVICE void st16(T* p, const Pack<T>& pack) {
-  store_pack(p, pack);
+FN_DEVICE void st16(T* p, const Pack<T>& pack, Site site = Site::current()) {
+  store_pack(p, pack, site);
 }
-FN_DEVICE void cp_async16(void* shared, const void* global, bool valid = true) {
-  cp_async<16>(shared, global, valid);
+FN_DEVICE void cp_async16(void* shared, const void* global, bool valid = true,
+                          Site site = Site::current()) {
+  cp_async<16>(shared, global, valid, site);
 }
 
 }  // namespace fastnn::cuda

@@ -12,6 +12,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -34,19 +35,26 @@ def recording() -> Capture | None:
 class Capture:
     """`step` as something that can be run again and again, as a program where that is possible."""
 
-    def __init__(self, step: Callable[[], None], device: str = "cpu", eager: bool = False):
+    def __init__(self, step: Callable[[], Any], device: str = "cpu", eager: bool = False):
         self.step = step
+        self.logs: Any = None  # what the step returned: tensors that every replay writes anew
         self.device = device
         self.program: _core.Program | None = None
         self.eager = eager
+        self._recording: _core.Program | None = None
         self.spoiled_in: str | None = None  # the layer whose call spoiled the recording
+
+    def note_layer(self, layer: object) -> None:
+        """Called after every layer: the first one to see a spoiled recording is to blame."""
+        if self.spoiled_in is None and self._recording is not None and self._recording.spoiled:
+            self.spoiled_in = layer.name  # type: ignore[attr-defined]
 
     def run(self) -> None:
         """One step."""
         if self.program is not None:
             self.program.run()
         elif self.eager:
-            self.step()
+            self.logs = self.step()
         else:
             self._record()
 
@@ -74,10 +82,12 @@ class Capture:
         program = _core.Program(self.device)
         program.begin()
         _current.capture = self
+        self._recording = program
         try:
-            self.step()
+            self.logs = self.step()
         finally:
             _current.capture = None
+            self._recording = None
             program.end()
         if program.spoiled:
             self.eager = True

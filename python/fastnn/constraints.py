@@ -4,13 +4,12 @@ that takes its place.
 
 from __future__ import annotations
 
+from fastnn import config
 from fastnn.configurable import Configurable
 from fastnn.serialization import Family
 
 _family = Family("constraint", "keras.constraints")
 get, serialize, deserialize = _family.get, _family.serialize, _family.deserialize
-
-_EPSILON = 1e-7  # Keras' backend epsilon
 
 
 class Constraint(Configurable):
@@ -36,7 +35,7 @@ class MaxNorm(Constraint):
         from fastnn import ops
 
         norms = _norms(w, self.axis)
-        return w * (ops.clip(norms, 0, self.max_value) / (_EPSILON + norms))
+        return w * (ops.clip(norms, 0, self.max_value) / (config.epsilon() + norms))
 
 
 @_family.register()
@@ -57,7 +56,7 @@ class UnitNorm(Constraint):
         self.axis = axis
 
     def __call__(self, w):
-        return w / (_EPSILON + _norms(w, self.axis))
+        return w / (config.epsilon() + _norms(w, self.axis))
 
 
 @_family.register()
@@ -79,7 +78,7 @@ class MinMaxNorm(Constraint):
         desired = (
             self.rate * ops.clip(norms, self.min_value, self.max_value) + (1 - self.rate) * norms
         )
-        return w * (desired / (_EPSILON + norms))
+        return w * (desired / (config.epsilon() + norms))
 
 
 def _norms(w, axis):

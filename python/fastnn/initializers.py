@@ -12,6 +12,7 @@ import math
 
 import numpy as np
 
+from fastnn import config
 from fastnn.configurable import Configurable
 from fastnn.random import SeedGenerator, check_seed, make_default_seed, numpy_generator
 from fastnn.serialization import Family, serialize_object
@@ -273,7 +274,7 @@ def _shape(shape) -> tuple[int, ...]:
 
 def _dtype(dtype) -> np.dtype:
     try:
-        return np.dtype("float32" if dtype is None else dtype)
+        return np.dtype(config.floatx() if dtype is None else dtype)
     except TypeError as error:
         raise ValueError(
             f"initializers make NumPy arrays, and NumPy has no dtype {dtype!r}"

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 
+from fastnn import config
 from fastnn.configurable import Configurable
 from fastnn.serialization import Family
 
@@ -94,8 +95,9 @@ class OrthogonalRegularizer(Regularizer):
                 f"OrthogonalRegularizer compares {self.mode}, but shape {tuple(inputs.shape)} has "
                 f"only {n}"
             )
-        # The floor keeps a row of zeros finite, as in ops.normalize with epsilon 1e-7.
-        x = x / ops.maximum(ops.sqrt(ops.sum(ops.square(x), axis=1, keepdims=True)), 1e-7)
+        # The floor keeps a row of zeros finite, as in ops.normalize.
+        norms = ops.sqrt(ops.sum(ops.square(x), axis=1, keepdims=True))
+        x = x / ops.maximum(norms, config.epsilon())
         cosines = ops.matmul(x, ops.transpose(x)) * (1.0 - ops.eye(n, dtype=inputs.dtype))
         pairs = n * (n - 1) / 2
         return ops.sum(ops.absolute(cosines)) * (0.5 * self.factor / pairs)

@@ -8,7 +8,6 @@ resolver behind every `fastnn.<family>.get`.
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
 import difflib
 import inspect
@@ -16,16 +15,18 @@ import re
 
 import numpy as np
 
+from fastnn.custom_objects import (
+    custom_object_scope,
+    find_custom_object,
+    get_registered_name,
+)
+
 # Deeper nesting than this in a file is an attack, not a model: 25 models inside each other reach
 # about 100.
 MAX_DEPTH = 128
 
 _FAMILIES: dict[str, Family] = {}  # by module name as written in files, "keras.layers"
 _MODULES: dict[object, str] = {}  # registered class or function -> module name
-_registered: dict[
-    str, object
-] = {}  # "Custom>Name" -> class or function, by `register_keras_serializable`
-_scope: contextvars.ContextVar[dict[str, object]] = contextvars.ContextVar("scope")
 _depth: contextvars.ContextVar[int] = contextvars.ContextVar("depth", default=0)
 
 
@@ -88,7 +89,7 @@ class Family:
         Raises:
           ValueError: no such name; the message lists the nearest ones.
         """
-        found = _find_custom(name)
+        found = find_custom_object(name)
         if found is None:
             found = self.table.get(name)
         if found is None:
@@ -146,76 +147,7 @@ class Family:
         """
         if isinstance(config, str):
             return self.get(config, custom_objects)
-        if isinstance(config, dict) and config.get("module") in (None, "builtins"):
-            config = {
-                **config,
-                "module": config.get("registered_name") and config.get("module"),
-                "_family": self.module,
-            }
-        return deserialize_object(config, custom_objects)
-
-
-def _find_custom(name):
-    """An object of the caller's own: from the innermost scope first, then from
-    `register_keras_serializable`.
-    """
-    return _scope.get({}).get(name, _registered.get(name)) if isinstance(name, str) else None
-
-
-@contextlib.contextmanager
-def custom_object_scope(custom_objects: dict | None):
-    """`with custom_object_scope({"MyLayer": MyLayer}):` makes names known while a model is loaded
-    or a string resolved.
-    """
-    if custom_objects is not None and not isinstance(custom_objects, dict):
-        raise ValueError(
-            "custom_objects must be a dict of name -> class or function; received "
-            f"{custom_objects!r}"
-        )
-    token = _scope.set({**_scope.get({}), **(custom_objects or {})})
-    try:
-        yield
-    finally:
-        _scope.reset(token)
-
-
-def register_keras_serializable(package: str = "Custom", name: str | None = None):
-    """Decorator: make a class or function of your own known to loading, under `"<package>><name>"`.
-
-    Raises:
-      ValueError: a class without `get_config`, or a name that belongs to something else.
-    """
-
-    def enter(obj):
-        full_name = f"{package}>{name or obj.__name__}"
-        if inspect.isclass(obj) and not hasattr(obj, "get_config"):
-            raise ValueError(f"{obj.__name__} cannot be registered: it has no get_config method")
-        # A notebook cell that is run again defines the class anew: the newest wins, if it is the
-        # same class by name.
-        known = _registered.get(full_name)
-        if known is not None and (known.__module__, known.__qualname__) != (
-            obj.__module__,
-            obj.__qualname__,
-        ):
-            raise ValueError(f"{full_name!r} is registered already, to {known}")
-        _registered[full_name] = obj
-        return obj
-
-    return enter
-
-
-def get_registered_name(obj) -> str:
-    """`"Custom>Name"` of a registered class or function, else its own name."""
-    return next(
-        (name for name, known in _registered.items() if known is obj),
-        getattr(obj, "__name__", str(obj)),
-    )
-
-
-def get_registered_object(name: str, custom_objects: dict | None = None):
-    """The object of the caller's own that `name` stands for, or None."""
-    with custom_object_scope(custom_objects):
-        return _find_custom(name)
+        return deserialize_object(config, custom_objects, family=self)
 
 
 def serialize_object(obj):
@@ -229,10 +161,10 @@ def serialize_object(obj):
       ValueError: something that cannot be described without storing code or memory, such as a
         lambda.
     """
-    if obj is None or isinstance(obj, bool | int | float | str):
-        return obj.item() if isinstance(obj, np.generic) else obj
-    if isinstance(obj, np.generic):
+    if isinstance(obj, np.generic):  # first: a float64 is a float, too
         return obj.item()
+    if obj is None or isinstance(obj, bool | int | float | str):
+        return obj
     if isinstance(obj, list | tuple):
         return (
             type(obj)(map(serialize_object, obj))
@@ -263,8 +195,8 @@ def serialize_object(obj):
             return {
                 "module": "builtins",
                 "class_name": "function",
-                "config": obj.__name__,
-                "registered_name": get_registered_name(obj),
+                "config": get_registered_name(obj),
+                "registered_name": "function",
             }
         raise ValueError(
             "A lambda cannot be saved, because files hold no code. Give it a name with def, and "
@@ -326,7 +258,7 @@ def _make(name, config, data, family):
             "The configuration holds the code of a lambda; fastnn never runs code from a file."
         )
     if name == "function":
-        return _function(config, data, family)
+        return _function(config, family)
     cls = _class(name, data, family)
     if not isinstance(config, dict) or not hasattr(cls, "from_config"):
         raise ValueError(
@@ -347,7 +279,7 @@ def _class(name, data, family):
     if not isinstance(name, str):
         raise ValueError(f"class_name must be a string; received {name!r}")
     for key in (data.get("registered_name"), name):
-        if (found := _find_custom(key)) is not None:
+        if (found := find_custom_object(key)) is not None:
             return found
     module = data.get("module")
     if module is not None:
@@ -373,21 +305,20 @@ def _class(name, data, family):
     )
 
 
-def _function(name, data, family):
-    for key in (data.get("registered_name"), name):
-        if (found := _find_custom(key)) is not None:
-            return found
-    families = [family] if family and name in family.table else _FAMILIES.values()
-    functions = {
-        id(f.table.get(name)): f.table.get(name) for f in families if isinstance(name, str)
-    }
-    functions = [found for found in functions.values() if inspect.isfunction(found)]
+def _function(name, family):
+    if (found := find_custom_object(name)) is not None:
+        return found
+    functions = {}
+    if isinstance(name, str):
+        families = [family] if family and name in family.table else _FAMILIES.values()
+        found = [f.table[name] for f in families if inspect.isfunction(f.table.get(name))]
+        functions = {id(function): function for function in found}
     if len(functions) != 1:
         raise ValueError(
             f"Unknown function {name!r}. If it is your own, pass "
             f"custom_objects={{{name!r}: function}}."
         )
-    return functions[0]
+    return next(iter(functions.values()))
 
 
 def _array(config):

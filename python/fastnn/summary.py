@@ -177,8 +177,11 @@ def _table(cells, align, widths):
     for i, row in enumerate(cells):
         side = "┃" if i == 0 else "│"
         wrapped = [_wrap(cell, width - 2) for cell, width in zip(row, widths, strict=True)]
-        for k in range(max(map(len, wrapped))):
-            parts = (w[k] if k < len(w) else "" for w in wrapped)
+        height = max(map(len, wrapped))
+        tops = [height - len(w) if i == 0 else 0 for w in wrapped]
+        for k in range(height):
+            # Of a header of several lines the short cells stand at the bottom.
+            parts = (w[k - top] if 0 <= k - top < len(w) else "" for w, top in zip(wrapped, tops))
             text = [
                 f" {part:{a}{width - 2}} "
                 for part, a, width in zip(parts, align, widths, strict=True)

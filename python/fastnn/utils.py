@@ -6,11 +6,18 @@ import importlib
 
 import numpy as np
 
+from fastnn.custom_objects import (
+    custom_object_scope,
+    get_registered_name,
+    get_registered_object,
+    register_keras_serializable,
+)
 from fastnn.random import set_random_seed
-from fastnn.serialization import custom_object_scope, register_keras_serializable
 
 __all__ = [
     "custom_object_scope",
+    "get_registered_name",
+    "get_registered_object",
     "normalize",
     "optional_import",
     "pad_sequences",

@@ -19,26 +19,42 @@ Real textbook(Activation kind, Real x) {
   using A = Activation;
   const Real pi = std::acos((Real)-1);
   switch (kind) {
-    case A::linear: return x;
-    case A::step: return x > 0;
-    case A::sigmoid: return 1 / (1 + std::exp(-x));
-    case A::tanh: return std::tanh(x);
-    case A::relu: return std::fmax(x, (Real)0);
-    case A::relu6: return std::fmin(std::fmax(x, (Real)0), (Real)6);
-    case A::leaky_relu: return x > 0 ? x : (Real)alpha * x;
-    case A::elu: return x > 0 ? x : (Real)alpha * std::expm1(x);
+    case A::linear:
+      return x;
+    case A::step:
+      return x > 0;
+    case A::sigmoid:
+      return 1 / (1 + std::exp(-x));
+    case A::tanh:
+      return std::tanh(x);
+    case A::relu:
+      return std::fmax(x, (Real)0);
+    case A::relu6:
+      return std::fmin(std::fmax(x, (Real)0), (Real)6);
+    case A::leaky_relu:
+      return x > 0 ? x : (Real)alpha * x;
+    case A::elu:
+      return x > 0 ? x : (Real)alpha * std::expm1(x);
     case A::selu:
       return 1.0507009873554805L * (x > 0 ? x : 1.6732632423543772L * std::expm1(x));
-    case A::gelu: return x * std::erfc(-x / std::sqrt((Real)2)) / 2;
+    case A::gelu:
+      return x * std::erfc(-x / std::sqrt((Real)2)) / 2;
     case A::gelu_tanh:
       return x / 2 * (1 + std::tanh(std::sqrt(2 / pi) * (x + 0.044715L * x * x * x)));
-    case A::silu: return x / (1 + std::exp(-x));
-    case A::softplus: return x > 40 ? x : std::log1p(std::exp(x));
-    case A::softsign: return x / (1 + std::fabs(x));
-    case A::hard_sigmoid: return std::fmin(std::fmax(x / 6 + 0.5L, (Real)0), (Real)1);
-    case A::hard_silu: return x * std::fmin(std::fmax(x / 6 + 0.5L, (Real)0), (Real)1);
-    case A::exponential: return std::exp(x);
-    case A::mish: return x * std::tanh(x > 40 ? x : std::log1p(std::exp(x)));
+    case A::silu:
+      return x / (1 + std::exp(-x));
+    case A::softplus:
+      return x > 40 ? x : std::log1p(std::exp(x));
+    case A::softsign:
+      return x / (1 + std::fabs(x));
+    case A::hard_sigmoid:
+      return std::fmin(std::fmax(x / 6 + 0.5L, (Real)0), (Real)1);
+    case A::hard_silu:
+      return x * std::fmin(std::fmax(x / 6 + 0.5L, (Real)0), (Real)1);
+    case A::exponential:
+      return std::exp(x);
+    case A::mish:
+      return x * std::tanh(x > 40 ? x : std::log1p(std::exp(x)));
   }
   return NAN;
 }
@@ -73,8 +89,9 @@ void check(Activation kind, const char* name) {
   const double epsilon = std::numeric_limits<T>::epsilon();
   with_activation(kind, alpha, [&](auto act) {
     expect(act.kind == kind, name, "dispatch", 0, (int)act.kind, (int)kind);
-    const auto forward = [&](T x) { return One<V>::of(act.forward(V(x))); };
-    const auto derivative = [&](T x) {
+    const auto forward = [&](T x)
+                             __attribute__((noinline)) { return One<V>::of(act.forward(V(x))); };
+    const auto derivative = [&](T x) __attribute__((noinline)) {
       const T y = forward(x), unread = std::numeric_limits<T>::quiet_NaN();
       return One<V>::of(act.derivative(V(act.reads == DerivativeReads::input ? x : unread),
                                        V(act.reads == DerivativeReads::output ? y : unread)));
@@ -107,10 +124,10 @@ void check(Activation kind, const char* name) {
 }  // namespace
 
 int main() {
-#define FASTNN_X(name, reads)                            \
-  check<Vec<float>>(Activation::name, #name " floats");  \
+#define FASTNN_X(name, reads)                             \
+  check<Vec<float>>(Activation::name, #name " floats");   \
   check<Vec<double>>(Activation::name, #name " doubles"); \
-  check<float>(Activation::name, #name " float");        \
+  check<float>(Activation::name, #name " float");         \
   check<double>(Activation::name, #name " double");
   FASTNN_ACTIVATIONS(FASTNN_X)
 #undef FASTNN_X

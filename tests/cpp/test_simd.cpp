@@ -29,9 +29,29 @@ template <class T>
 void check_elementwise() {
   using V = Vec<T>;
   using L = std::numeric_limits<T>;
-  const T values[] = {0, -(T)0, 1, -1, (T)0.5, (T)-0.5, (T)1.5, (T)-1.5, (T)2.5, (T)-2.5, (T)0.3,
-                      (T)-0.3, (T)0.49999997, 3, (T)1e6 + (T)0.5, (T)-8388609, (T)1e30, L::max(),
-                      L::min(), -L::denorm_min(), L::infinity(), -L::infinity(), L::quiet_NaN()};
+  const T values[] = {0,
+                      -(T)0,
+                      1,
+                      -1,
+                      (T)0.5,
+                      (T)-0.5,
+                      (T)1.5,
+                      (T)-1.5,
+                      (T)2.5,
+                      (T)-2.5,
+                      (T)0.3,
+                      (T)-0.3,
+                      (T)0.49999997,
+                      3,
+                      (T)1e6 + (T)0.5,
+                      (T)-8388609,
+                      (T)1e30,
+                      L::max(),
+                      L::min(),
+                      -L::denorm_min(),
+                      L::infinity(),
+                      -L::infinity(),
+                      L::quiet_NaN()};
   for (T x : values) {
     const V v(x);
     const auto unary = [&](const char* name, V got, T wanted) {
@@ -45,7 +65,8 @@ void check_elementwise() {
     unary("round_nearest", round_nearest(v), std::nearbyint(x));
     unary("bits", V::from_bits(v.bits()), x);
     if (std::fabs(x) < 1e9 && x == std::floor(x)) unary("to_int", to_float(to_int(v)), x + 0);
-    for (int n : {0, 1, -1, 23, -24, 100, -100, 127, -126, -130, 128, 250, -250})
+    const int powers[] = {0, 1, -1, 23, -24, 100, -100, 127, -126, -130, 128, 250, -250};
+    for (int n : powers)
       if (x == 0 || std::fabs(x) > 1e-30) unary("scale2", scale2(v, V((T)n)), std::ldexp(x, n));
 
     for (T y : values) {
@@ -120,8 +141,8 @@ template <class T>
 void check_tails() {
   using V = Vec<T>;
   constexpr size_t page = 4096;
-  char* pages = (char*)mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-                            -1, 0);
+  char* pages =
+      (char*)mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   mprotect(pages + page, page, PROT_NONE);
   T* const end = (T*)(pages + page);
   for (int n = -1; n <= V::size + 1; ++n) {

@@ -63,9 +63,9 @@ std::string bytes_text(std::size_t n) { return std::to_string(n) + (n == 1 ? " b
 }  // namespace
 
 void* guarded_pages(std::size_t bytes) {
-  char* p = map_guarded(bytes);
-  if (!p) throw std::bad_alloc();
-  return p;
+  char* first = map_guarded(bytes);
+  if (!first) throw std::bad_alloc();
+  return first + round_up(bytes, page_bytes()) - bytes;
 }
 
 void* memory_allocate(std::size_t bytes) {

@@ -21,7 +21,8 @@ std::string memory_describe(const void* p);
 // Text of the first allocation with bytes written just outside it; empty when all are whole.
 std::string memory_damage();
 
-// Pages with an untouchable one on either side, for stacks and the shared memory arena.
+// Memory with an untouchable page right after it and another before, for stacks and the shared
+// memory arena. Never freed.
 void* guarded_pages(std::size_t bytes);
 
 }  // namespace fastnn::cuda::sim

@@ -22,6 +22,7 @@ constexpr std::size_t kStackBytes = 256 * 1024;
 constexpr std::size_t kStackBytes = 64 * 1024;
 #endif
 constexpr std::size_t kRedZone = 64;  // after each static piece of shared memory
+constexpr std::size_t kNear = 4096;   // a fault this close to a region is counted to it
 
 struct Piece {
   const void* key;
@@ -166,7 +167,6 @@ void run_block(int threads, int schedule) {
 }
 
 // --- A touched guard page, or any other wild address, ends the launch like another error.
-#if !defined(__SANITIZE_ADDRESS__)
 struct sigaction previous_segv, previous_bus;
 
 void on_fault(int number, siginfo_t* info, void*) {
@@ -176,9 +176,9 @@ void on_fault(int number, siginfo_t* info, void*) {
   }
   const auto* stack = stacks[lane->id];
   const auto* p = static_cast<const char*>(info->si_addr);
-  if (p < stack && stack - p <= static_cast<long>(kStackBytes))
+  if (p < stack && p >= stack - kNear)
     fail("a thread's local variables need more than the simulator's stack", lane->site);
-  if (arena && p >= arena - kSharedBytes && p < arena + 2 * kSharedBytes)
+  if (p >= arena - kNear && p < arena + kSharedBytes + kNear)
     fail("access outside the block's shared memory", lane->site);
   fail("access out of bounds, " + memory_describe(p), lane->site);
 }
@@ -206,11 +206,6 @@ struct FaultGuard {
     sigaltstack(&previous_stack, nullptr);
   }
 };
-#else
-struct FaultGuard {
-  FaultGuard() {}  // AddressSanitizer reports faults itself
-};
-#endif
 
 void check_shape(const LaunchCfg& cfg, long threads) {
   const Dim3 g = cfg.grid, b = cfg.block;
@@ -238,8 +233,7 @@ void run(const Kernel& k, const LaunchCfg& cfg) {
   kernel = &k;
   const long threads = static_cast<long>(cfg.block.x) * cfg.block.y * cfg.block.z;
   check_shape(cfg, threads);
-  if (!arena) arena = static_cast<char*>(guarded_pages(kSharedBytes + 4096)) + 4096 -
-                      kSharedBytes % 4096;  // its end is the guard page
+  if (!arena) arena = static_cast<char*>(guarded_pages(kSharedBytes));
   if (!lanes) lanes = std::make_unique<Lane[]>(kMaxThreads);
   for (int i = 0; i < threads; ++i)
     if (!stacks[i]) stacks[i] = static_cast<char*>(guarded_pages(kStackBytes));
@@ -260,6 +254,7 @@ void run(const Kernel& k, const LaunchCfg& cfg) {
   if (!damage.empty()) launch_error(damage);
 }
 
+// Never returns, so nothing on the lane's stack is destroyed: an error leaks a few strings.
 void fail(const std::string& what, const Site& site) {
   error = "kernel " + std::string(kernel->name) + ", " + where(*lane) +
           (site.line() ? ", at " + text(site) : "") + ": " + what;
@@ -290,7 +285,8 @@ void* shared_static(const void* key, std::size_t bytes, std::size_t align, const
   const std::size_t counted = first + bytes - pieces.size() * kRedZone;  // as the device would
   if (counted > kStaticSharedBytes || counted + dynamic_bytes > kSharedBytes)
     fail("the kernel's FN_SHARED need more than a block has: " + std::to_string(counted) +
-             " bytes, besides " + std::to_string(dynamic_bytes) + " of dynamic memory", site);
+             " bytes, besides " + std::to_string(dynamic_bytes) + " of dynamic memory",
+         site);
   arena_used = first + bytes + kRedZone;
   if (arena_used > static_cast<std::size_t>(dynamic_memory() - arena))
     fail("the kernel's shared memory does not fit, red zones included", site);
@@ -302,7 +298,8 @@ void* shared_static(const void* key, std::size_t bytes, std::size_t align, const
 void* shared_dynamic(std::size_t bytes, const Site& site) {
   if (bytes > dynamic_bytes)
     fail("FN_DYN_SMEM needs " + std::to_string(bytes) + " bytes, the launch gave " +
-             std::to_string(dynamic_bytes), site);
+             std::to_string(dynamic_bytes),
+         site);
   return dynamic_memory();
 }
 
@@ -320,7 +317,8 @@ void check_access(const void* p, std::size_t bytes, const char* what, const Site
     fail("misaligned " + std::string(what) + " of " + std::to_string(bytes) + " bytes", site);
   if (!in_arena(p, bytes) && !memory_holds(p, bytes))
     fail(std::string(what) + " of " + std::to_string(bytes) + " bytes out of bounds, " +
-             memory_describe(p), site);
+             memory_describe(p),
+         site);
 }
 
 // --- Asynchronous copies

@@ -1,0 +1,188 @@
+"""What `fit`, `evaluate` and `predict` accept, as one of two shapes: arrays that are gathered by
+index inside the recorded step, or batches that somebody else hands over one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from . import config, kernels
+from .random import numpy_generator
+from .symbolic import flatten, map_structure
+from .tensor import Tensor, empty, from_numpy, host_array
+
+
+def as_array(value: Any, what: str) -> np.ndarray:
+    """Anything with rows as a NumPy array of a supported type; floats become floatx."""
+    if isinstance(value, Tensor):
+        value = value.numpy()
+    elif hasattr(value, "to_numpy"):  # pandas
+        value = value.to_numpy()
+    array = np.asarray(value)
+    if array.dtype == object or array.dtype.kind not in "fiub":
+        raise TypeError(f"{what} holds {array.dtype}, expected numbers; convert text and ragged lists first")
+    if array.ndim == 0:
+        raise ValueError(f"{what} is a single value, expected an array with one row per sample")
+    return host_array(array, config.floatx() if array.dtype.kind == "f" else None)
+
+
+def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
+    """A batch as Keras hands it to train_step: x, (x,), (x, y) or (x, y, sample_weight)."""
+    if not isinstance(data, (list, tuple)) or isinstance(data, list):
+        return data, None, None
+    if not 1 <= len(data) <= 3:
+        raise ValueError(f"a batch is x, (x, y) or (x, y, sample_weight), got a tuple of {len(data)}")
+    return (*data, None, None)[:3]  # type: ignore[return-value]
+
+
+def class_weights_of(y: np.ndarray, class_weight: dict) -> np.ndarray:
+    """One weight per sample from a dict class -> weight; y holds classes or one-hot rows."""
+    classes = y.argmax(-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y)).astype(np.int64)
+    if classes.size and int(classes.min()) < 0:
+        raise ValueError(f"class_weight needs classes from 0 on, y holds {classes.min()}")
+    size = max([int(classes.max(initial=0)), *map(int, class_weight)]) + 1
+    table = np.ones(size, config.floatx())
+    for key, weight in class_weight.items():
+        table[int(key)] = weight
+    return table[classes]
+
+
+class Arrays:
+    """x, y and sample weights with one row per sample."""
+
+    def __init__(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: dict | None = None):
+        x = map_structure(lambda v: as_array(v, "x"), _listify(x))
+        y = None if y is None else map_structure(lambda v: as_array(v, "y"), _listify(y))
+        if class_weight:
+            if y is None or not isinstance(y, np.ndarray):
+                raise ValueError("class_weight needs targets of a single output")
+            weights = class_weights_of(y, class_weight)
+            sample_weight = weights if sample_weight is None else as_array(sample_weight, "sample_weight") * weights
+        if sample_weight is not None:
+            sample_weight = map_structure(
+                lambda v: None if v is None else as_array(v, "sample_weight").astype(config.floatx()),
+                _listify(sample_weight),
+            )
+        self.structure = (x, y, sample_weight)
+        rows = {len(a) for a in flatten(self.structure) if a is not None}
+        if len(rows) > 1:
+            shapes = {k: map_structure(lambda a: None if a is None else a.shape, v)
+                      for k, v in zip(("x", "y", "sample_weight"), self.structure) if v is not None}  # fmt: skip
+            raise ValueError(f"x, y and sample_weight must have the same number of rows, got shapes {shapes}")
+        self.rows = rows.pop()
+        # The arrays stay referenced by their tensors: no copy where the layout fits.
+        self._tensors = map_structure(lambda a: None if a is None else _resident(a), self.structure)
+
+    def steps(self, batch: int) -> int:
+        return -(-self.rows // batch)
+
+    def order(self, shuffle: bool) -> np.ndarray:
+        """The row numbers of one epoch."""
+        if shuffle:
+            return numpy_generator().permutation(self.rows).astype(np.int32)
+        return np.arange(self.rows, dtype=np.int32)
+
+    def gather(self, index: Tensor) -> tuple[Any, Any, Any]:
+        """The rows of one minibatch, by kernels that a recording can hold."""
+
+        def rows_of(data: Tensor | None) -> Tensor | None:
+            if data is None:
+                return None
+            out = empty((index.shape[0], *data.shape[1:]), like=data)
+            kernels.gather_rows(data, index, out)
+            return out
+
+        return map_structure(rows_of, self._tensors)
+
+    def part(self, begin: int, end: int) -> Arrays:
+        """Rows [begin, end)."""
+        other = object.__new__(Arrays)
+        other.structure = map_structure(lambda a: None if a is None else a[begin:end], self.structure)
+        other.rows = end - begin
+        other._tensors = map_structure(lambda a: None if a is None else _resident(a), other.structure)
+        return other
+
+
+def _resident(array: np.ndarray) -> Tensor:
+    if config.device() == "cpu":
+        return from_numpy(np.ascontiguousarray(array))
+    return Tensor(array)
+
+
+def _listify(value: Any) -> Any:
+    # A list of numbers or of rows is one array; a list of arrays is several inputs.
+    if isinstance(value, (list, tuple)):
+        if value and all(hasattr(v, "shape") or isinstance(v, (list, tuple, dict)) for v in value):
+            arrays = [v for v in value if getattr(v, "ndim", 0) > 0 or isinstance(v, Tensor)]
+            if len(arrays) == len(value):
+                return list(value)
+        return np.asarray(value)
+    return value
+
+
+def is_stream(x: Any) -> bool:
+    """True for generators, iterators and datasets: whatever hands over batches by itself."""
+    if isinstance(x, (np.ndarray, Tensor, list, tuple, dict)) or hasattr(x, "to_numpy"):
+        return False
+    return hasattr(x, "__next__") or hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
+
+
+class Stream:
+    """Batches from a generator, an iterator, a PyDataset-like sequence or any iterable."""
+
+    def __init__(self, source: Any, steps: int | None = None):
+        self.source = source
+        self.length = steps
+        if steps is None and hasattr(source, "__len__"):
+            self.length = len(source)
+        self._iterator: Iterator | None = None
+
+    def _start(self) -> Iterator:
+        source = self.source
+        if hasattr(source, "__next__"):
+            return source
+        if hasattr(source, "__getitem__") and hasattr(source, "__len__") and not hasattr(source, "as_numpy_iterator"):
+            return (source[i] for i in range(len(source)))
+        if hasattr(source, "as_numpy_iterator"):
+            return iter(source.as_numpy_iterator())
+        return iter(source)
+
+    def batches(self, steps: int | None) -> Iterator[tuple[Any, Any, Any]]:
+        """The next `steps` batches, or all that one pass gives."""
+        limit = steps if steps is not None else self.length
+        if self._iterator is None:
+            self._iterator = self._start()
+        count = 0
+        while limit is None or count < limit:
+            try:
+                batch = next(self._iterator)
+            except StopIteration:
+                self._iterator = None
+                if steps is None or count == 0 and hasattr(self.source, "__next__"):
+                    return
+                self._iterator = self._start()
+                if hasattr(self.source, "__next__"):
+                    return
+                continue
+            count += 1
+            yield _host_batch(batch)
+        if steps is None:
+            self._iterator = None
+
+    def end_epoch(self) -> None:
+        if hasattr(self.source, "on_epoch_end"):
+            self.source.on_epoch_end()
+
+
+def _host_batch(batch: Any) -> tuple[Any, Any, Any]:
+    if isinstance(batch, list):
+        batch = tuple(batch)
+    x, y, w = unpack_x_y_sample_weight(batch)
+    convert = lambda what: lambda v: None if v is None else as_array(v, what)  # noqa: E731
+    x = map_structure(convert("x"), x)
+    y = map_structure(convert("y"), y)
+    w = map_structure(convert("sample_weight"), w)
+    return x, y, w

@@ -1,0 +1,131 @@
+"""Activations as layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import activations, constraints, initializers, ops, regularizers
+from .base import LAYERS, Layer
+
+
+class _Elementwise(Layer):
+    supports_masking = True
+    casts_integers = True
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return tuple(input_shape)
+
+
+@LAYERS.register()
+class Activation(_Elementwise):
+    """y = activation(x), by name or as a function."""
+
+    def __init__(self, activation: Any, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.activation = activations.get(activation)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return self.activation(inputs)
+
+
+@LAYERS.register()
+class ReLU(_Elementwise):
+    """y = x above the threshold (at most max_value), negative_slope (x - threshold) below."""
+
+    def __init__(
+        self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
+    ):
+        super().__init__(**kwargs)
+        for name, value in (("max_value", max_value), ("negative_slope", negative_slope), ("threshold", threshold)):
+            if (value is None and name != "max_value") or (value is not None and value < 0):
+                raise ValueError(f"ReLU: {name} cannot be {value}")
+        self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return activations.relu(
+            inputs, negative_slope=self.negative_slope, max_value=self.max_value, threshold=self.threshold
+        )
+
+
+@LAYERS.register()
+class LeakyReLU(_Elementwise):
+    """y = x for x >= 0, negative_slope x below (0.3, unlike the activation's 0.2)."""
+
+    def __init__(self, negative_slope: float = 0.3, **kwargs: Any):
+        if "alpha" in kwargs:
+            negative_slope = kwargs.pop("alpha")
+        super().__init__(**kwargs)
+        if negative_slope is None or negative_slope < 0:
+            raise ValueError(f"LeakyReLU: negative_slope cannot be {negative_slope}")
+        self.negative_slope = negative_slope
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return activations.leaky_relu(inputs, negative_slope=self.negative_slope)
+
+
+@LAYERS.register()
+class ELU(_Elementwise):
+    """y = x for x > 0, alpha (exp(x) - 1) below."""
+
+    def __init__(self, alpha: float = 1.0, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.alpha = alpha
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return activations.elu(inputs, alpha=self.alpha)
+
+
+@LAYERS.register()
+class PReLU(_Elementwise):
+    """y = x for x >= 0, alpha x below, alpha learned; one alpha along each shared axis."""
+
+    def __init__(
+        self,
+        alpha_initializer: Any = "Zeros",
+        alpha_regularizer: Any = None,
+        alpha_constraint: Any = None,
+        shared_axes: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.alpha_initializer = initializers.get(alpha_initializer)
+        self.alpha_regularizer = regularizers.get(alpha_regularizer)
+        self.alpha_constraint = constraints.get(alpha_constraint)
+        self.shared_axes = None if shared_axes is None else list(shared_axes if hasattr(shared_axes, "__iter__") else [shared_axes])
+
+    def build(self, input_shape: tuple) -> None:
+        shape = list(input_shape[1:])
+        for axis in self.shared_axes or []:
+            shape[axis - 1] = 1
+        self.alpha = self.add_weight(
+            tuple(shape), self.alpha_initializer, name="alpha",
+            regularizer=self.alpha_regularizer, constraint=self.alpha_constraint,
+        )  # fmt: skip
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return ops.prelu(inputs, self.alpha)
+
+
+@LAYERS.register()
+class Softmax(_Elementwise):
+    """softmax along `axis` (one axis, or several taken together); a mask hides entries."""
+
+    def __init__(self, axis: Any = -1, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.axis = axis
+        self.built = True
+
+    def call(self, inputs: Any, mask: Any = None) -> Any:
+        if mask is not None:
+            # As Keras: hidden entries get a logit far below all others.
+            hidden = ops.multiply(ops.cast(ops.logical_not(mask), inputs.dtype), -3e38 if inputs.dtype == "float32" else -1e300)
+            inputs = ops.add(inputs, hidden)
+        if isinstance(self.axis, (list, tuple)) and len(self.axis) > 1:
+            lse = ops.logsumexp(inputs, axis=tuple(self.axis), keepdims=True)
+            return ops.exp(ops.subtract(inputs, lse))
+        return ops.softmax(inputs, axis=self.axis[0] if isinstance(self.axis, (list, tuple)) else self.axis)

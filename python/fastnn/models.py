@@ -1,0 +1,373 @@
+"""Models: a graph of layers, or a list of them, that can be trained.
+
+`Model(inputs, outputs)` is the functional form, `Sequential([...])` a chain, and a subclass of Model
+with its own `call` anything else. Training is in `training.py`, files in `saving/`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import summary as summary_module
+from .layers.base import LAYERS, Layer
+from .layers.input import Input, InputLayer
+from .symbolic import KerasTensor, Node, any_symbolic, flatten, map_structure, order_nodes
+from .training import Trainer
+
+
+class Graph:
+    """The layer calls between symbolic inputs and outputs, in an order that can be computed."""
+
+    def __init__(self, inputs: Any, outputs: Any):
+        for t in flatten([inputs, outputs]):
+            if not isinstance(t, KerasTensor):
+                raise ValueError(f"a model is made of symbolic tensors (keras.Input ...), got {type(t).__name__}")
+        self.inputs, self.outputs = inputs, outputs
+        self.nodes = order_nodes(flatten(inputs), flatten(outputs))
+        self.layers = _layers_by_depth(flatten(inputs), flatten(outputs), self.nodes)
+
+    def run(self, inputs: Any) -> Any:
+        """Computes the outputs for tensors (or symbolic tensors) in the structure of the inputs."""
+        values: dict[int, Any] = {}
+        for symbol, value in zip(flatten(self.inputs), _match(self.inputs, inputs)):
+            values[id(symbol)] = value
+        look_up = lambda t: values[id(t)] if isinstance(t, KerasTensor) else t  # noqa: E731
+        for node in self.nodes:
+            args = map_structure(look_up, node.args)
+            kwargs = map_structure(look_up, node.kwargs)
+            results = node.layer(*args, **kwargs)
+            for symbol, value in zip(flatten(node.outputs), flatten(results)):
+                values[id(symbol)] = value
+        return map_structure(look_up, self.outputs)
+
+
+def _match(wanted: Any, given: Any) -> list:
+    """The leaves of `given` in the order of `wanted`; dicts go by the inputs' names."""
+    if isinstance(given, dict) and not isinstance(wanted, dict):
+        names = [t.name for t in flatten(wanted)]
+        missing = [n for n in names if n not in given]
+        if missing:
+            raise ValueError(f"inputs {missing} are missing, got {sorted(given)}")
+        return [given[n] for n in names]
+    leaves = flatten(given)
+    if len(leaves) != len(flatten(wanted)):
+        raise ValueError(f"the model has {len(flatten(wanted))} inputs, got {len(leaves)}")
+    return leaves
+
+
+def _layers_by_depth(inputs: list, outputs: list, nodes: list[Node]) -> list[Layer]:
+    # Keras' order, on which the order of weights depends: by distance from the outputs, then by
+    # first visit on the way back from them.
+    index: dict[int, int] = {}
+    order: list[Node] = []
+    finished: set[int] = set()
+    stops = {id(t) for t in inputs}
+    stack: list[tuple[Node, bool]] = [(t.node, False) for t in reversed(outputs)]
+    while stack:
+        node, ready = stack.pop()
+        if id(node) in finished:
+            continue
+        index.setdefault(id(node.layer), len(index))
+        if ready or all(id(t) in stops for t in flatten(node.outputs)):
+            finished.add(id(node))
+            order.append(node)
+            continue
+        stack.append((node, True))
+        stack.extend((t.node, False) for t in reversed(node.inputs) if id(t.node) not in finished)
+    depth_of_node: dict[int, int] = {}
+    depth_of_layer: dict[int, int] = {}
+    layers: dict[int, Layer] = {}
+    for node in reversed(order):
+        key = id(node.layer)
+        layers[key] = node.layer
+        depth = max(depth_of_node.get(id(node), 0), depth_of_layer.get(key, 0))
+        depth_of_node[id(node)] = depth_of_layer[key] = depth
+        if all(id(t) in stops for t in flatten(node.outputs)):
+            continue
+        for t in node.inputs:
+            depth_of_node[id(t.node)] = max(depth + 1, depth_of_node.get(id(t.node), 0))
+    for t in inputs:  # an input that no output needs
+        layers.setdefault(id(t.node.layer), t.node.layer)
+        depth_of_layer.setdefault(id(t.node.layer), 0)
+        index.setdefault(id(t.node.layer), -1)
+    return [layers[k] for k in sorted(layers, key=lambda k: (-depth_of_layer[k], index[k]))]
+
+
+@LAYERS.register("Functional")
+class Model(Trainer, Layer):
+    """A layer that can be compiled, fitted, evaluated and saved."""
+
+    def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None, **kwargs: Any):
+        self._graph: Graph | None = None
+        functional = inputs is not None or outputs is not None
+        if functional and name is None and type(self) is Model:
+            from .variables import unique_name
+
+            name = unique_name("functional")
+        Layer.__init__(self, name=name, **kwargs)
+        Trainer.__init__(self)
+        if functional:
+            if inputs is None or outputs is None:
+                raise ValueError("Model takes both inputs and outputs, or neither")
+            self._set_graph(Graph(inputs, outputs))
+            self.built = True
+
+    def _set_graph(self, graph: Graph) -> None:
+        self._graph = graph
+        self._sublayers = []
+        for layer in graph.layers:
+            self._track(layer)
+
+    # --- structure -----------------------------------------------------------------------------
+    @property
+    def layers(self) -> list[Layer]:
+        return list(self._sublayers)
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of that name, or at that place."""
+        if (name is None) == (index is None):
+            raise ValueError("get_layer takes either a name or an index")
+        if index is not None:
+            if not -len(self.layers) <= index < len(self.layers):
+                raise ValueError(f"index {index}: the model has {len(self.layers)} layers")
+            return self.layers[index]
+        for layer in self.layers:
+            if layer.name == name:
+                return layer
+        raise ValueError(f"no layer {name!r}; the model has {[layer.name for layer in self.layers]}")
+
+    def _need_graph(self) -> Graph:
+        if self._graph is None:
+            raise AttributeError(f"model {self.name!r} has no symbolic inputs yet: build it with an Input first")
+        return self._graph
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        return flatten(self._need_graph().inputs)
+
+    @property
+    def outputs(self) -> list[KerasTensor]:
+        return flatten(self._need_graph().outputs)
+
+    @property
+    def input(self) -> Any:
+        return self._need_graph().inputs
+
+    @property
+    def output(self) -> Any:
+        return self._need_graph().outputs
+
+    @property
+    def input_shape(self) -> Any:
+        return map_structure(lambda t: t.shape, self.input)
+
+    @property
+    def output_shape(self) -> Any:
+        return map_structure(lambda t: t.shape, self.output)
+
+    @property
+    def output_names(self) -> list[str] | None:
+        if self._graph is None:
+            return None
+        if isinstance(self._graph.outputs, dict):
+            return sorted(self._graph.outputs)
+        return [t.node.layer.name for t in self.outputs]
+
+    # --- calling -------------------------------------------------------------------------------
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        if self._graph is None:
+            raise NotImplementedError(f"model {type(self).__name__} does not define call()")
+        return self._graph.run(inputs)
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        if self._graph is None:
+            return super().compute_output_spec(*args, **kwargs)
+        if any_symbolic(args):
+            shapes = [t.shape for t in flatten(args[0])]
+            if shapes == [t.shape for t in flatten(self._graph.inputs)]:
+                return map_structure(lambda t: KerasTensor(t.shape, t.dtype), self._graph.outputs)
+        return self._trial(args[0])
+
+    def _trial(self, inputs: Any) -> Any:
+        # Other shapes than the model was made with: walk the graph again symbolically, and forget
+        # the calls that this leaves behind.
+        before = {id(layer): list(layer._inbound) for layer in self._sublayers}
+        out = self._graph.run(inputs)
+        for layer in self._sublayers:
+            layer._inbound[:] = before[id(layer)]
+        return map_structure(lambda t: KerasTensor(t.shape, t.dtype), out)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        if self._graph is None:
+            return super().compute_output_shape(input_shape)
+        one = isinstance(input_shape, tuple) and not any(isinstance(s, (tuple, list)) for s in input_shape)
+        symbols = KerasTensor(input_shape) if one else [KerasTensor(tuple(s)) for s in input_shape]
+        return map_structure(lambda t: t.shape, self._trial(symbols))
+
+    # --- papers --------------------------------------------------------------------------------
+    def summary(
+        self,
+        line_length: int | None = None,
+        positions: Any = None,
+        print_fn: Any = None,
+        expand_nested: bool = False,
+        show_trainable: bool = False,
+        layer_range: Any = None,
+    ) -> None:
+        """Prints Keras' table of layers, output shapes and parameters."""
+        from .introspection import summary_rows
+
+        rows, totals = summary_rows(self)
+        summary_module.print_summary(
+            self.name, rows, line_length=line_length, positions=positions, print_fn=print_fn, **totals
+        )
+
+    # --- files ---------------------------------------------------------------------------------
+    def save(self, filepath: Any, overwrite: bool = True, **kwargs: Any) -> None:
+        """Writes architecture, weights, compile arguments and optimizer state to one `.fnn` file."""
+        from .saving.models import save_model
+
+        save_model(self, filepath, overwrite, **kwargs)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
+        """Writes the weights to one `.weights.fnn` file."""
+        from .saving.models import save_weights
+
+        save_weights(self, filepath, overwrite)
+
+    def load_weights(self, filepath: Any, skip_mismatch: bool = False) -> None:
+        """Reads weights written by `save_weights` or `save` into this model, by position."""
+        from .saving.models import load_weights
+
+        load_weights(self, filepath, skip_mismatch)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The architecture as JSON text; `models.model_from_json` reads it."""
+        import json
+
+        from .serialization import serialize_object
+
+        return json.dumps(serialize_object(self), **kwargs)
+
+    # --- configuration -------------------------------------------------------------------------
+    def get_config(self) -> dict:
+        from .saving.graphs import model_config
+
+        return model_config(self)
+
+    @classmethod
+    def from_config(cls, config: dict, custom_objects: dict | None = None) -> Model:
+        from .saving.graphs import model_from_config
+
+        return model_from_config(cls, config, custom_objects)
+
+    def get_compile_config(self) -> dict | None:
+        """The arguments of compile() as plain data."""
+        from .serialization import serialize_object
+
+        return serialize_object(self._compile_arguments) if self.compiled else None
+
+    def compile_from_config(self, config: dict) -> None:
+        from .serialization import deserialize_object
+
+        self.compile(**deserialize_object(config))
+
+
+@LAYERS.register()
+class Sequential(Model):
+    """A chain of layers: `Sequential([Input((4,)), Dense(3), Dense(1)])`, or `add` one by one."""
+
+    def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None):
+        super().__init__(name=name, trainable=trainable)
+        self._input_layer: InputLayer | None = None
+        self._chain: list[Node] = []
+        for layer in layers or []:
+            self.add(layer, rebuild=False)
+        self._maybe_rebuild()
+
+    def add(self, layer: Any, rebuild: bool = True) -> None:
+        """Appends a layer; an `Input` may only come first."""
+        if isinstance(layer, KerasTensor) and layer.node is not None and isinstance(layer.node.layer, InputLayer):
+            layer = layer.node.layer
+        if not isinstance(layer, Layer):
+            raise ValueError(f"only layers can be added to a Sequential model, got {type(layer).__name__}")
+        if isinstance(layer, InputLayer):
+            if self._input_layer is not None or self._sublayers:
+                raise ValueError("an Input can only be the first layer of a Sequential model")
+            self._input_layer = layer
+            return
+        if any(layer.name == other.name for other in self._sublayers):
+            raise ValueError(
+                f"all layers added to a Sequential model should have unique names, {layer.name!r} is taken"
+            )
+        if not self._sublayers and self._input_layer is None:
+            given = layer._given_input_shape
+            if given is None and isinstance(layer, Model) and layer._graph is not None:
+                given = flatten(layer._graph.inputs)[0].shape
+            if given is not None:
+                self._input_layer = InputLayer(batch_shape=given)
+        self._sublayers.append(layer)
+        self.version += 1
+        self.built = False
+        self._graph = None
+        if rebuild:
+            self._maybe_rebuild()
+
+    def pop(self, rebuild: bool = True) -> Layer:
+        """Removes and returns the last layer."""
+        if not self._sublayers:
+            raise TypeError("there are no layers to pop")
+        layer = self._sublayers.pop()
+        layer._inbound.clear()
+        self.version += 1
+        self.built = False
+        self._graph = None
+        if rebuild:
+            self._maybe_rebuild()
+        return layer
+
+    def _maybe_rebuild(self) -> None:
+        if self._input_layer is not None and self._sublayers:
+            self.build(self._input_layer.batch_shape)
+
+    def build(self, input_shape: Any = None) -> None:
+        if not self._sublayers:
+            raise ValueError(f"Sequential model {self.name!r} cannot be built without layers")
+        if self._input_layer is None:
+            if input_shape is None:
+                raise ValueError("build() needs an input shape")
+            if not isinstance(input_shape, (tuple, list)) or any(isinstance(s, (tuple, list)) for s in input_shape):
+                raise ValueError(f"a Sequential model has one input, got shapes {input_shape}")
+            self._input_layer = InputLayer(batch_shape=(None, *input_shape[1:]))
+        # An earlier build's calls are forgotten, so that layer.output means this chain.
+        for layer in self._sublayers:
+            layer._inbound[:] = [node for node in layer._inbound if node not in self._chain]
+        x = self._input_layer.tensor
+        self._chain = []
+        for layer in self._sublayers:
+            x = layer(x)
+            self._chain.append(layer._inbound[-1])
+        self._graph = Graph(self._input_layer.tensor, x)
+        self.built = True
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        for layer in self._sublayers:
+            inputs = layer(inputs)
+        return inputs
+
+
+def model_from_json(text: str, custom_objects: dict | None = None) -> Model:
+    """The model that `model.to_json()` described, with fresh weights."""
+    import json
+
+    from .serialization import deserialize_object
+
+    return deserialize_object(json.loads(text), custom_objects)
+
+
+def clone_model(model: Model) -> Model:
+    """A model of the same architecture with fresh weights."""
+    return type(model).from_config(model.get_config())
+
+
+__all__ = ["Graph", "Input", "Model", "Sequential", "clone_model", "model_from_json"]

@@ -1,0 +1,117 @@
+"""Symbolic tensors of the functional API, and small tools over nested structures.
+
+A KerasTensor is a shape and a type with a history: the Node of the layer call that makes it. A
+model is what lies between its inputs and its outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from .variables import unique_name
+
+
+def flatten(structure: Any) -> list:
+    """The leaves of nested lists, tuples and dicts, dicts in sorted order of keys."""
+    if isinstance(structure, (list, tuple)):
+        return [leaf for item in structure for leaf in flatten(item)]
+    if isinstance(structure, dict):
+        return [leaf for key in sorted(structure) for leaf in flatten(structure[key])]
+    return [structure]
+
+
+def map_structure(function: Callable, structure: Any) -> Any:
+    """The same structure with function(leaf) for every leaf."""
+    if isinstance(structure, (list, tuple)):
+        return type(structure)(map_structure(function, item) for item in structure)
+    if isinstance(structure, dict):
+        return {key: map_structure(function, item) for key, item in structure.items()}
+    return function(structure)
+
+
+def any_symbolic(structure: Any) -> bool:
+    if isinstance(structure, KerasTensor):
+        return True
+    if isinstance(structure, (list, tuple)):
+        return any(any_symbolic(item) for item in structure)
+    if isinstance(structure, dict):
+        return any(any_symbolic(item) for item in structure.values())
+    return False
+
+
+class Node:
+    """One call of a layer on symbolic tensors."""
+
+    def __init__(self, layer: Any, args: tuple, kwargs: dict, outputs: Any):
+        self.layer, self.args, self.kwargs, self.outputs = layer, args, kwargs, outputs
+
+    @property
+    def inputs(self) -> list[KerasTensor]:
+        return [t for t in flatten([self.args, self.kwargs]) if isinstance(t, KerasTensor)]
+
+    @property
+    def inputs_structure(self) -> Any:
+        return self.args[0]
+
+
+class KerasTensor:
+    """A tensor that a model will compute: shape (None where open), type, and where it comes from."""
+
+    __array_priority__ = 100
+
+    def __init__(self, shape: tuple, dtype: str = "float32", name: str | None = None):
+        self.shape = tuple(shape)
+        self.dtype = dtype
+        self.name = name or unique_name("keras_tensor")
+        self.node: Node | None = None
+        self.index = 0
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __repr__(self) -> str:
+        return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
+
+    def __bool__(self) -> bool:
+        raise TypeError("a symbolic tensor has no value; write the condition in a layer's call()")
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError("a symbolic tensor has no values; use it as the input of a layer")
+
+
+def record_call(layer: Any, args: tuple, kwargs: dict, outputs: Any) -> Any:
+    """Notes the call in the graph and gives its outputs their history."""
+    node = Node(layer, args, kwargs, outputs)
+    layer._inbound.append(node)
+    for i, t in enumerate(flatten(outputs)):
+        t.node, t.index = node, i
+    return outputs
+
+
+def order_nodes(inputs: list[KerasTensor], outputs: list[KerasTensor]) -> list[Node]:
+    """The nodes between inputs and outputs, each after those it needs.
+
+    Raises ValueError where an output depends on a tensor that is not an input.
+    """
+    known = {id(t) for t in inputs}
+    ordered: list[Node] = []
+    done: set[int] = set()
+    stack: list[tuple[KerasTensor, bool]] = [(t, False) for t in reversed(outputs)]
+    while stack:
+        tensor, ready = stack.pop()
+        if id(tensor) in known:
+            continue
+        node = tensor.node
+        if node is None or not node.inputs:
+            raise ValueError(f"{tensor!r} is needed for the outputs but is not among the inputs")
+        if id(node) in done:
+            continue
+        if ready:
+            done.add(id(node))
+            ordered.append(node)
+            continue
+        stack.append((tensor, True))
+        stack.extend((t, False) for t in reversed(node.inputs))
+    return ordered

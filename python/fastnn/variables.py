@@ -1,0 +1,104 @@
+"""Variable: a tensor that a layer, metric or optimizer keeps, and the names that objects get."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+import numpy as np
+
+from . import _core, config, initializers, kernels
+from .tensor import Tensor, dtype_name, host_array
+
+_counts: dict[str, int] = defaultdict(int)
+
+
+def unique_name(base: str) -> str:
+    """`base` the first time, then `base_1`, `base_2`, ...: Keras' names, per process."""
+    n = _counts[base]
+    _counts[base] += 1
+    return base if n == 0 else f"{base}_{n}"
+
+
+def clear_session() -> None:
+    """Starts automatic names again from the first."""
+    _counts.clear()
+
+
+class Variable(Tensor):
+    """A named tensor whose values change: a weight, a metric's sum, an optimizer's state.
+
+    Args:
+      initializer: a value, or an initializer (object, name or function of (shape, dtype)) with
+        `shape`.
+      trainable: whether optimizers change it; gradients flow to trainable float variables.
+    """
+
+    def __init__(
+        self,
+        initializer: Any,
+        shape: tuple | None = None,
+        dtype: Any = None,
+        trainable: bool = True,
+        name: str | None = None,
+        device: str | None = None,
+    ):
+        dtype = dtype_name(dtype) if dtype is not None else None
+        if shape is None and not isinstance(initializer, str) and not callable(initializer):
+            array = host_array(initializer, dtype)
+        else:
+            if shape is None:
+                raise ValueError("a Variable made by an initializer needs a shape")
+            make = initializers.get(initializer)
+            array = host_array(make(tuple(shape), dtype=dtype or config.floatx()), dtype or config.floatx())
+        _core.Array.__init__(self, array.shape, array.dtype.name, device or config.device())
+        self.assign_numpy(array)
+        self.name = name or unique_name("variable")
+        self.path = self.name
+        self.regularizer: Any = None
+        self.constraint: Any = None
+        self._trainable = True
+        self.trainable = trainable
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        self.requires_grad = self._trainable and self.dtype.startswith("float")
+
+    @property
+    def value(self) -> Variable:
+        return self
+
+    def assign(self, value: Any) -> Variable:
+        """Overwrites the values: with a tensor's (a kernel call), or with anything NumPy reads."""
+        if isinstance(value, Tensor):
+            if value.shape != self.shape:
+                raise ValueError(f"cannot assign a tensor {value.shape} to variable {self.path} {self.shape}")
+            if value.dtype != self.dtype:
+                from .ops import cast
+
+                value = cast(value, self.dtype)
+            kernels.copy(value, self)
+            return self
+        array = host_array(value, self.dtype)
+        if array.shape != self.shape:
+            raise ValueError(f"cannot assign an array {array.shape} to variable {self.path} {self.shape}")
+        self.assign_numpy(np.ascontiguousarray(array))
+        return self
+
+    def assign_add(self, value: Any) -> Variable:
+        from . import ops
+
+        return self.assign(ops.add(self, value))
+
+    def assign_sub(self, value: Any) -> Variable:
+        from . import ops
+
+        return self.assign(ops.subtract(self, value))
+
+    def __repr__(self) -> str:
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"
