@@ -14,7 +14,10 @@ from fastnn.tensor import from_numpy
 reference.load()
 
 # Kernels whose meaning is stated by tests of their own, with the file that holds them.
-TESTED_ELSEWHERE: dict[str, str] = {}
+TESTED_ELSEWHERE: dict[str, str] = {
+    "random_uniform": "test_dropout.py",
+    "random_normal": "test_dropout.py",
+}
 
 
 def make_arguments(case, kernel, sizes, scalars, storage, seed=0):
