@@ -3,6 +3,7 @@
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include "activations.h"
 #include "array.h"
 #include "program.h"
 
@@ -197,6 +198,14 @@ PYBIND11_MODULE(_core, m) {
     kernels[k.name] = kernel;
   }
   m.attr("kernels") = kernels;
+
+  // name -> (number in kernel calls, what the derivative reads)
+  py::dict activations;
+#define FASTNN_X(name, reads) \
+  activations[#name] = py::make_tuple(static_cast<int>(Activation::name), #reads);
+  FASTNN_ACTIVATIONS(FASTNN_X)
+#undef FASTNN_X
+  m.attr("activations") = activations;
 
   py::class_<CallTiming>(m, "CallTiming")
       .def_readonly("kernel", &CallTiming::kernel)

@@ -15,7 +15,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from fastnn.saving import open_container, safetensors, write_container
+from fastnn.saving import Container, open_container, safetensors, write_container
 from fastnn.saving.container import CONFIG, METADATA, OPTIMIZER, WEIGHTS
 
 CONFIG_EXAMPLE = {"class_name": "Sequential", "config": {"layers": [1, 2.5, None, "é"]}}
@@ -107,32 +107,33 @@ def test_what_cannot_be_written_leaves_the_old_file(path, keywords, message):
 # --- damage ---------------------------------------------------------------------------------------
 
 
-def test_truncation_at_every_byte(path, tmp_path):
-    data, short = path.read_bytes(), tmp_path / "short"
+def load_bytes(data):
+    container = Container(io.BytesIO(data), "m.fnn")
+    return container.config, container.read_weights(), container.read_optimizer()
+
+
+def test_truncation_at_every_byte(path):
+    data = path.read_bytes()
     for length in range(len(data)):
-        short.write_bytes(data[:length])
-        with pytest.raises(ValueError):
-            load(short)
+        with pytest.raises(ValueError, match="m.fnn cannot be read"):
+            load_bytes(data[:length])
 
 
-def test_a_flip_of_any_bit_is_seen_or_does_not_matter(path, tmp_path):
-    data, flipped = bytearray(path.read_bytes()), tmp_path / "flipped"
-    expected = load(path)
+@pytest.mark.parametrize("wide", [False, True])
+def test_a_flip_of_any_bit_is_seen_or_does_not_matter(tmp_path, monkeypatch, wide):
+    if wide:  # the records of files from 2 GiB on; here from 100 bytes on
+        monkeypatch.setattr(zipfile, "ZIP64_LIMIT", 100)
+    write(tmp_path / "m")
+    data = bytearray((tmp_path / "m").read_bytes())
+    assert (b"PK\6\6" in data) == wide
+    expected = repr(load_bytes(bytes(data)))
     seen = 0
     for bit in range(8 * len(data)):
         data[bit // 8] ^= 1 << bit % 8
-        flipped.write_bytes(data)
-        try:
-            got = load(flipped)
-        except ValueError as error:
-            assert str(flipped) in str(error)
+        try:  # a date, say, does not matter: nothing that was read may differ
+            assert repr(load_bytes(bytes(data))) == expected
+        except ValueError:
             seen += 1
-        else:  # a date, say: nothing that was read may differ
-            assert got[0] == expected[0]
-            for mine, theirs in zip(got[1:], expected[1:], strict=True):
-                assert mine.keys() == theirs.keys()
-                for name in mine:
-                    np.testing.assert_array_equal(mine[name], theirs[name])
         data[bit // 8] ^= 1 << bit % 8
     assert seen > 6 * len(data)
 
@@ -172,6 +173,17 @@ def info(name, mode=0o644, kind=stat.S_IFREG):
     return made
 
 
+def test_zips_of_other_programs(path, tmp_path):
+    # Python's zipfile with other dates and extra fields, as a program that repacks would write.
+    again = tmp_path / "again.fnn"
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(again, "w") as new:
+        for item in reversed(old.infolist()):
+            repacked = zipfile.ZipInfo(item.filename, (2024, 2, 29, 1, 2, 4))
+            repacked.extra = b"UT\5\0\3\1\2\3\4"
+            new.writestr(repacked, old.read(item))
+    assert repr(load(again)) == repr(load(path))
+
+
 def test_the_hand_made_twin_is_read(tmp_path):
     assert set(load(archive(tmp_path / "m", parts()))[1]) == set(weights())
 
@@ -179,13 +191,13 @@ def test_the_hand_made_twin_is_read(tmp_path):
 @pytest.mark.parametrize(
     "members, message",
     [
-        ([], "0 members"),
+        ([], "no metadata.json, weights"),
         (parts()[:1], "no weights.safetensors"),
         (parts()[1:], "no metadata.json"),
         ([*parts(), ("../evil", b"x")], "does not belong"),
         ([*parts(), ("/etc/passwd", b"x")], "does not belong"),
-        ([*parts(), ("folder/", b"")], "does not belong"),
-        ([*parts(), ("config.json\0.txt", b"{}")], "does not belong"),
+        ([*parts(), (info("folder/", kind=stat.S_IFDIR), b"")], "folder"),
+        ([*parts(), ("confıg.json", b"{}")], "strange name"),
         ([*parts(), *parts()[:1]], "twice"),
         ([*parts(), ("a", b""), ("b", b""), ("c", b"")], "5 members"),
         ([*parts()[:1], (info(WEIGHTS, kind=stat.S_IFLNK), b"/etc/passwd")], "link"),
@@ -230,7 +242,7 @@ def test_claimed_sizes_are_checked_before_memory_is_taken(path):
     data[place + 20 : place + 28] = (3 << 30).to_bytes(4, "little") * 2
     path.write_bytes(data)
     tracemalloc.start()
-    with pytest.raises(ValueError, match="claim more bytes|overlap|damaged"):
+    with pytest.raises(ValueError, match="two ways"):
         load(path)
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
     tracemalloc.stop()
@@ -243,7 +255,7 @@ from fastnn import initializers
 from fastnn.serialization import deserialize_object
 from fastnn.saving import open_container
 
-path, allowed = sys.argv[1], {"import zlib", "import zipfile._path"}
+path = sys.argv[1]
 events = []
 def hook(event, arguments):
     watched = ("exec", "compile", "import", "subprocess.", "os.", "socket.", "marshal.", "pickle.",
@@ -257,9 +269,7 @@ with open_container(path) as container:
     container.read_optimizer()
 seen = list(events)
 assert type(made["layers"][0]) is initializers.Constant and weights
-strange = [e for e in seen if not (e[0] == "open" and path in e[1] and "'rb'" in e[1])]
-assert not strange, strange
-assert len(seen) == 1, seen
+assert len(seen) == 1 and seen[0][0] == "open" and path in seen[0][1], [e[0] for e in seen]
 eval("1")
 assert len(events) > len(seen)  # the hook does see what it is there for
 print("quiet")
@@ -275,58 +285,74 @@ def test_loading_opens_the_file_and_does_nothing_else(tmp_path):
     result = subprocess.run(
         [sys.executable, "-c", AUDIT, str(path)], env=environment, capture_output=True, text=True
     )
-    assert result.stdout == "quiet\n", result.stderr
+    assert result.stdout == "quiet\n", result.stderr[-500:]
 
 
 # --- kills ----------------------------------------------------------------------------------------
 
 
-def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path):
-    path = tmp_path / "model.fnn"
+def in_fresh_process(function, folder):
+    """Run a function of this file, which forks, where no other test has started threads."""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    call = (
+        f"import pathlib, test_container as t; t.{function.__name__}(pathlib.Path({str(folder)!r}))"
+    )
+    subprocess.run([sys.executable, "-c", call], env=environment, check=True, timeout=120)
+
+
+def save_until_killed(path):
+    value = load(path)[1]["a/bias"][0]
+    while True:
+        value += 1
+        write_container(path, weights=weights(value, 20_000), optimizer={"m": np.full(9, value)})
+
+
+def kills(folder):
+    path = folder / "model.fnn"
     write(path, 0.0)
     rng = random.Random(1)
-    values, left = set(), 0
+    values, interrupted = set(), 0
     for _ in range(40):
         child = os.fork()
         if child == 0:
-            value = load(path)[1]["a/bias"][0]
-            while True:
-                value += 1
-                write_container(
-                    path, weights=weights(value, 20_000), optimizer={"m": np.full(9, value)}
-                )
+            save_until_killed(path)
         time.sleep(0.002 + 0.03 * rng.random())
         os.kill(child, signal.SIGKILL)
         assert os.waitpid(child, 0)[1] == signal.SIGKILL  # it did not end by an error
-        left += len(os.listdir(tmp_path)) > 1
+        interrupted += len(os.listdir(folder)) > 1
         _, loaded, state = load(path)
-        everything = {float(v) for array in (*loaded.values(), *state.values()) for v in array.flat}
-        assert len(everything) == 1  # weights and optimizer of one and the same save
-        values |= everything
-    assert len(values) > 5 and left > 0  # the kills did come in the middle of saving
+        arrays = (*loaded.values(), *state.values())
+        saved = {float(value) for array in arrays for value in array.flat}
+        assert len(saved) == 1  # weights and optimizer of one and the same save
+        values |= saved
+    assert len(values) > 5 and interrupted > 0  # kills did come in the middle of saving
     write(path, 1.0)
-    assert os.listdir(tmp_path) == ["model.fnn"]
+    assert os.listdir(folder) == ["model.fnn"]
+
+
+def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path):
+    in_fresh_process(kills, tmp_path)
+
+
+def full_disk(folder):
+    import resource
+
+    path = folder / "model.fnn"
+    write(path, 0.0)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    failures = 0
+    for limit in range(0, 9600, 300):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        try:
+            write_container(path, weights=weights(1.0, 1000))
+            expected = 1.0
+        except OSError:
+            failures += 1
+            expected = 0.0
+        assert os.listdir(folder) == ["model.fnn"]
+        assert load(path)[1]["a/bias"][0] == expected
+    assert failures > 20 and expected == 1.0
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path):
-    import resource
-
-    path = tmp_path / "model.fnn"
-    write(path, 0.0)
-    child = os.fork()
-    if child == 0:
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        failures = 0
-        for limit in range(0, 9000, 300):
-            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
-            try:
-                write_container(path, weights=weights(1.0, 1000))
-            except OSError:
-                failures += 1
-            if os.listdir(tmp_path) != ["model.fnn"] or load(path)[1]["a/bias"][0] != (
-                limit > 8600
-            ):
-                os._exit(2)
-        os._exit(0 if failures > 20 else 1)
-    assert os.waitpid(child, 0)[1] == 0
-    assert load(path)[1]["a/kernel"].shape[0] in (6, 1000)
+    in_fresh_process(full_disk, tmp_path)

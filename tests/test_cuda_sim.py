@@ -51,7 +51,7 @@ def headers(folder):
 
 def run(command, **options):
     return subprocess.run(
-        [str(c) for c in command], capture_output=True, text=True, timeout=300, **options
+        [str(c) for c in command], capture_output=True, text=True, timeout=900, **options
     )
 
 
@@ -182,6 +182,7 @@ def test_no_barrier_can_be_dropped(objects, tmp_path, name, number):
 
 
 @needs_gxx
+@pytest.mark.timeout(3600)
 @pytest.mark.skipif(not os.environ.get("FASTNN_SANITIZE"), reason="FASTNN_SANITIZE=1 runs it")
 def test_under_sanitizers():
     sources = [*KERNELS, *SIMULATOR, *PROGRAMS]

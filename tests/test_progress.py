@@ -125,7 +125,7 @@ def test_at_most_ten_times_a_second(clock):
     drawn = 0
     for step in range(1, 100_001):
         clock.now += 1e-5
-        drawn += progress.is_due()
+        drawn += progress.is_due
         progress.update(step)
     assert drawn == stream.getvalue().count("\r") <= 11
     progress.end_epoch()

@@ -49,11 +49,6 @@ struct Store {
 
 inline constexpr size_t kGemmScratch = team::kLocalBytes / 2;
 
-// Rows and columns of c between two packings: kBlockM x kBlockK of a and kBlockK x kBlockN of b stay
-// in L2, of which a core has 1 MB or more where AVX2 matters, beside a panel of b in L1.
-inline constexpr int64_t kBlockM = 96;
-template <class T>
-inline constexpr int64_t kBlockN = 2048 / (int64_t)sizeof(T);
 // Up to here rows of c are too few to repay packing a row-major b.
 inline constexpr int64_t kDirectRows = 4 * kRows;
 
@@ -100,6 +95,17 @@ void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
       } else {
         pack_right(packed_b, kc, nb, g.b.at(p, jb), 0, kc, 0, nb);
         b = packed_b;
+      }
+      if (direct && g.m == 1 && g.a.run == kWhole && !g.a.transposed) {
+        t.a[0] = g.a.data;
+        t.b = b;
+        t.ldb = g.b.ld;
+        t.cols = nb;
+        t.c = g.c + jb;
+        t.add = add ? add + jb : nullptr;
+        single_row_kernel(t, p);
+        if (last) finish(0, 1, jb, nb);
+        continue;
       }
       for (int64_t ib = i0; ib < i1; ib += kBlockM) {
         const int64_t mb = i1 - ib < kBlockM ? i1 - ib : kBlockM;

@@ -15,6 +15,12 @@ inline constexpr int64_t kPanel = 2 * Vec<T>::size;
 // also keep rounding errors down: sums of 256 products are added up, not one chain of k.
 inline constexpr int64_t kBlockK = 256;
 
+// Rows and columns of c between two packings: kBlockM x kBlockK of a and kBlockK x kBlockN of b stay
+// in L2, of which a core has 1 MB or more where speed matters.
+inline constexpr int64_t kBlockM = 96;
+template <class T>
+inline constexpr int64_t kBlockN = 2048 / (int64_t)sizeof(T);
+
 inline constexpr int64_t kWhole = INT64_MAX;
 
 template <class T>
@@ -136,6 +142,9 @@ __attribute__((noinline)) void block_kernel(const Block<T>& t, int64_t within, i
   for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) acc[i][v] = V(T(0));
+  // c is wanted when the sums are done; by then it has come.
+#pragma GCC unroll 8
+  for (int i = 0; i < MR; ++i) __builtin_prefetch(t.c + i * t.ldc, 1);
   const T* b = t.b;
   const int64_t ldb = t.ldb, step = t.a_step, cols = t.cols;
   for (int64_t left = t.k; left > 0;) {
@@ -149,12 +158,6 @@ __attribute__((noinline)) void block_kernel(const Block<T>& t, int64_t within, i
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v)
         column[v] = kTail ? V::load_n(b + v * V::size, cols - v * V::size) : V::load(b + v * V::size);
-      // Few rows: b comes from afar, in rows too short and too far apart for the hardware to foresee.
-      if constexpr (NV > 2) {
-#pragma GCC unroll 8
-        for (int v = 0; v < NV; v += 64 / FASTNN_VEC_BYTES)
-          __builtin_prefetch(b + 8 * ldb + v * V::size);
-      }
 #pragma GCC unroll 8
       for (int i = 0; i < MR; ++i) {
         const V x(a[i][p]);
@@ -167,6 +170,43 @@ __attribute__((noinline)) void block_kernel(const Block<T>& t, int64_t within, i
     within = 0;
   }
   store_block<MR, NV>(t, acc);
+}
+
+// One row against unpacked b: c (1,cols) is kept in L1 instead, so that b is read in long rows, eight
+// side by side. The same sums in the same order.
+template <class T>
+__attribute__((noinline)) void single_row_kernel(const Block<T>& t, int64_t p0) {
+  using V = Vec<T>;
+  constexpr int kDeep = 8;
+  T sum[kBlockN<T>];
+  const T *a = t.a[0] + p0, *b = t.b;
+  const int64_t vectors = (t.cols + V::size - 1) / V::size;
+  for (int64_t v = 0; v < vectors; ++v) V(T(0)).store(sum + v * V::size);
+  for (int64_t p = 0; p < t.k;) {
+    const int64_t deep = t.k - p < kDeep ? 1 : kDeep;
+    if (deep == kDeep) {
+      V x[kDeep];
+#pragma GCC unroll 8
+      for (int q = 0; q < kDeep; ++q) x[q] = V(a[p + q]);
+      for (int64_t j = 0; j < t.cols; j += V::size) {
+        V s = V::load(sum + j);
+#pragma GCC unroll 8
+        for (int q = 0; q < kDeep; ++q) s = fma(x[q], V::load_n(b + q * t.ldb + j, t.cols - j), s);
+        s.store(sum + j);
+      }
+    } else {
+      const V x(a[p]);
+      for (int64_t j = 0; j < t.cols; j += V::size)
+        fma(x, V::load_n(b + j, t.cols - j), V::load(sum + j)).store(sum + j);
+    }
+    p += deep;
+    b += deep * t.ldb;
+  }
+  for (int64_t j = 0; j < t.cols; j += V::size) {
+    V x = V::load(sum + j);
+    if (t.add) x += V::load_n(t.add + j, t.cols - j);
+    x.store_n(t.c + j, t.cols - j);
+  }
 }
 
 // Rows of the next block when `left` remain: full blocks, and the last ones of even height, because

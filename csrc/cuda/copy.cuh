@@ -68,16 +68,18 @@ FN_DEVICE void cp_async(void* shared, const void* global, bool valid, Site = {})
   const unsigned to = static_cast<unsigned>(__cvta_generic_to_shared(shared));
   const int source_bytes = valid ? kBytes : 0;
   if constexpr (kBytes == 16)  // .cg: past L1, which holds nothing worth keeping here
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
-                 :: "r"(to), "l"(global), "r"(source_bytes) : "memory");
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(to), "l"(global),
+                 "r"(source_bytes)
+                 : "memory");
   else
-    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;"
-                 :: "r"(to), "l"(global), "n"(kBytes), "r"(source_bytes) : "memory");
+    asm volatile("cp.async.ca.shared.global [%0], [%1], %2, %3;" ::"r"(to), "l"(global),
+                 "n"(kBytes), "r"(source_bytes)
+                 : "memory");
 }
 FN_DEVICE void cp_commit() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 template <int N>
 FN_DEVICE void cp_wait() {
-  asm volatile("cp.async.wait_group %0;" :: "n"(N) : "memory");
+  asm volatile("cp.async.wait_group %0;" ::"n"(N) : "memory");
 }
 
 #endif

@@ -30,10 +30,12 @@ std::string explain(cudaError_t error) {
              ", this build needs CUDA " + version_text(CUDART_VERSION) +
              " (driver 580 or later); please update the driver";
     case cudaErrorNoDevice:
-      return "the NVIDIA driver sees no GPU (" + text + "); check nvidia-smi and "
+      return "the NVIDIA driver sees no GPU (" + text +
+             "); check nvidia-smi and "
              "CUDA_VISIBLE_DEVICES";
     case cudaErrorNoKernelImageForDevice:
-      return "this build has no code for this GPU (" + text + "); compute capability 8.0 or later "
+      return "this build has no code for this GPU (" + text +
+             "); compute capability 8.0 or later "
              "is needed";
     default:
       return text + " [" + cudaGetErrorName(error) + "]";
@@ -44,8 +46,9 @@ std::string explain(cudaError_t error) {
 void refuse_after_fork() {
   static const pid_t owner = getpid();
   if (getpid() != owner)
-    throw DeviceError("the GPU was used before this process was forked, and CUDA does not work in "
-                      "the child: start worker processes with the 'spawn' method");
+    throw DeviceError(
+        "the GPU was used before this process was forked, and CUDA does not work in "
+        "the child: start worker processes with the 'spawn' method");
 }
 
 }  // namespace
@@ -82,7 +85,8 @@ void device_use(int index) {
 
 DeviceInfo device_info(int index) {
   cudaDeviceProp p{};
-  check(cudaGetDeviceProperties(&p, index), "reading the properties of GPU " + std::to_string(index));
+  check(cudaGetDeviceProperties(&p, index),
+        "reading the properties of GPU " + std::to_string(index));
   return {p.name, p.major * 10 + p.minor, p.multiProcessorCount, p.totalGlobalMem, false};
 }
 

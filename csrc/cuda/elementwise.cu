@@ -35,8 +35,8 @@ void scale_launch(const T* x, T factor, T* y, int64_t n, Stream stream) {
   map_launch(Scale<T>{factor}, n, stream, y, x);
 }
 
-#define FN_INSTANTIATE(T)                                           \
-  template void fill_launch(T*, T, int64_t, Stream);                \
+#define FN_INSTANTIATE(T)                                            \
+  template void fill_launch(T*, T, int64_t, Stream);                 \
   template void add_launch(const T*, const T*, T*, int64_t, Stream); \
   template void scale_launch(const T*, T, T*, int64_t, Stream);
 FN_INSTANTIATE(float)

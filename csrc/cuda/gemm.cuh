@@ -42,18 +42,18 @@ struct PanelLoader {
   static constexpr int kPitch = kRows + 16 / sizeof(T);
   using Panel = T[Tile::kK][kPitch];
   static constexpr int kPasses = kRows * Tile::kK / kVec / Tile::kThreads;
-  static constexpr int kStep = kAlongK ? Tile::kThreads / Tile::kK       // rows or depth
+  static constexpr int kStep = kAlongK ? Tile::kThreads / Tile::kK         // rows or depth
                                        : Tile::kThreads / (kRows / kVec);  // from pass to pass
   static_assert(kPasses >= 1 && kPasses <= 32 && kPasses * kStep == (kAlongK ? kRows : Tile::kK));
   static_assert(!kAlongK || (kVec == 1 && Tile::kThreads % (4 * Tile::kK) == 0));
 
   const T* base;
-  const T* next;        // this thread's first element of the next panel
-  std::int64_t stride;  // from pass to pass
-  std::int64_t advance; // from panel to panel
-  int row, depth;       // of that element in the panel
-  int left;             // depth not loaded yet
-  unsigned valid = 0;   // bit per pass: its row exists
+  const T* next;         // this thread's first element of the next panel
+  std::int64_t stride;   // from pass to pass
+  std::int64_t advance;  // from panel to panel
+  int row, depth;        // of that element in the panel
+  int left;              // depth not loaded yet
+  unsigned valid = 0;    // bit per pass: its row exists
 
   FN_DEVICE PanelLoader(const T* matrix, int row0, int rows, int k) : base(matrix), left(k) {
     const int i = thread_idx().x;
@@ -167,13 +167,16 @@ __global__ void __launch_bounds__(Tile::kThreads, Tile::kBlocksPerSm)
     for (int d = 0; d < kDepth; ++d) {
       T x[TM], y[TN];
       FN_UNROLL
-      for (int i = 0; i < TM; i += 4) load_quad(x + i, &panel.a[slice * kDepth + d][my_row + i * 8]);
+      for (int i = 0; i < TM; i += 4)
+        load_quad(x + i, &panel.a[slice * kDepth + d][my_row + i * 8]);
       FN_UNROLL
-      for (int j = 0; j < TN; j += 4) load_quad(y + j, &panel.b[slice * kDepth + d][my_col + j * 4]);
+      for (int j = 0; j < TN; j += 4)
+        load_quad(y + j, &panel.b[slice * kDepth + d][my_col + j * 4]);
       FN_UNROLL
-      for (int i = 0; i < TM; ++i)
+      for (int i = 0; i < TM; ++i) {
         FN_UNROLL
-      for (int j = 0; j < TN; ++j) sum[i][j] += x[i] * y[j];
+        for (int j = 0; j < TN; ++j) sum[i][j] += x[i] * y[j];
+      }
     }
   }
 
@@ -229,9 +232,10 @@ struct GemmShape {
 template <class Tile, class T, Layout kLayout, class Activation>
 void gemm_tile_launch(const T* a, const T* b, const T* bias, T* c, GemmShape s, Stream stream) {
   if (s.batch == 0 || s.m == 0 || s.n == 0) return;
-  constexpr std::int64_t kMost = std::numeric_limits<int>::max() - 256;  // room for a tile's overhang
-  if (s.m < 0 || s.n < 0 || s.k < 0 || s.m > kMost || s.n > kMost || s.k > kMost ||
-      s.batch < 0 || s.batch > 65535)
+  constexpr std::int64_t kMost =
+      std::numeric_limits<int>::max() - 256;  // room for a tile's overhang
+  if (s.m < 0 || s.n < 0 || s.k < 0 || s.m > kMost || s.n > kMost || s.k > kMost || s.batch < 0 ||
+      s.batch > 65535)
     throw DeviceError("matmul: m, n and k must be below 2^31 and the batch at most 65535, got m " +
                       std::to_string(s.m) + ", n " + std::to_string(s.n) + ", k " +
                       std::to_string(s.k) + ", batch " + std::to_string(s.batch));

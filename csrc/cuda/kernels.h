@@ -39,8 +39,7 @@ template <class T>
 void softmax_launch(const T* x, T* y, int64_t rows, int64_t cols, Stream stream);
 // dx = y (dy - sum(y dy)), y being the softmax
 template <class T>
-void softmax_grad_launch(const T* y, const T* dy, T* dx, int64_t rows, int64_t cols,
-                         Stream stream);
+void softmax_grad_launch(const T* y, const T* dy, T* dx, int64_t rows, int64_t cols, Stream stream);
 // loss (rows) = log(sum(exp(x))) - x[label]; a label outside [0, cols) gives NaN
 template <class T>
 void softmax_xent_launch(const T* x, const int32_t* labels, T* loss, int64_t rows, int64_t cols,

@@ -125,15 +125,15 @@ void launch(const LaunchCfg& cfg, Args... args) {
 }  // namespace fastnn::cuda
 
 // FN_SHARED(Struct, s): the block's own `Struct& s`, contents undefined at the start.
-#define FN_SHARED(Struct, name)                                                     \
-  static_assert(sizeof(Struct) <= ::fastnn::cuda::kStaticSharedBytes,               \
-                "more than 48 KB: use FN_DYN_SMEM and LaunchCfg::smem");            \
+#define FN_SHARED(Struct, name)                                          \
+  static_assert(sizeof(Struct) <= ::fastnn::cuda::kStaticSharedBytes,    \
+                "more than 48 KB: use FN_DYN_SMEM and LaunchCfg::smem"); \
   __shared__ __align__(alignof(Struct) < 16 ? 16 : alignof(Struct)) Struct name
 
 // FN_DYN_SMEM(Struct, s): the same out of the LaunchCfg::smem bytes, for more than 48 KB.
-#define FN_DYN_SMEM(Struct, name)                       \
-  static_assert(alignof(Struct) <= 128);                \
-  extern __shared__ __align__(128) char fn_dyn_smem[];  \
+#define FN_DYN_SMEM(Struct, name)                      \
+  static_assert(alignof(Struct) <= 128);               \
+  extern __shared__ __align__(128) char fn_dyn_smem[]; \
   Struct& name = *reinterpret_cast<Struct*>(fn_dyn_smem)
 
 #endif

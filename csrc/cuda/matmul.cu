@@ -28,19 +28,21 @@ void dense_launch(const T* x, const T* w, const T* bias, T* y, int64_t m, int64_
                   Epilogue activation, Stream stream) {
   const GemmShape shape{1, m, n, k};
   switch (activation) {
-    case Epilogue::kLinear: return gemm<Layout::NN>(x, w, bias, y, shape, stream);
-    case Epilogue::kRelu: return gemm<Layout::NN, Relu>(x, w, bias, y, shape, stream);
+    case Epilogue::kLinear:
+      return gemm<Layout::NN>(x, w, bias, y, shape, stream);
+    case Epilogue::kRelu:
+      return gemm<Layout::NN, Relu>(x, w, bias, y, shape, stream);
   }
 }
 
-#define FN_INSTANTIATE(T)                                                                       \
-  template void matmul_nn_launch(const T*, const T*, T*, int64_t, int64_t, int64_t, Stream,     \
-                                 int64_t);                                                      \
-  template void matmul_nt_launch(const T*, const T*, T*, int64_t, int64_t, int64_t, Stream,     \
-                                 int64_t);                                                      \
-  template void matmul_tn_launch(const T*, const T*, T*, int64_t, int64_t, int64_t, Stream,     \
-                                 int64_t);                                                      \
-  template void dense_launch(const T*, const T*, const T*, T*, int64_t, int64_t, int64_t,       \
+#define FN_INSTANTIATE(T)                                                                   \
+  template void matmul_nn_launch(const T*, const T*, T*, int64_t, int64_t, int64_t, Stream, \
+                                 int64_t);                                                  \
+  template void matmul_nt_launch(const T*, const T*, T*, int64_t, int64_t, int64_t, Stream, \
+                                 int64_t);                                                  \
+  template void matmul_tn_launch(const T*, const T*, T*, int64_t, int64_t, int64_t, Stream, \
+                                 int64_t);                                                  \
+  template void dense_launch(const T*, const T*, const T*, T*, int64_t, int64_t, int64_t,   \
                              Epilogue, Stream);
 FN_INSTANTIATE(float)
 FN_INSTANTIATE(double)

@@ -10,8 +10,10 @@ constexpr int kThreads = 256;
 
 template <class T>
 FN_DEVICE T poison() {
-  if constexpr (std::is_floating_point_v<T>) return kNaN<T>;
-  else return T(-1);
+  if constexpr (std::is_floating_point_v<T>)
+    return kNaN<T>;
+  else
+    return T(-1);
 }
 
 // One thread per pack of the output; a row is `packs` of them.
@@ -48,7 +50,7 @@ void gather_rows_launch(const T* x, const int32_t* index, T* y, int64_t rows, in
     launch<gather_rows_kernel<T, 1>>(cfg, x, index, y, rows, count * packs, packs);
 }
 
-#define FN_INSTANTIATE(T)                                                                       \
+#define FN_INSTANTIATE(T) \
   template void gather_rows_launch(const T*, const int32_t*, T*, int64_t, int64_t, int64_t, Stream);
 FN_INSTANTIATE(float)
 FN_INSTANTIATE(double)

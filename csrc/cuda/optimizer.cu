@@ -13,16 +13,16 @@ constexpr int kThreads = 256;
 //   p -= lr sqrt(1 - beta2^t) / (1 - beta1^t) m / (sqrt(v) + epsilon)
 template <class T, int kPack>
 __global__ void __launch_bounds__(kThreads)
-    adam_kernel(T* p, const T* g, T* m, T* v, const float* lr, const std::int32_t* t, double log_beta1,
-                double log_beta2, T rest1, T rest2, T epsilon, std::int64_t n) {
+    adam_kernel(T* p, const T* g, T* m, T* v, const float* lr, const std::int32_t* t,
+                double log_beta1, double log_beta2, T rest1, T rest2, T epsilon, std::int64_t n) {
   struct Shared {
     T rate;
   };
   FN_SHARED(Shared, s);
   // Once per block, in double; expm1, since 1 - beta^t would lose digits at the first steps.
   if (thread_idx().x == 0)
-    s.rate = static_cast<T>(*lr * std::sqrt(-std::expm1(*t * log_beta2)) /
-                            -std::expm1(*t * log_beta1));
+    s.rate =
+        static_cast<T>(*lr * std::sqrt(-std::expm1(*t * log_beta2)) / -std::expm1(*t * log_beta1));
   block_sync();
   const T rate = s.rate;
   const auto update = [&](T& p, T g, T& m, T& v) {

@@ -58,8 +58,7 @@ void sum_rows_launch(const T* x, T* y, T* workspace, int64_t rows, int64_t cols,
     launch<sum_rows_kernel<T>>({tiles, block, 0, stream}, workspace, y, chunks, cols, chunks);
 }
 
-#define FN_INSTANTIATE(T) \
-  template void sum_rows_launch(const T*, T*, T*, int64_t, int64_t, Stream);
+#define FN_INSTANTIATE(T) template void sum_rows_launch(const T*, T*, T*, int64_t, int64_t, Stream);
 FN_INSTANTIATE(float)
 FN_INSTANTIATE(double)
 

@@ -1,8 +1,9 @@
 // Softmax over rows, alone and fused with the sparse categorical cross-entropy.
 //
-// One kernel body per formula, two ways to hold a row: up to 1024 floats (256 doubles) in the
-// registers of a warp, read once; longer ones by a block that reads them again from the cache. The maximum is
-// subtracted first, so exp never overflows (Goodfellow et al., Deep Learning, section 4.1).
+// One kernel body per formula, two ways to hold a row: up to 1024 floats (128 doubles) in the
+// registers of a warp, read once; longer ones by a block that reads them again from the cache. The
+// maximum is subtracted first, so exp never overflows (Goodfellow et al., Deep Learning,
+// section 4.1).
 #include "kernels.h"
 #include "launch.cuh"
 
@@ -142,11 +143,15 @@ void choose_row(int64_t rows, int64_t cols, Stream stream, F run) {
     using Row = typename decltype(tag)::type;
     run(tag, LaunchCfg{grid_for(rows, Row::kRowsPerBlock), Row::kThreads, 0, stream});
   };
-  constexpr int kLongest = sizeof(T) == 4 ? 32 : 8;  // more would spill registers
-  if (cols <= kWarp) with(Tag<RegisterRow<T, 1>>());
-  else if (cols <= 4 * kWarp) with(Tag<RegisterRow<T, 4>>());
-  else if (cols <= kLongest * kWarp) with(Tag<RegisterRow<T, kLongest>>());
-  else with(Tag<StreamedRow<T>>());
+  constexpr int kLongest = sizeof(T) == 4 ? 32 : 4;  // more would spill registers
+  if (cols <= kWarp)
+    with(Tag<RegisterRow<T, 1>>());
+  else if (cols <= 4 * kWarp)
+    with(Tag<RegisterRow<T, 4>>());
+  else if (cols <= kLongest * kWarp)
+    with(Tag<RegisterRow<T, kLongest>>());
+  else
+    with(Tag<StreamedRow<T>>());
 }
 
 }  // namespace
@@ -187,12 +192,12 @@ void softmax_xent_grad_launch(const T* x, const int32_t* labels, const T* dloss,
   });
 }
 
-#define FN_INSTANTIATE(T)                                                                   \
-  template void softmax_launch(const T*, T*, int64_t, int64_t, Stream);                     \
-  template void softmax_grad_launch(const T*, const T*, T*, int64_t, int64_t, Stream);      \
-  template void softmax_xent_launch(const T*, const int32_t*, T*, int64_t, int64_t, Stream); \
-  template void softmax_xent_grad_launch(const T*, const int32_t*, const T*, T*, int64_t,   \
-                                         int64_t, Stream);
+#define FN_INSTANTIATE(T)                                                                          \
+  template void softmax_launch(const T*, T*, int64_t, int64_t, Stream);                            \
+  template void softmax_grad_launch(const T*, const T*, T*, int64_t, int64_t, Stream);             \
+  template void softmax_xent_launch(const T*, const int32_t*, T*, int64_t, int64_t, Stream);       \
+  template void softmax_xent_grad_launch(const T*, const int32_t*, const T*, T*, int64_t, int64_t, \
+                                         Stream);
 FN_INSTANTIATE(float)
 FN_INSTANTIATE(double)
 

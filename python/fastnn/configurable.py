@@ -41,7 +41,7 @@ class Configurable:
     def get_config(self) -> dict:
         """Plain data from which `from_config` makes an equal object without its weights."""
         record = vars(self).get("_init_record")
-        config = {}
+        config: dict = {}
         if record is None:
             return config
         extras = set()

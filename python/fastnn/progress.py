@@ -69,6 +69,7 @@ class Progress:
         self._drawn = None
         self._first_step = None  # (step, time): it warms up, and would spoil the estimate
 
+    @property
     def is_due(self) -> bool:
         """Whether `update` would draw just now. Cheap, so that nobody has to fetch logs for a bar
         that is not drawn.
@@ -81,7 +82,7 @@ class Progress:
         now = self._clock()
         if self._first_step is None and step > 0:
             self._first_step = step, now
-        if self.is_due():
+        if self.is_due:
             self._draw(now, logs or {})
 
     def end_epoch(self, logs: dict | None = None) -> None:

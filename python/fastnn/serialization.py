@@ -161,10 +161,10 @@ def serialize_object(obj):
       ValueError: something that cannot be described without storing code or memory, such as a
         lambda.
     """
-    if obj is None or isinstance(obj, bool | int | float | str):
-        return obj.item() if isinstance(obj, np.generic) else obj
-    if isinstance(obj, np.generic):
+    if isinstance(obj, np.generic):  # first: a float64 is a float, too
         return obj.item()
+    if obj is None or isinstance(obj, bool | int | float | str):
+        return obj
     if isinstance(obj, list | tuple):
         return (
             type(obj)(map(serialize_object, obj))

@@ -55,6 +55,7 @@ class Trainer:
         self.run_eagerly = False
         self.history: Any = None
         self._loss_tracker: Any = None
+        self._terminates_on_nan = False
         self._captures: dict[tuple, tuple[Capture, Slots]] = {}
 
     # --- compile -------------------------------------------------------------------------------
@@ -245,8 +246,11 @@ class Trainer:
             called = callbacks_module.CallbackList(
                 callbacks, add_history=True, model=self, verbose=0, epochs=epochs, steps=steps
             )
-        progress.start(epochs=epochs, steps=steps, initial_epoch=initial_epoch)
+        self._terminates_on_nan = any(isinstance(c, callbacks_module.TerminateOnNaN) for c in called.callbacks)
+        self._initial_epoch: int | None = None  # set by BackupAndRestore
         called.on_train_begin()
+        initial_epoch = self._initial_epoch or initial_epoch
+        progress.start(epochs=epochs, steps=steps, initial_epoch=initial_epoch)
         logs: dict[str, Any] = {}
         caches: tuple[dict, dict] = ({}, {})  # captures of training and of validation on arrays
         try:
@@ -264,7 +268,7 @@ class Trainer:
                         validation, validation_batch_size or batch_size, validation_steps, called, None, caches[1]
                     )
                     logs.update({f"val_{k}": v for k, v in values.items()})
-                called.on_epoch_end(epoch, logs)
+                logs = called.on_epoch_end(epoch, logs)
                 progress.end_epoch(logs)
                 if self.stop_training:
                     break
@@ -355,8 +359,7 @@ class Trainer:
         if called.needs_batches:
             called.on_train_batch_end(done - 1, logs)
         self._check_nan(epoch, done)
-        if progress.is_due:
-            progress.update(done, logs)
+        progress.update(done, logs)
         return logs
 
     def _check_nan(self, epoch: int, done: int) -> None:
@@ -373,8 +376,6 @@ class Trainer:
             "Try a smaller learning rate or clipnorm, and look for NaN in the data; "
             "compile(on_nan='ignore') trains on."
         )
-
-    _terminates_on_nan = False
 
     def _train_stream(
         self, source: Stream, steps: int | None, class_weight: Any, called: Any, progress: Progress, epoch: int
@@ -441,8 +442,8 @@ class Trainer:
         def after() -> None:
             if called.needs_test_batches:
                 called.on_test_batch_end(done - 1, self._logs(capture.logs))
-            if progress is not None and progress.is_due:
-                progress.update(done, self._logs(capture.logs))
+            if progress is not None:
+                progress.update(done, self._logs(capture.logs) if progress.is_due else None)
 
         if isinstance(source, Arrays):
             batch, order, position = _batch_size(batch_size), source.order(False), 0
@@ -500,8 +501,7 @@ class Trainer:
             done += 1
             if called.needs_predict_batches:
                 called.on_predict_batch_end(done - 1, {"outputs": parts[-1]})
-            if progress.is_due:
-                progress.update(done)
+            progress.update(done)
         if not parts:
             raise ValueError("predict() got no data")
         progress.end_epoch()

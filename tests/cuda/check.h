@@ -34,8 +34,8 @@ inline std::vector<Case> case_list;
 struct Register {
   Register(const char* name, void (*run)()) { case_list.push_back({name, run}); }
 };
-#define CASE(name)                                     \
-  static void name();                                  \
+#define CASE(name)                                        \
+  static void name();                                     \
   static const ::test::Register name##_case(#name, name); \
   static void name()
 

@@ -6,8 +6,8 @@ using namespace test;
 
 namespace {
 
-const std::initializer_list<int64_t> kSizes = {0,    1,    2,    3,    4,    5,    255,  256, 257,
-                                               1023, 1024, 1025, 4095, 4096, 4097, 8209};
+const std::initializer_list<int64_t> kSizes = {0,   1,    2,    3,    4,    5,    255,  256,
+                                               257, 1023, 1024, 1025, 4095, 4096, 4097, 8209};
 
 // launch(x, z, y, n) against f(x, z), within `units` units in the last place.
 template <class T, class Launch, class F>
@@ -16,37 +16,45 @@ void check(const char* name, double units, Launch launch, F f) {
     for (int64_t offset : {0, 1}) {
       const auto x = normal<T>(n, 1), z = normal<T>(n, 2);
       std::vector<double> want(n);
-      for (int64_t i = 0; i < n; ++i) want[i] = f(static_cast<double>(x[i]), static_cast<double>(z[i]));
+      for (int64_t i = 0; i < n; ++i)
+        want[i] = f(static_cast<double>(x[i]), static_cast<double>(z[i]));
       Array<T> dx(x, offset), dz(z, offset);
       every_schedule([&] {
         Array<T> y(n, offset);
         launch(dx.get(), dz.get(), y.get(), n);
-        expect_close(y.host(), want,
-                     [&](std::size_t i) { return std::abs(want[i]) * units * kEps<T>; },
-                     std::string(name) + " " + shape_text({n, offset}));
+        expect_close(
+            y.host(), want, [&](std::size_t i) { return std::abs(want[i]) * units * kEps<T>; },
+            std::string(name) + " " + shape_text({n, offset}));
       });
     }
 }
 
 template <class T>
 void check_all() {
-  check<T>("fill", 0, [](T*, T*, T* y, int64_t n) { fill_launch<T>(y, T(2.5), n, nullptr); },
-           [](double, double) { return 2.5; });
-  check<T>("add", 1, [](T* x, T* z, T* y, int64_t n) { add_launch<T>(x, z, y, n, nullptr); },
-           [](double x, double z) { return x + z; });
-  check<T>("scale", 1, [](T* x, T*, T* y, int64_t n) { scale_launch<T>(x, T(-3), y, n, nullptr); },
-           [](double x, double) { return -3 * x; });
-  check<T>("relu", 0, [](T* x, T*, T* y, int64_t n) { relu_launch<T>(x, y, n, nullptr); },
-           [](double x, double) { return x > 0 ? x : 0; });
-  check<T>("relu_grad", 0,
-           [](T* x, T* z, T* y, int64_t n) { relu_grad_launch<T>(x, z, y, n, nullptr); },
-           [](double x, double z) { return x > 0 ? z : 0; });
-  check<T>("sigmoid", 4, [](T* x, T*, T* y, int64_t n) { sigmoid_launch<T>(x, y, n, nullptr); },
-           [](double x, double) { return 1 / (1 + std::exp(-x)); });
-  check<T>("tanh", 4, [](T* x, T*, T* y, int64_t n) { tanh_launch<T>(x, y, n, nullptr); },
-           [](double x, double) { return std::tanh(x); });
-  check<T>("exp", 2, [](T* x, T*, T* y, int64_t n) { exp_launch<T>(x, y, n, nullptr); },
-           [](double x, double) { return std::exp(x); });
+  check<T>(
+      "fill", 0, [](T*, T*, T* y, int64_t n) { fill_launch<T>(y, T(2.5), n, nullptr); },
+      [](double, double) { return 2.5; });
+  check<T>(
+      "add", 1, [](T* x, T* z, T* y, int64_t n) { add_launch<T>(x, z, y, n, nullptr); },
+      [](double x, double z) { return x + z; });
+  check<T>(
+      "scale", 1, [](T* x, T*, T* y, int64_t n) { scale_launch<T>(x, T(-3), y, n, nullptr); },
+      [](double x, double) { return -3 * x; });
+  check<T>(
+      "relu", 0, [](T* x, T*, T* y, int64_t n) { relu_launch<T>(x, y, n, nullptr); },
+      [](double x, double) { return x > 0 ? x : 0; });
+  check<T>(
+      "relu_grad", 0, [](T* x, T* z, T* y, int64_t n) { relu_grad_launch<T>(x, z, y, n, nullptr); },
+      [](double x, double z) { return x > 0 ? z : 0; });
+  check<T>(
+      "sigmoid", 4, [](T* x, T*, T* y, int64_t n) { sigmoid_launch<T>(x, y, n, nullptr); },
+      [](double x, double) { return 1 / (1 + std::exp(-x)); });
+  check<T>(
+      "tanh", 4, [](T* x, T*, T* y, int64_t n) { tanh_launch<T>(x, y, n, nullptr); },
+      [](double x, double) { return std::tanh(x); });
+  check<T>(
+      "exp", 2, [](T* x, T*, T* y, int64_t n) { exp_launch<T>(x, y, n, nullptr); },
+      [](double x, double) { return std::exp(x); });
 }
 
 }  // namespace
@@ -87,9 +95,13 @@ static void check_adam(int64_t n, int64_t offset) {
     }
     // Each of 3 steps moves p by at most about lr and rounds p, m and v a few times; m may cancel,
     // so it is measured against the gradients' size.
-    expect_close(p.host(), rp, [&](std::size_t i) {
-      return 3 * kEps<T> * (std::abs(rp[i]) + 3 * lr) + (sizeof(T) == 4 ? 1e-6 * lr : 1e-14 * lr);
-    }, "adam p");
+    expect_close(
+        p.host(), rp,
+        [&](std::size_t i) {
+          return 3 * kEps<T> * (std::abs(rp[i]) + 3 * lr) +
+                 (sizeof(T) == 4 ? 1e-6 * lr : 1e-14 * lr);
+        },
+        "adam p");
     expect_close(m.host(), rm, [&](std::size_t) { return 8 * kEps<T>; }, "adam m");
     expect_close(v.host(), rv, [&](std::size_t i) { return 8 * kEps<T> * rv[i]; }, "adam v");
   });

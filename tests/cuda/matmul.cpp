@@ -47,9 +47,12 @@ void check(int64_t m, int64_t n, int64_t k, int64_t batch = 1, int64_t offset = 
     every_schedule([&] {
       Array<T> dc(batch * m * n, offset);  // fresh poison
       run<T>(kind, da, db, dc, m, n, k, batch);
-      expect_close(dc.host(), want.value, [&](std::size_t i) { return want.bound[i]; },
-                   std::string(kind == NN ? "nn " : kind == NT ? "nt " : "tn ") +
-                       shape_text({m, n, k}));
+      expect_close(
+          dc.host(), want.value, [&](std::size_t i) { return want.bound[i]; },
+          std::string(kind == NN   ? "nn "
+                      : kind == NT ? "nt "
+                                   : "tn ") +
+              shape_text({m, n, k}));
     });
   }
 }
@@ -99,9 +102,9 @@ CASE(matmul_empty) {
 }
 
 CASE(matmul_refuses_sizes) {
-  expect_error([] { matmul_nn_launch<float>(nullptr, nullptr, nullptr, int64_t{1} << 31, 1, 1,
-                                            nullptr); },
-               {"below 2^31", "2147483648"});
+  expect_error(
+      [] { matmul_nn_launch<float>(nullptr, nullptr, nullptr, int64_t{1} << 31, 1, 1, nullptr); },
+      {"below 2^31", "2147483648"});
 }
 
 CASE(dense_bias_relu) {

@@ -6,8 +6,8 @@ using namespace test;
 
 namespace {
 
-const std::initializer_list<int64_t> kCols = {1,   2,   31,  32,  33,   127,  128, 129,
-                                              257, 769, 1023, 1024, 1025, 2053};
+const std::initializer_list<int64_t> kCols = {1,   2,   31,  32,   33,   127,  128,
+                                              129, 257, 769, 1023, 1024, 1025, 2053};
 
 struct Softmax {
   std::vector<double> y, log_sum, top;
@@ -17,8 +17,7 @@ struct Softmax {
       double most = -INFINITY, sum = 0;
       for (int64_t j = 0; j < cols; ++j) most = std::max<double>(most, x[r * cols + j]);
       for (int64_t j = 0; j < cols; ++j) sum += std::exp(x[r * cols + j] - most);
-      for (int64_t j = 0; j < cols; ++j)
-        y[r * cols + j] = std::exp(x[r * cols + j] - most) / sum;
+      for (int64_t j = 0; j < cols; ++j) y[r * cols + j] = std::exp(x[r * cols + j] - most) / sum;
       log_sum.push_back(std::log(sum));
       top.push_back(most);
     }
@@ -63,22 +62,30 @@ void check_softmax(int64_t rows, int64_t cols) {
   every_schedule([&] {
     Array<T> y(rows * cols), g(rows * cols), l(rows), gl(rows * cols), in_place(x);
     softmax_launch<T>(dev_x, y, rows, cols, nullptr);
-    expect_close(y.host(), want.y, [&](std::size_t i) { return tolerance<T>(want.y[i], cols); },
-                 "softmax " + shape);
+    expect_close(
+        y.host(), want.y, [&](std::size_t i) { return tolerance<T>(want.y[i], cols); },
+        "softmax " + shape);
     softmax_launch<T>(in_place, in_place, rows, cols, nullptr);
     expect_same(in_place.host(), y.host(), "softmax in place " + shape);
     softmax_grad_launch<T>(y, dev_dy, g, rows, cols, nullptr);
-    expect_close(g.host(), dx, [&](std::size_t i) {
-      return tolerance<T>(want.y[i] * (std::abs(dy[i]) + 2 * size[i / cols]), cols);
-    }, "softmax_grad " + shape);
+    expect_close(
+        g.host(), dx,
+        [&](std::size_t i) {
+          return tolerance<T>(want.y[i] * (std::abs(dy[i]) + 2 * size[i / cols]), cols);
+        },
+        "softmax_grad " + shape);
     softmax_xent_launch<T>(dev_x, dev_labels, l, rows, cols, nullptr);
-    expect_close(l.host(), loss, [&](std::size_t i) {
-      return kEps<T> * (24 + cols / 32.0 + std::abs(loss[i]));
-    }, "softmax_xent " + shape);
+    expect_close(
+        l.host(), loss,
+        [&](std::size_t i) { return kEps<T> * (24 + cols / 32.0 + std::abs(loss[i])); },
+        "softmax_xent " + shape);
     softmax_xent_grad_launch<T>(dev_x, dev_labels, dev_dloss, gl, rows, cols, nullptr);
-    expect_close(gl.host(), dx_loss, [&](std::size_t i) {
-      return std::abs(dloss[i / cols]) * (tolerance<T>(want.y[i], cols) + kEps<T>);
-    }, "softmax_xent_grad " + shape);
+    expect_close(
+        gl.host(), dx_loss,
+        [&](std::size_t i) {
+          return std::abs(dloss[i / cols]) * (tolerance<T>(want.y[i], cols) + kEps<T>);
+        },
+        "softmax_xent_grad " + shape);
   });
 }
 
@@ -132,8 +139,9 @@ CASE(sum_rows) {
         Array<float> y(cols), workspace(sum_rows_workspace(rows, cols));
         sum_rows_launch<float>(dx, y, workspace, rows, cols, nullptr);
         // Adds at most 64 + 8 + 64 numbers one after another.
-        expect_close(y.host(), want, [&](std::size_t j) { return bound[j] * kEps<float> * 136; },
-                     "sum_rows " + shape_text({rows, cols}));
+        expect_close(
+            y.host(), want, [&](std::size_t j) { return bound[j] * kEps<float> * 136; },
+            "sum_rows " + shape_text({rows, cols}));
         if (first.empty()) first = y.host();
         expect_same(y.host(), first, "sum_rows in another order");
       });

@@ -8,7 +8,7 @@ namespace {
 
 enum Bug {
   kNone,
-  kNoBarrierInLoop,    // before the panel is used
+  kNoBarrierInLoop,  // before the panel is used
   kNoBarrierBeforeReuse,
   kNoCopyWait,
   kWriteOutOfBounds,
@@ -87,12 +87,14 @@ CASE(catches_missing_copy_wait) {
 
 CASE(catches_write_out_of_bounds) {
   every_schedule([] {
-    expect_error([] {
-      std::string error;
-      caught<kWriteOutOfBounds>(&error);
-      if (!error.empty()) throw DeviceError(error);
-    }, {"out of bounds, 0 bytes past the end of an allocation of 1024 bytes", "small_gemm",
-        "block (0,0,0) thread (15,15,0)", "simulator.cpp:"});
+    expect_error(
+        [] {
+          std::string error;
+          caught<kWriteOutOfBounds>(&error);
+          if (!error.empty()) throw DeviceError(error);
+        },
+        {"out of bounds, 0 bytes past the end of an allocation of 1024 bytes", "small_gemm",
+         "block (0,0,0) thread (15,15,0)", "simulator.cpp:"});
   });
 }
 
@@ -106,9 +108,9 @@ CASE(catches_read_out_of_bounds) {
 CASE(catches_return_before_barrier) {
   every_schedule([] {
     std::string error;
-    expect(caught<kReturnBeforeBarrier>(&error) &&
-               error.find("divergent barrier") != error.npos &&
-               error.find("has returned") != error.npos, error);
+    expect(caught<kReturnBeforeBarrier>(&error) && error.find("divergent barrier") != error.npos &&
+               error.find("has returned") != error.npos,
+           error);
   });
 }
 
@@ -128,8 +130,10 @@ struct Floats {
 };
 
 __global__ void two_barriers(int* p) {
-  if (thread_idx().x < 32) block_sync();
-  else block_sync();
+  if (thread_idx().x < 32)
+    block_sync();
+  else
+    block_sync();
   *p = 0;
 }
 
@@ -217,7 +221,8 @@ CASE(catches_divergence) {
 
 CASE(catches_bad_vectors_and_copies) {
   Array<float> x(64), y(64);
-  expect_error([&] { launch<misaligned_load>({1, 32}, x.get(), y.get()); }, {"misaligned load of 16"});
+  expect_error([&] { launch<misaligned_load>({1, 32}, x.get(), y.get()); },
+               {"misaligned load of 16"});
   expect_error([&] { launch<misaligned_copy>({1, 32}, x.get()); }, {"misaligned cp_async load"});
   expect_error([&] { launch<copy_past_the_end>({1, 32}, x.get()); },
                {"cp_async load of 16 bytes out of bounds", "thread (9,0,0)", "simulator.cpp:"});

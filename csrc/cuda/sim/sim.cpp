@@ -285,7 +285,8 @@ void* shared_static(const void* key, std::size_t bytes, std::size_t align, const
   const std::size_t counted = first + bytes - pieces.size() * kRedZone;  // as the device would
   if (counted > kStaticSharedBytes || counted + dynamic_bytes > kSharedBytes)
     fail("the kernel's FN_SHARED need more than a block has: " + std::to_string(counted) +
-             " bytes, besides " + std::to_string(dynamic_bytes) + " of dynamic memory", site);
+             " bytes, besides " + std::to_string(dynamic_bytes) + " of dynamic memory",
+         site);
   arena_used = first + bytes + kRedZone;
   if (arena_used > static_cast<std::size_t>(dynamic_memory() - arena))
     fail("the kernel's shared memory does not fit, red zones included", site);
@@ -297,7 +298,8 @@ void* shared_static(const void* key, std::size_t bytes, std::size_t align, const
 void* shared_dynamic(std::size_t bytes, const Site& site) {
   if (bytes > dynamic_bytes)
     fail("FN_DYN_SMEM needs " + std::to_string(bytes) + " bytes, the launch gave " +
-             std::to_string(dynamic_bytes), site);
+             std::to_string(dynamic_bytes),
+         site);
   return dynamic_memory();
 }
 
@@ -315,7 +317,8 @@ void check_access(const void* p, std::size_t bytes, const char* what, const Site
     fail("misaligned " + std::string(what) + " of " + std::to_string(bytes) + " bytes", site);
   if (!in_arena(p, bytes) && !memory_holds(p, bytes))
     fail(std::string(what) + " of " + std::to_string(bytes) + " bytes out of bounds, " +
-             memory_describe(p), site);
+             memory_describe(p),
+         site);
 }
 
 // --- Asynchronous copies

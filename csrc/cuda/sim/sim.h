@@ -119,13 +119,13 @@ void launch(const LaunchCfg& cfg, Args... args) {
 
 }  // namespace fastnn::cuda
 
-#define FN_SHARED(Struct, name)                                                              \
-  static_assert(sizeof(Struct) <= ::fastnn::cuda::kStaticSharedBytes,                        \
-                "more than 48 KB: use FN_DYN_SMEM and LaunchCfg::smem");                     \
-  static const char name##_key = 0;                                                          \
-  auto& name = *static_cast<Struct*>(::fastnn::cuda::sim::shared_static(                     \
+#define FN_SHARED(Struct, name)                                          \
+  static_assert(sizeof(Struct) <= ::fastnn::cuda::kStaticSharedBytes,    \
+                "more than 48 KB: use FN_DYN_SMEM and LaunchCfg::smem"); \
+  static const char name##_key = 0;                                      \
+  auto& name = *static_cast<Struct*>(::fastnn::cuda::sim::shared_static( \
       &name##_key, sizeof(Struct), alignof(Struct), ::fastnn::cuda::Site::current()))
 
-#define FN_DYN_SMEM(Struct, name)                              \
-  auto& name = *static_cast<Struct*>(                          \
+#define FN_DYN_SMEM(Struct, name)     \
+  auto& name = *static_cast<Struct*>( \
       ::fastnn::cuda::sim::shared_dynamic(sizeof(Struct), ::fastnn::cuda::Site::current()))

@@ -75,6 +75,15 @@ def plain(value: Any, dtype: str) -> float | int:
     return value
 
 
+def as_tensor(value: Any, like: Tensor) -> Tensor:
+    """A promoted number as a tensor without axes; tensors as they are."""
+    if isinstance(value, Tensor):
+        return value
+    t = empty((), like=like)
+    kernels.fill(t, value)
+    return t
+
+
 def broadcast_shapes(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
     """The shape that `shapes` broadcast to. Raises ValueError, naming the op."""
     if all(s == shapes[0] for s in shapes):

@@ -16,12 +16,11 @@ import contextlib
 import json
 import os
 import stat
-import struct
 import zipfile
-import zlib
 
 from fastnn.saving import safetensors
 from fastnn.saving.atomic import atomic_write
+from fastnn.saving.stored_zip import MemberStream, read_directory
 
 FORMAT = "fastnn"
 FORMAT_VERSION = 1
@@ -30,7 +29,6 @@ WEIGHTS, OPTIMIZER = "weights.safetensors", "optimizer.safetensors"
 MEMBERS = (METADATA, CONFIG, WEIGHTS, OPTIMIZER)
 MAX_JSON_BYTES = 16 << 20
 MAX_JSON_BRACKETS = 1 << 18
-_MAX_DIRECTORY_BYTES = 4096  # four entries take about 300
 _TIME = (1980, 1, 1, 0, 0, 0)  # the same model gives the same bytes
 
 
@@ -92,15 +90,10 @@ def open_container(path):
 
     Raises:
       ValueError: not a file of this format, a damaged one, or one of a newer version.
-        FileNotFoundError as usual.
+      FileNotFoundError: as usual.
     """
     with open(path, "rb") as file:
-        with _faults_as_value_errors(path):
-            _check_directory_size(file)
-            archive = zipfile.ZipFile(file)
-            container = Container(archive, file.seek(0, os.SEEK_END), os.fspath(path))
-        with archive:
-            yield container
+        yield Container(file, os.fspath(path))
 
 
 class Container:
@@ -114,15 +107,16 @@ class Container:
       optimizer: the same for the optimizer's state, or None.
     """
 
-    def __init__(self, archive, size_bytes, path):
-        self._archive = archive
+    def __init__(self, file, path: str):
+        self._file = file
         self._path = path
-        self._infos = _check_members(archive.infolist(), size_bytes)
-        self.metadata = self._json(METADATA)
-        _check_version(self.metadata)
-        self.config = self._json(CONFIG)
-        self.weights = self._header(WEIGHTS)
-        self.optimizer = self._header(OPTIMIZER)
+        with self._naming_the_file():
+            self._members = _check(read_directory(file, max_members=len(MEMBERS)))
+            self.metadata = self._json(METADATA)
+            _check_version(self.metadata)
+            self.config = self._json(CONFIG)
+            self.weights = self._header(WEIGHTS)
+            self.optimizer = self._header(OPTIMIZER)
 
     def read_weights(self) -> dict:
         """`{name: array}` of the weights; bfloat16 comes as float32."""
@@ -133,68 +127,49 @@ class Container:
         return self._tensors(OPTIMIZER)
 
     def _json(self, name):
-        if name not in self._infos:
+        if name not in self._members:
             return None
-        with self._archive.open(self._infos[name]) as member:
-            return safetensors.parse_json(member.read(), MAX_JSON_BRACKETS)
+        stream = MemberStream(self._file, self._members[name])
+        data = stream.read(self._members[name].size_bytes)
+        stream.finish()
+        return safetensors.parse_json(data, MAX_JSON_BRACKETS)
 
     def _header(self, name):
-        if name not in self._infos:
+        if name not in self._members:
             return None
-        with self._archive.open(self._infos[name]) as member:
-            return safetensors.read_header(member, self._infos[name].file_size)[0]
+        member = self._members[name]
+        return safetensors.read_header(MemberStream(self._file, member), member.size_bytes)[0]
 
     def _tensors(self, name):
-        if name not in self._infos:
+        if name not in self._members:
             return None
-        with _faults_as_value_errors(self._path), self._archive.open(self._infos[name]) as member:
-            entries, _ = safetensors.read_header(member, self._infos[name].file_size)
-            tensors = safetensors.read_tensors(member, entries)
-            member.read(1)  # zipfile compares the CRC when it meets the end
-            return tensors
+        member = self._members[name]
+        with self._naming_the_file():
+            stream = MemberStream(self._file, member)
+            entries, _ = safetensors.read_header(stream, member.size_bytes)
+            tensors = safetensors.read_tensors(stream, entries)
+            stream.finish()
+        return tensors
+
+    @contextlib.contextmanager
+    def _naming_the_file(self):
+        try:
+            yield
+        except ValueError as error:
+            raise ValueError(f"{self._path} cannot be read: {error}") from error
 
 
-def _check_directory_size(file):
-    """The zip's list of members is read as a whole by zipfile, so its length is looked at first."""
-    size_bytes = file.seek(0, os.SEEK_END)
-    file.seek(max(0, size_bytes - 98))  # end record 22, zip64 locator 20, zip64 end record 56
-    tail = file.read()
-    if len(tail) < 22 or tail[-22:-18] != b"PK\5\6" or tail[-2:] != b"\0\0":
-        raise zipfile.BadZipFile("no end record, or something after it")
-    count, directory_bytes = struct.unpack("<HL", tail[-12:-10] + tail[-10:-6])
-    if tail[-42:-38] == b"PK\6\7":
-        if len(tail) < 98 or tail[:4] != b"PK\6\6":
-            raise zipfile.BadZipFile("a zip64 locator that points elsewhere")
-        count, directory_bytes = struct.unpack("<QQ", tail[32:48])
-    if not 0 < count <= len(MEMBERS) or directory_bytes > _MAX_DIRECTORY_BYTES:
-        raise zipfile.BadZipFile(f"{count} members, listed in {directory_bytes} bytes")
-    file.seek(0)
-
-
-def _check_members(infos, size_bytes):
-    found = {}
-    for info in infos:
-        name = info.orig_filename
+def _check(members):
+    for name in members:
         if name not in MEMBERS:
-            raise ValueError(f"the file holds {name!r:.80}, which does not belong there")
-        if name in found:
-            raise ValueError(f"the file holds {name} twice")
-        if info.compress_type != zipfile.ZIP_STORED or info.compress_size != info.file_size:
-            raise ValueError(f"{name} is compressed, which this format never is")
-        kind = stat.S_IFMT(info.external_attr >> 16)
-        if kind not in (0, stat.S_IFREG) or info.flag_bits & 1:
-            raise ValueError(f"{name} is a link, a folder or encrypted")
-        if name in (METADATA, CONFIG) and info.file_size > MAX_JSON_BYTES:
-            raise ValueError(
-                f"{name} is {info.file_size} bytes long; {MAX_JSON_BYTES} is the limit"
-            )
-        found[name] = info
-    missing = {METADATA, WEIGHTS} - set(found)
+            raise ValueError(f"the file holds {name!r}, which does not belong there")
+    missing = {METADATA, WEIGHTS} - set(members)
     if missing:
         raise ValueError(f"the file has no {', '.join(sorted(missing))}")
-    if sum(info.file_size for info in infos) > size_bytes:
-        raise ValueError("the members claim more bytes than the file has")
-    return found
+    for name in {METADATA, CONFIG} & set(members):
+        if members[name].size_bytes > MAX_JSON_BYTES:
+            raise ValueError(f"{name} is longer than {MAX_JSON_BYTES} bytes")
+    return members
 
 
 def _check_version(metadata):
@@ -208,23 +183,3 @@ def _check_version(metadata):
             f"the file is of format version {version}, this fastnn reads up to {FORMAT_VERSION}: "
             "upgrade fastnn-ml to read it"
         )
-
-
-@contextlib.contextmanager
-def _faults_as_value_errors(path):
-    """zipfile meets damage with half a dozen kinds of error; a caller needs one, with the path in
-    it.
-    """
-    try:
-        yield
-    except (
-        zipfile.BadZipFile,
-        zlib.error,
-        struct.error,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-    ) as error:
-        raise ValueError(f"{path} is not a fastnn file, or it is damaged: {error}") from error
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from error

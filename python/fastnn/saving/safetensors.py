@@ -24,7 +24,7 @@ MAX_RANK = 32
 
 # In the order in which the reference writer sorts them: wide types first keeps every tensor
 # aligned.
-_DTYPES = {
+_DTYPES: dict[str, np.dtype] = {
   "U64": np.dtype("<u8"), "I64": np.dtype("<i8"), "F64": np.dtype("<f8"),
   "F32": np.dtype("<f4"), "U32": np.dtype("<u4"), "I32": np.dtype("<i4"),
   "BF16": np.dtype("<u2"), "F16": np.dtype("<f2"), "U16": np.dtype("<u2"), "I16": np.dtype("<i2"),
@@ -186,7 +186,7 @@ def read_tensors(file, entries: dict[str, Entry]) -> dict[str, np.ndarray]:
     tensors = {}
     for name, entry in entries.items():
         array = np.empty(entry.shape, _DTYPES[entry.dtype])
-        _read_into(file, memoryview(array.reshape(-1).view(np.uint8)))
+        _read_into(file, array.reshape(-1).view(np.uint8).data)
         if entry.dtype == "BF16":
             array = (array.astype(np.uint32) << 16).view(np.float32)
         elif entry.dtype == "BOOL" and np.any(array.view(np.uint8) > 1):

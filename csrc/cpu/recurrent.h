@@ -1,0 +1,357 @@
+// What the recurrent layers share: how a sequence is walked, the product with the recurrent kernel,
+// and activations over short rows.
+//
+// Layout. x and every sequence are (batch, time, units); the gates of a step lie side by side, z
+// (b, t, g*n). The input's part of the gates, x W + b, is there before the walk begins, as one big
+// product; the walk adds h U step by step and turns it into gates in place.
+//
+// `reverse` means go_backwards: step s of the walk reads x at time t-1-s. z and its gradient lie in
+// the order of x, the states h and c in the order of the walk.
+//
+// Threads. The rows of a batch do not know each other, so a block of rows walks all of time alone,
+// without a barrier. A batch too small for that is cut by units instead, with a barrier a step.
+#pragma once
+#include "activations.h"
+#include "cpu/gemm.h"
+#include "kernels.h"
+
+namespace fastnn::FASTNN_ISA::recurrent {
+
+// b sequences of t steps, n units with g gates each.
+struct Extent {
+  int64_t b, t, n;
+  int64_t g;
+  bool reverse;
+  FASTNN_INLINE int64_t time(int64_t step) const { return reverse ? t - 1 - step : step; }
+};
+
+// A block of the state: rows of the batch and units of each.
+struct Part {
+  int64_t row, rows, unit, units;
+};
+
+inline constexpr int64_t kStrip = 128;  // units at a time in what follows the product, in L1
+inline constexpr int64_t kRowsOfTile = 8;
+// Below this many rows, and from this much work a step on, units are shared among the members.
+inline constexpr int64_t kFewRows = 8, kWorkOfStep = 1 << 16;
+
+struct Cut {
+  int64_t rows, units;
+};
+
+// How the state is cut into parts: by rows, or by units where all rows are in one part.
+template <class T>
+FASTNN_INLINE Cut cut_state(const Extent& e) {
+  if (e.b < kFewRows && e.n % kPanel<T> == 0 && e.b * e.n * e.n * e.g >= kWorkOfStep) {
+    const int64_t eighth = e.n / 8 / kPanel<T> * kPanel<T>;
+    return {e.b, eighth > kPanel<T> ? eighth : kPanel<T>};
+  }
+  // Scratch holds the sums of the gates and one more state for each row of a part.
+  const int64_t fit = (int64_t)(kGemmScratch / sizeof(T)) / ((e.g + 1) * e.n);
+  const int64_t most = kRowsOfTile < fit ? kRowsOfTile : fit;
+  if (most < 1) return {0, 0};
+  const int64_t count = (e.b + most - 1) / most;
+  return {(e.b + count - 1) / count, e.n};
+}
+
+// f(part, step, phase) for every part of the state, every step and every phase of a step, in order.
+// In phase i of a step a part may read what other parts wrote in phase i - 1, of rows it owns.
+template <class T, class F>
+FASTNN_INLINE void walk(const Extent& e, int64_t steps, int phases, F f) {
+  const Cut cut = cut_state<T>(e);
+  if (cut.rows == 0) {
+    team::fault("more units than scratch has room for");
+    return;
+  }
+  if (cut.units == e.n) {
+    pieces(e.b, cut.rows, [&](int64_t begin, int64_t end) {
+      for (int64_t step = 0; step < steps; ++step)
+        for (int phase = 0; phase < phases; ++phase) f(Part{begin, end - begin, 0, e.n}, step, phase);
+    });
+    return;
+  }
+  for (int64_t step = 0; step < steps; ++step)
+    for (int phase = 0; phase < phases; ++phase) {
+      pieces(e.n, cut.units, [&](int64_t begin, int64_t end) {
+        f(Part{0, e.b, begin, end - begin}, step, phase);
+      });
+      team::barrier();
+    }
+}
+
+// f(row, unit, count) over the rows of a part, in strips of units.
+template <class F>
+FASTNN_INLINE void strips(const Part& p, F f) {
+  for (int64_t row = p.row; row < p.row + p.rows; ++row)
+    for (int64_t j = p.unit; j < p.unit + p.units; j += kStrip)
+      f(row, j, p.unit + p.units - j < kStrip ? p.unit + p.units - j : kStrip);
+}
+
+// f(j, count) over count units, a vector at a time.
+template <class T, class F>
+FASTNN_INLINE void vectors(int64_t count, F f) {
+  for (int64_t j = 0; j < count; j += Vec<T>::size) f(j, count - j);
+}
+
+// ---- the recurrent kernel ---------------------------------------------------------------------
+
+// U (n, g*n), packed once for all steps in the scratch of the team; where it is too large for that,
+// read as it lies, and packed again by every product.
+//
+// With dropout of the state a gate may have its own h, so gates are grouped in planes: the gates of
+// a plane multiply the same h. Plane 0 takes the first gates, the others have one gate each.
+struct Planes {
+  int64_t planes, gates;
+  FASTNN_INLINE int64_t first(int64_t p) const { return p ? gates - planes + p : 0; }
+  FASTNN_INLINE int64_t end(int64_t p) const { return gates - planes + p + 1; }
+};
+
+template <class T>
+struct Kernel {
+  const T* u;
+  const T* packed;
+  int64_t n, g;
+
+  // Of the forward pass: U_gate (n, n).
+  FASTNN_INLINE Right<T> of_gate(int64_t gate) const {
+    if (packed) return Right<T>::packed(packed + gate * packed_size<T>(n, n));
+    return Right<T>::row_major(u + gate * n, g * n);
+  }
+  // Of the backward pass: U^T of the gates of a plane, (gates*n, n).
+  FASTNN_INLINE Right<T> of_plane(const Planes& planes, int64_t p) const {
+    if (packed) return Right<T>::packed(packed + planes.first(p) * packed_size<T>(n, n));
+    return Right<T>::column_major(u + planes.first(p) * n, g * n);
+  }
+};
+
+// f(matrix, k, right) packs the columns [j0, j0 + nb) of each of `count` matrices.
+template <class T, class F>
+FASTNN_INLINE T* pack_shared(int64_t n, int64_t g, int64_t count, F f) {
+  T* packed = (T*)team::shared_scratch(g * packed_size<T>(n, n) * sizeof(T));
+  if (!packed) return nullptr;
+  const int64_t chunk = 2 * kPanel<T>, chunks = (n + chunk - 1) / chunk;
+  team::barrier();
+  tiles(count * chunks, [&](int64_t i) {
+    const int64_t j = i % chunks * chunk;
+    f(packed, i / chunks, j, n - j < chunk ? n - j : chunk);
+  });
+  team::barrier();
+  return packed;
+}
+
+template <class T>
+Kernel<T> pack_gates(const T* u, int64_t n, int64_t g) {
+  const T* packed = pack_shared<T>(n, g, g, [&](T* to, int64_t gate, int64_t j, int64_t nb) {
+    const Right<T> from = Right<T>::row_major(u + gate * n + j, g * n);
+    pack_right(to + gate * packed_size<T>(n, n), n, n, from, 0, n, j, nb);
+  });
+  return {u, packed, n, g};
+}
+
+template <class T>
+Kernel<T> pack_planes(const T* u, int64_t n, const Planes& planes) {
+  const int64_t g = planes.gates;
+  const T* packed = pack_shared<T>(n, g, planes.planes, [&](T* to, int64_t p, int64_t j, int64_t nb) {
+    const int64_t first = planes.first(p), k = (planes.end(p) - first) * n;
+    const Right<T> from = Right<T>::column_major(u + first * n + j * g * n, g * n);
+    pack_right(to + first * packed_size<T>(n, n), k, n, from, 0, k, j, nb);
+  });
+  return {u, packed, n, g};
+}
+
+// The columns of a part of c (rows, units): add + a b. `c` and `add` point at the part's first.
+template <class T>
+FASTNN_INLINE void product(const Part& p, int64_t n, int64_t k, const T* a, int64_t lda, const Right<T>& b,
+                           T* c, int64_t ldc, const T* add, int64_t add_ld) {
+  gemm_tile(Gemm<T>{.m = p.rows, .n = n, .k = k, .a = {.data = a, .ld = lda}, .b = b, .c = c - p.unit,
+                    .ldc = ldc, .add = add ? add - p.unit : nullptr, .add_ld = add_ld},
+            0, p.rows, p.unit, p.unit + p.units, Store{});
+}
+
+// ---- states -----------------------------------------------------------------------------------
+
+// A sequence of states (b, t, n) and what comes before it (b, n), or null for zeros.
+template <class T>
+struct States {
+  const T* sequence;
+  const T* initial;
+  int64_t t, n;
+  // The state before `step`, rows from `row` on, `ld()` apart; null for zeros.
+  FASTNN_INLINE const T* before(int64_t row, int64_t step) const {
+    if (step) return sequence + (row * t + step - 1) * n;
+    return initial ? initial + row * n : nullptr;
+  }
+  FASTNN_INLINE int64_t ld(int64_t step) const { return step ? t * n : n; }
+};
+
+// Dropout of the state: (planes or 1, b, n), or null.
+template <class T>
+struct StateDropout {
+  const T* scale;
+  int64_t planes, b, n;
+  FASTNN_INLINE const T* at(int64_t plane, int64_t row) const {
+    return scale ? scale + ((plane < planes ? plane : planes - 1) * b + row) * n : nullptr;
+  }
+};
+
+// y = x scale, of `count` units; x null: zeros, scale null: ones.
+template <class T>
+FASTNN_INLINE void scaled(const T* x, const T* scale, T* y, int64_t count) {
+  using V = Vec<T>;
+  vectors<T>(count, [&](int64_t j, int64_t left) {
+    V v = x ? V::load_n(x + j, left) : V(T(0));
+    if (scale) v *= V::load_n(scale + j, left);
+    v.store_n(y + j, left);
+  });
+}
+
+// sums (rows, gates, units) = bias + (h scale) U for gates [first, end), h the state before `step`.
+// `room` holds one state for each row.
+template <class T>
+FASTNN_INLINE void recurrent_sums(const Extent& e, const Part& p, const Kernel<T>& u, const States<T>& h,
+                                  int64_t step, const StateDropout<T>& drop, const T* bias, int64_t first,
+                                  int64_t end, T* sums, T* room) {
+  const int64_t n = e.n, ldc = e.g * p.units;
+  const T* a = h.before(p.row, step);
+  int64_t lda = h.ld(step);
+  for (int64_t g = first; g < end; ++g) {
+    T* c = sums + g * p.units;
+    const T* add = bias ? bias + g * n + p.unit : nullptr;
+    if (!a) {
+      for (int64_t r = 0; r < p.rows; ++r) scaled<T>(add, nullptr, c + r * ldc, p.units);
+      continue;
+    }
+    if (drop.scale && (g == first || drop.planes > 1)) {
+      const T* from = h.before(p.row, step);
+      for (int64_t r = 0; r < p.rows; ++r)
+        scaled(from + r * h.ld(step), drop.at(g, p.row + r), room + r * n, n);
+      a = room;
+      lda = n;
+    }
+    product(p, n, n, a, lda, u.of_gate(g), c, ldc, add, 0);
+  }
+}
+
+// dh (b, n) += for each plane, scale (dz U^T) of its gates; dz are the gates' gradients of a step,
+// rows ld apart.
+template <class T>
+FASTNN_INLINE void pull_back(const Extent& e, const Part& p, const Kernel<T>& u, const Planes& gates,
+                             int64_t planes, const StateDropout<T>& drop, const T* dz, int64_t ld, T* dh,
+                             T* room) {
+  using V = Vec<T>;
+  const int64_t n = e.n;
+  T* to = dh + p.row * n + p.unit;
+  for (int64_t q = 0; q < planes; ++q) {
+    const int64_t first = gates.first(q), k = (gates.end(q) - first) * n;
+    if (!drop.scale) {
+      product(p, n, k, dz + first * n, ld, u.of_plane(gates, q), to, n, (const T*)to, n);
+      continue;
+    }
+    product<T>(p, n, k, dz + first * n, ld, u.of_plane(gates, q), room, p.units, nullptr, 0);
+    for (int64_t r = 0; r < p.rows; ++r) {
+      const T* scale = drop.at(q, p.row + r) + p.unit;
+      T* sum = to + r * n;
+      const T* add = room + r * p.units;
+      vectors<T>(p.units, [&](int64_t j, int64_t left) {
+        fma(V::load_n(add + j, left), V::load_n(scale + j, left), V::load_n(sum + j, left)).store_n(sum + j, left);
+      });
+    }
+  }
+}
+
+// ---- activations over short rows --------------------------------------------------------------
+
+struct Act {
+  Activation kind;
+  double alpha;
+  FASTNN_INLINE bool reads_input() const {
+    return activation::derivative_reads[(int)kind] == DerivativeReads::input;
+  }
+};
+
+FASTNN_INLINE bool known(int64_t activation, const char* what) {
+  constexpr int64_t kinds = sizeof activation::derivative_reads / sizeof(DerivativeReads);
+  if (activation >= 0 && activation < kinds) return true;
+  team::fault(what, activation, kinds);
+  return false;
+}
+
+// y = act(x + z), and z becomes what the derivative reads: its argument or its value.
+template <class T>
+__attribute__((noinline)) void activate(Act act, const T* x, T* z, T* y, int64_t count) {
+  using V = Vec<T>;
+  with_activation(act.kind, act.alpha, [&](auto f) {
+    constexpr bool reads_input = decltype(f)::reads == DerivativeReads::input;
+    vectors<T>(count, [&](int64_t j, int64_t left) {
+      const V sum = V::load_n(x + j, left) + V::load_n(z + j, left), value = f.forward(sum);
+      (reads_input ? sum : value).store_n(z + j, left);
+      value.store_n(y + j, left);
+    });
+  });
+}
+
+// y = act(x).
+template <class T>
+__attribute__((noinline)) void evaluate(Act act, const T* x, T* y, int64_t count) {
+  using V = Vec<T>;
+  with_activation(act.kind, act.alpha, [&](auto f) {
+    vectors<T>(count, [&](int64_t j, int64_t left) {
+      f.forward(V::load_n(x + j, left)).store_n(y + j, left);
+    });
+  });
+}
+
+// y = act of what activate() left it of.
+template <class T>
+FASTNN_INLINE void recall(Act act, const T* kept, T* y, int64_t count) {
+  if (act.reads_input()) evaluate(act, kept, y, count);
+  else scaled<T>(kept, nullptr, y, count);
+}
+
+// y = act(x) and its derivative dy, from x itself or, with kept_by_activate, from what activate()
+// left.
+template <class T>
+__attribute__((noinline)) void differentiate(Act act, bool kept_by_activate, const T* x, T* y, T* dy,
+                                             int64_t count) {
+  using V = Vec<T>;
+  with_activation(act.kind, act.alpha, [&](auto f) {
+    const bool forward = !kept_by_activate || decltype(f)::reads == DerivativeReads::input;
+    vectors<T>(count, [&](int64_t j, int64_t left) {
+      const V v = V::load_n(x + j, left), value = forward ? f.forward(v) : v;
+      value.store_n(y + j, left);
+      f.derivative(v, value).store_n(dy + j, left);
+    });
+  });
+}
+
+// f(T{}) with the storage type of the call.
+template <class F>
+FASTNN_INLINE void typed(In x, F f) {
+  x.dtype() == DType::float64 ? f(double{}) : f(float{});
+}
+
+template <class T>
+FASTNN_INLINE T* or_null(Out x) {
+  return x ? x.data<T>() : nullptr;
+}
+template <class T>
+FASTNN_INLINE const T* or_null(In x) {
+  return x ? x.data<T>() : nullptr;
+}
+
+// A gradient that comes in from a later step: (b, n) into the running one, zeros if there is none.
+template <class T>
+FASTNN_INLINE void begin_gradient(const Part& p, int64_t n, const T* last, T* running) {
+  for (int64_t row = p.row; row < p.row + p.rows; ++row)
+    scaled<T>(last ? last + row * n + p.unit : nullptr, nullptr, running + row * n + p.unit, p.units);
+}
+
+// y (b, n) = x or zeros: the final state of a sequence without steps.
+template <class T>
+FASTNN_INLINE void copy_state(int64_t b, int64_t n, const T* x, T* y) {
+  pieces(b * n, 4096, [&](int64_t begin, int64_t end) {
+    scaled<T>(x ? x + begin : nullptr, nullptr, y + begin, end - begin);
+  });
+}
+
+}  // namespace fastnn::FASTNN_ISA::recurrent

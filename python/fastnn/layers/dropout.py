@@ -1,0 +1,139 @@
+"""Layers that add randomness while training and pass their input on otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import ops
+from ..random import check_seed, make_default_seed
+from ..variables import Variable
+from .base import LAYERS, InputSpec, Layer
+
+
+class RandomState(Variable):
+    """{seed_lo, seed_hi, step_lo, step_hi} as int32: what a layer draws from. Saved with the model,
+    but not one of its weights.
+    """
+
+    def __init__(self, seed: int | None):
+        seed = make_default_seed() if seed is None else check_seed(seed)
+        low, high = seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF
+        signed = [n - 2**32 if n >= 2**31 else n for n in (low, high)]
+        super().__init__([*signed, 0, 0], dtype="int32", trainable=False, name="random_state")
+
+
+class _Random(Layer):
+    supports_masking = True
+
+    def __init__(self, seed: int | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.seed = seed
+        self.built = True
+
+    def _draw(self) -> Any:
+        """A state to draw from in this call; the next call gets another."""
+        if not self._state:
+            self._state.append(RandomState(self.seed))
+            self._state[0].path = f"{self.name}/random_state"
+        return ops.next_state(self._state[0])
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
+
+
+@LAYERS.register()
+class Dropout(_Random):
+    """x / (1 - rate) with probability 1 - rate, else 0, while training.
+
+    `noise_shape` has 1 along the axes whose elements are dropped together.
+    """
+
+    def __init__(self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any):
+        super().__init__(seed=seed, **kwargs)
+        self.rate = check_rate(rate, self)
+        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        if not training or self.rate == 0:
+            return inputs
+        return ops.dropout(inputs, self.rate, self._draw(), self._shared_axes(inputs.shape))
+
+    def _shared_axes(self, shape: tuple) -> Any:
+        return self.noise_shape
+
+
+@LAYERS.register()
+class SpatialDropout1D(Dropout):
+    """Drops whole channels of (batch, steps, channels)."""
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
+        super().__init__(rate, None, seed, **kwargs)
+        self.input_spec = InputSpec(ndim=3)
+
+    def _shared_axes(self, shape: tuple) -> Any:
+        return (shape[0], 1, shape[2])
+
+
+@LAYERS.register()
+class SpatialDropout2D(Dropout):
+    """Drops whole channels of (batch, height, width, channels)."""
+
+    def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any):
+        super().__init__(rate, None, seed, **kwargs)
+        self.data_format = data_format
+        self.input_spec = InputSpec(ndim=4)
+
+    def _shared_axes(self, shape: tuple) -> Any:
+        return (shape[0], 1, 1, shape[3])
+
+
+@LAYERS.register()
+class GaussianNoise(_Random):
+    """x + stddev z, z standard normal, while training."""
+
+    def __init__(self, stddev: float, seed: int | None = None, **kwargs: Any):
+        super().__init__(seed=seed, **kwargs)
+        if stddev < 0:
+            raise ValueError(f"layer {self.name!r}: stddev cannot be negative, got {stddev}")
+        self.stddev = stddev
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        if not training or self.stddev == 0:
+            return inputs
+        return ops.gaussian_noise(inputs, self.stddev, self._draw())
+
+
+@LAYERS.register()
+class GaussianDropout(_Random):
+    """x (1 + sqrt(rate / (1 - rate)) z), z standard normal, while training."""
+
+    def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
+        super().__init__(seed=seed, **kwargs)
+        self.rate = check_rate(rate, self)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        if not training or self.rate == 0:
+            return inputs
+        return ops.gaussian_dropout(inputs, self.rate, self._draw())
+
+
+@LAYERS.register()
+class AlphaDropout(_Random):
+    """Dropout that keeps mean and variance of SELU networks."""
+
+    def __init__(self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any):
+        super().__init__(seed=seed, **kwargs)
+        self.rate = check_rate(rate, self)
+        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        if not training or self.rate == 0:
+            return inputs
+        return ops.alpha_dropout(inputs, self.rate, self._draw(), self.noise_shape)
+
+
+def check_rate(rate: float, layer: Layer) -> float:
+    """A rate between 0 and 1; raises ValueError naming the layer otherwise."""
+    if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
+        raise ValueError(f"layer {layer.name!r}: rate lies between 0 and 1, got {rate!r}")
+    return rate
