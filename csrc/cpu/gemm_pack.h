@@ -77,9 +77,9 @@ void pack_right(T* dst, int64_t k, int64_t n, const Right<T>& b, int64_t p0, int
 
 // ---- a ----------------------------------------------------------------------------------------
 
-// Rows [i, i+m) of a for k in [p, p+kc), in panels of block_rows() rows. Where whole vectors do not fit
-// a panel's height, the next row overwrites what one puts beyond it; only the last rows must end
-// exactly. Reading is bounded by `limit`, the rows of a from i on.
+// Rows [i, i+m) of a for k in [p, p+kc), in panels of block_rows() rows. Where whole vectors do not
+// fit a panel's height, the next row overwrites what one puts beyond it; only the last rows must
+// end exactly. Reading is bounded by `limit`, the rows of a from i on.
 
 // a transposed: rows of the panel lie side by side.
 template <class T>
@@ -113,7 +113,8 @@ void pack_transposed_left(T* dst, const Left<T>& a, int64_t i, int64_t m, int64_
 
 // a as stored: rows of the panel are ld apart.
 template <class T>
-void pack_left(T* dst, const Left<T>& a, int64_t i, int64_t m, int64_t limit, int64_t p, int64_t kc) {
+void pack_left(T* dst, const Left<T>& a, int64_t i, int64_t m, int64_t limit, int64_t p,
+               int64_t kc) {
   using V = Vec<T>;
   constexpr int kVectors = (kRows + V::size - 1) / V::size;
   constexpr int part = kPart<T>;
