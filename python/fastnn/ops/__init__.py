@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 
 from ..kernels import FAMILIES
+from ..symbolic import operation
 
 # Ops whose results are integers, truth values or constants: they have no derivative.
 NOT_DIFFERENTIABLE: list[str] = []
@@ -20,5 +21,5 @@ for _family in FAMILIES:
             raise
         continue
     for _name in _module.__all__:
-        globals()[_name] = getattr(_module, _name)
+        globals()[_name] = operation(_name, getattr(_module, _name))
     NOT_DIFFERENTIABLE += getattr(_module, "NOT_DIFFERENTIABLE", [])
