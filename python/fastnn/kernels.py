@@ -9,7 +9,7 @@ from . import _core
 # One word per family; it names the family's file in every room of the house.
 FAMILIES = (
     "matmul elementwise activation reduce softmax conv pooling norm dropout embedding recurrent "
-    "loss optimizer move"
+    "loss metric optimizer move"
 ).split()
 
 globals().update(_core.kernels)

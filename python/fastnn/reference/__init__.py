@@ -8,7 +8,7 @@ of gradients and of speed.
 The function's name is the kernel's; its arguments are the kernel's In and InOut tensors and scalars
 by name, computed in float64; it returns the Out and InOut tensors in catalogue order. `sizes` gives
 each name of the shape line a value (a tuple for *s); broadcast sequences are given per argument:
-`dict(s=(2, 3), a=(3,))`. Inputs are standard normal (indices: see `inputs`).
+`dict(s=(2, 3), a=(3,))`; a function with a parameter `sizes` is given them. Inputs are standard normal (indices: see `inputs`).
 
     op_case("dense", x=T(3, 4), w=T(4, 5), b=T(5), activation="tanh")
 

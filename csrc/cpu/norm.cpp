@@ -1,0 +1,344 @@
+// Batch, layer and root-mean-square normalisation. Channels are the last axis.
+//
+// Batch statistics (Ioffe & Szegedy 2015): the rows are cut into chunks by problem size; a chunk's
+// mean and squared deviations come from two passes over it while it is in the second-level cache,
+// and chunks are merged in order (Chan, Golub & LeVeque 1983), so neither a large mean nor the number
+// of threads costs digits. Few channels: several rows lie side by side in one Strip, and vectors are
+// full whatever the number of channels.
+#include <math.h>
+
+#include "cpu/rows.h"
+#include "kernels.h"
+
+namespace fastnn::FASTNN_ISA {
+
+namespace {
+
+constexpr int64_t kStrip = 1024;        // numbers of a strip; its arrays live on the stack
+constexpr int64_t kChunk = 16384;       // numbers of a chunk, about
+constexpr int64_t kSumsBytes = 12 << 20;  // of the team's scratch, for the chunks' results
+
+// How (rows, c) is walked: `repeat` rows of all c channels at once, or one row of up to kStrip.
+struct Strips {
+  int64_t rows, c, repeat, blocks, chunk_rows, chunks;
+  Strips(int64_t rows, int64_t c, bool row_by_row) : rows(rows), c(c) {
+    repeat = row_by_row || c == 0 || c > kStrip ? 1 : kStrip / c;
+    blocks = (c + kStrip - 1) / kStrip;
+    chunk_rows = kChunk / (c < kChunk / 16 ? (c > 0 ? c : 1) : kChunk / 16);
+    const int64_t most = kSumsBytes / (16 * (c > 0 ? c : 1));  // chunks that fit
+    if (most > 0 && rows / chunk_rows >= most) chunk_rows = rows / most + 1;
+    chunk_rows = (chunk_rows + repeat - 1) / repeat * repeat;
+    chunks = (rows + chunk_rows - 1) / chunk_rows;
+  }
+  int64_t begin(int64_t chunk) const { return chunk * chunk_rows; }
+  int64_t end(int64_t chunk) const { return (chunk + 1) * chunk_rows < rows ? (chunk + 1) * chunk_rows : rows; }
+  int64_t width(int64_t block) const { return c - block * kStrip < kStrip ? c - block * kStrip : kStrip; }
+
+  // f(offset into (rows, c), row, numbers): strips of rows [b, e), the last one maybe shorter.
+  template <class F>
+  FASTNN_INLINE void each(int64_t block, int64_t b, int64_t e, F f) const {
+    const int64_t w = width(block);
+    for (int64_t r = b; r < e; r += repeat)
+      f(r * c + block * kStrip, r, (e - r < repeat ? e - r : repeat) * w);
+  }
+  // strip[k] = f(channel) for every number of a strip.
+  template <class T, class F>
+  FASTNN_INLINE void spread(int64_t block, T* strip, F f) const {
+    const int64_t w = width(block);
+    for (int64_t j = 0; j < w; ++j) strip[j] = f(block * kStrip + j);
+    for (int64_t j = w; j < repeat * w; ++j) strip[j] = strip[j - w];
+  }
+  // The sum of a channel over the rows of a strip.
+  template <class T>
+  FASTNN_INLINE double fold(int64_t block, const T* strip, int64_t j) const {
+    double sum = 0;
+    for (int64_t k = 0; k < repeat; ++k) sum += double(strip[k * width(block) + j]);
+    return sum;
+  }
+};
+
+FASTNN_INLINE int64_t counted(const uint8_t* mask, int64_t b, int64_t e) {
+  if (!mask) return e - b;
+  int64_t n = 0;
+  for (int64_t r = b; r < e; ++r) n += mask[r] != 0;
+  return n;
+}
+
+template <class T>
+FASTNN_INLINE void clear(T* a, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) a[i] = 0;
+}
+
+// mean (c) and biased variance (c), in double in the team's scratch; null if c is too large for it.
+template <class T>
+const double* batch_moments(const T* x, const uint8_t* mask, const Strips& s) {
+  const int64_t c = s.c;
+  auto* const slots = static_cast<double*>(team::shared_scratch(size_t(s.chunks * 2 + 2) * c * sizeof(double)));
+  if (!slots) return nullptr;
+  double* const result = slots + s.chunks * 2 * c;
+  team::barrier();
+  tiles(s.chunks * s.blocks, [&](int64_t tile) {
+    const int64_t chunk = tile / s.blocks, block = tile % s.blocks;
+    const int64_t b = s.begin(chunk), e = s.end(chunk), n = counted(mask, b, e);
+    T sum[kStrip], mean[kStrip];
+    double* const out = slots + chunk * 2 * c;
+    clear(sum, kStrip);
+    s.each(block, b, e, [&](int64_t at, int64_t row, int64_t count) {
+      if (mask && !mask[row]) return;
+      along<T>(count, [&](int64_t i, int64_t m) {
+        (Vec<T>::load_n(sum + i, m) + Vec<T>::load_n(x + at + i, m)).store_n(sum + i, m);
+      });
+    });
+    s.spread(block, mean, [&](int64_t j) {
+      out[j] = n ? s.fold(block, sum, j - block * kStrip) / double(n) : 0;
+      return T(out[j]);
+    });
+    clear(sum, kStrip);
+    s.each(block, b, e, [&](int64_t at, int64_t row, int64_t count) {
+      if (mask && !mask[row]) return;
+      along<T>(count, [&](int64_t i, int64_t m) {
+        const Vec<T> d = Vec<T>::load_n(x + at + i, m) - Vec<T>::load_n(mean + i, m);
+        fma(d, d, Vec<T>::load_n(sum + i, m)).store_n(sum + i, m);
+      });
+    });
+    for (int64_t j = 0; j < s.width(block); ++j) {
+      // About the rounded mean; the correction is exact because the deviations from the true one add to 0.
+      const int64_t channel = block * kStrip + j;
+      const double off = out[channel] - double(mean[j]);
+      out[c + channel] = s.fold(block, sum, j) - double(n) * off * off;
+    }
+  });
+  team::barrier();
+  pieces(c, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t j = begin; j < end; ++j) {
+      double n = 0, mean = 0, squares = 0;
+      for (int64_t k = 0; k < s.chunks; ++k) {
+        const double m = double(counted(mask, s.begin(k), s.end(k)));
+        if (m == 0) continue;
+        const double d = slots[k * 2 * c + j] - mean;
+        squares += slots[k * 2 * c + c + j] + d * d * n * m / (n + m);
+        mean += d * m / (n + m);
+        n += m;
+      }
+      result[j] = mean;
+      result[c + j] = n > 0 ? (squares > 0 || squares != squares ? squares / n : 0) : 0;
+    }
+  });
+  team::barrier();
+  return result;
+}
+
+// y = (x - mean) scale + beta, scale = gamma inv_std; f gives a channel's {mean, scale, beta}.
+template <class T, class F>
+void normalize(const T* x, T* y, const Strips& s, F f) {
+  tiles(s.chunks * s.blocks, [&](int64_t tile) {
+    const int64_t chunk = tile / s.blocks, block = tile % s.blocks;
+    T mean[kStrip], scale[kStrip], beta[kStrip];
+    s.spread(block, mean, [&](int64_t j) { return f(j).mean; });
+    s.spread(block, scale, [&](int64_t j) { return f(j).scale; });
+    s.spread(block, beta, [&](int64_t j) { return f(j).beta; });
+    s.each(block, s.begin(chunk), s.end(chunk), [&](int64_t at, int64_t, int64_t count) {
+      along<T>(count, [&](int64_t i, int64_t m) {
+        const Vec<T> d = Vec<T>::load_n(x + at + i, m) - Vec<T>::load_n(mean + i, m);
+        fma(d, Vec<T>::load_n(scale + i, m), Vec<T>::load_n(beta + i, m)).store_n(y + at + i, m);
+      });
+    });
+  });
+}
+
+template <class T>
+struct Affine {
+  T mean, scale, beta;
+};
+
+// sum of dy and of dy xhat over the rows, (2, c) doubles in the team's scratch, where xhat =
+// (x - mean) inv_std. The statistics are one a channel, or (per_row) one a row.
+template <class T>
+const double* grad_sums(const T* x, const T* dy, const T* mean, const T* inv_std, const Strips& s, bool per_row) {
+  const int64_t c = s.c;
+  auto* const slots = static_cast<double*>(team::shared_scratch(size_t(s.chunks * 2 + 2) * c * sizeof(double)));
+  if (!slots) return nullptr;
+  double* const result = slots + s.chunks * 2 * c;
+  team::barrier();
+  tiles(s.chunks * s.blocks, [&](int64_t tile) {
+    using V = Vec<T>;
+    const int64_t chunk = tile / s.blocks, block = tile % s.blocks;
+    T sum[kStrip], dot[kStrip], centre[kStrip], scale[kStrip];
+    clear(sum, kStrip);
+    clear(dot, kStrip);
+    if (!per_row) {
+      s.spread(block, centre, [&](int64_t j) { return mean[j]; });
+      s.spread(block, scale, [&](int64_t j) { return inv_std[j]; });
+    }
+    s.each(block, s.begin(chunk), s.end(chunk), [&](int64_t at, int64_t row, int64_t count) {
+      const V row_mean(per_row ? mean[row] : T(0)), row_scale(per_row ? inv_std[row] : T(0));
+      along<T>(count, [&](int64_t i, int64_t m) {
+        const V d = V::load_n(dy + at + i, m);
+        const V u = per_row ? row_mean : V::load_n(centre + i, m);
+        const V k = per_row ? row_scale : V::load_n(scale + i, m);
+        (V::load_n(sum + i, m) + d).store_n(sum + i, m);
+        fma(d, (V::load_n(x + at + i, m) - u) * k, V::load_n(dot + i, m)).store_n(dot + i, m);
+      });
+    });
+    double* const out = slots + chunk * 2 * c + block * kStrip;
+    for (int64_t j = 0; j < s.width(block); ++j) {
+      out[j] = s.fold(block, sum, j);
+      out[c + j] = s.fold(block, dot, j);
+    }
+  });
+  team::barrier();
+  pieces(2 * c, 64, [&](int64_t begin, int64_t end) {
+    for (int64_t j = begin; j < end; ++j) {
+      double total = 0;
+      for (int64_t k = 0; k < s.chunks; ++k) total += slots[k * 2 * c + j];
+      result[j] = total;
+    }
+  });
+  team::barrier();
+  return result;
+}
+
+template <class T>
+void store_sums(const double* sums, int64_t c, Out dgamma, Out dbeta) {
+  pieces(c, 1024, [&](int64_t begin, int64_t end) {
+    for (int64_t j = begin; j < end; ++j) {
+      if (dbeta) dbeta.data<T>()[j] = T(sums[j]);
+      if (dgamma) dgamma.data<T>()[j] = T(sums[c + j]);
+    }
+  });
+}
+
+constexpr const char* kTooWide = "there are too many channels to normalise";
+
+}  // namespace
+
+void batch_norm(In x, In gamma, In beta, In mask, Out y, Out mean, Out inv_std, InOut moving_mean,
+                InOut moving_variance, double momentum, double epsilon) noexcept {
+  for_float(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const int64_t c = x.cols();
+    const uint8_t* const rows_in = mask ? mask.data<uint8_t>() : nullptr;
+    const Strips s(x.rows(), c, mask ? true : false);
+    const double* moments = batch_moments(x.data<T>(), rows_in, s);
+    if (!moments) return team::fault(kTooWide);
+    pieces(c, 1024, [&](int64_t begin, int64_t end) {
+      for (int64_t j = begin; j < end; ++j) {
+        mean.data<T>()[j] = T(moments[j]);
+        inv_std.data<T>()[j] = T(1 / ::sqrt(moments[c + j] + epsilon));
+        T &mm = moving_mean.data<T>()[j], &mv = moving_variance.data<T>()[j];
+        mm = T(double(mm) * momentum + moments[j] * (1 - momentum));
+        mv = T(double(mv) * momentum + moments[c + j] * (1 - momentum));
+      }
+    });
+    normalize(x.data<T>(), y.data<T>(), Strips(x.rows(), c, false), [&](int64_t j) {
+      const T inv = T(1 / ::sqrt(moments[c + j] + epsilon));
+      return Affine<T>{T(moments[j]), gamma ? gamma.data<T>()[j] * inv : inv, beta ? beta.data<T>()[j] : T(0)};
+    });
+    team::barrier();  // the scratch is in use up to here
+  });
+}
+
+void batch_norm_inference(In x, In mean, In variance, In gamma, In beta, Out y, double epsilon) noexcept {
+  for_float(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    normalize(x.data<T>(), y.data<T>(), Strips(x.rows(), x.cols(), false), [&](int64_t j) {
+      const T inv = T(1 / ::sqrt(double(variance.data<T>()[j]) + epsilon));
+      return Affine<T>{mean.data<T>()[j], gamma ? gamma.data<T>()[j] * inv : inv, beta ? beta.data<T>()[j] : T(0)};
+    });
+  });
+}
+
+void batch_norm_grad(In x, In dy, In mean, In inv_std, In gamma, In mask, Out dx, Out dgamma, Out dbeta) noexcept {
+  for_float(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    using V = Vec<T>;
+    const int64_t c = x.cols();
+    const T *px = x.data<T>(), *pdy = dy.data<T>();
+    const uint8_t* const rows_in = mask ? mask.data<uint8_t>() : nullptr;
+    const double* sums = grad_sums(px, pdy, mean.data<T>(), inv_std.data<T>(), Strips(x.rows(), c, false), false);
+    if (!sums) return team::fault(kTooWide);
+    store_sums<T>(sums, c, dgamma, dbeta);
+    if (dx) {
+      // dx = gamma inv_std (dy - [in the mask] (sum dy + xhat sum dy xhat) / N)
+      const Strips s(x.rows(), c, rows_in != nullptr);
+      const int64_t n = counted(rows_in, 0, s.rows);
+      const double share = n ? 1 / double(n) : 0;
+      tiles(s.chunks * s.blocks, [&](int64_t tile) {
+        const int64_t chunk = tile / s.blocks, block = tile % s.blocks;
+        T centre[kStrip], scale[kStrip], constant[kStrip], slope[kStrip];
+        s.spread(block, centre, [&](int64_t j) { return mean.data<T>()[j]; });
+        s.spread(block, scale, [&](int64_t j) { return (gamma ? gamma.data<T>()[j] : T(1)) * inv_std.data<T>()[j]; });
+        s.spread(block, constant, [&](int64_t j) { return T(sums[j] * share); });
+        s.spread(block, slope, [&](int64_t j) { return T(sums[c + j] * share * double(inv_std.data<T>()[j])); });
+        s.each(block, s.begin(chunk), s.end(chunk), [&](int64_t at, int64_t row, int64_t count) {
+          const bool in = !rows_in || rows_in[row];
+          along<T>(count, [&](int64_t i, int64_t m) {
+            V d = V::load_n(pdy + at + i, m);
+            if (in)
+              d = d - V::load_n(constant + i, m) -
+                  (V::load_n(px + at + i, m) - V::load_n(centre + i, m)) * V::load_n(slope + i, m);
+            (d * V::load_n(scale + i, m)).store_n(dx.data<T>() + at + i, m);
+          });
+        });
+      });
+    }
+    team::barrier();
+  });
+}
+
+void layer_norm(In x, In gamma, In beta, Out y, Out mean, Out inv_std, double epsilon, bool centered) noexcept {
+  for_float(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    using V = Vec<T>;
+    const int64_t n = x.cols();
+    each_row(x.rows(), n, [&](int64_t r) {
+      const T* xr = x.data<T>() + r * n;
+      const auto load = [&](int64_t i, int64_t m) { return V::load_n(xr + i, m); };
+      const T centre = centered ? T(row_sum<T>(n, load) / double(n)) : T(0);
+      const double square = row_sum<T>(n, [&](int64_t i, int64_t m) {
+        const V d = load(i, m) - V(centre);
+        return d * d;
+      });
+      const T inv = T(1 / ::sqrt(square / double(n) + epsilon));
+      mean.data<T>()[r] = centre;
+      inv_std.data<T>()[r] = inv;
+      along<T>(n, [&](int64_t i, int64_t m) {
+        V v = (load(i, m) - V(centre)) * V(inv);
+        if (gamma) v *= V::load_n(gamma.data<T>() + i, m);
+        if (beta) v += V::load_n(beta.data<T>() + i, m);
+        v.store_n(y.data<T>() + r * n + i, m);
+      });
+    });
+  });
+}
+
+void layer_norm_grad(In x, In dy, In mean, In inv_std, In gamma, Out dx, Out dgamma, Out dbeta, bool centered) noexcept {
+  for_float(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    using V = Vec<T>;
+    const int64_t n = x.cols();
+    if (dx)
+      each_row(x.rows(), n, [&](int64_t r) {
+        const T *xr = x.data<T>() + r * n, *dr = dy.data<T>() + r * n;
+        const V centre(mean.data<T>()[r]), inv(inv_std.data<T>()[r]);
+        const auto grad = [&](int64_t i, int64_t m) {
+          const V d = V::load_n(dr + i, m);
+          return gamma ? d * V::load_n(gamma.data<T>() + i, m) : d;
+        };
+        const auto hat = [&](int64_t i, int64_t m) { return (V::load_n(xr + i, m) - centre) * inv; };
+        const V sum(centered ? T(row_sum<T>(n, grad) / double(n)) : T(0));
+        const V dot(T(row_sum<T>(n, [&](int64_t i, int64_t m) { return grad(i, m) * hat(i, m); }) / double(n)));
+        along<T>(n, [&](int64_t i, int64_t m) {
+          (inv * (grad(i, m) - sum - hat(i, m) * dot)).store_n(dx.data<T>() + r * n + i, m);
+        });
+      });
+    if (!dgamma && !dbeta) return;
+    const double* sums =
+        grad_sums(x.data<T>(), dy.data<T>(), mean.data<T>(), inv_std.data<T>(), Strips(x.rows(), n, true), true);
+    if (!sums) return team::fault(kTooWide);
+    store_sums<T>(sums, n, dgamma, dbeta);
+    team::barrier();
+  });
+}
+
+}  // namespace fastnn::FASTNN_ISA
