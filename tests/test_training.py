@@ -1,0 +1,291 @@
+"""fit, evaluate, predict: what they accept, what they return, what they refuse."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import fastnn as keras
+from fastnn import GradientTape, layers, ops
+
+
+@pytest.fixture
+def data():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((50, 6)).astype("float32")
+    return x, (x[:, 0] > 0).astype("int32")
+
+
+def make(loss="binary_crossentropy", outputs=1, activation="sigmoid", **arguments):
+    model = keras.Sequential([layers.Input((6,)), layers.Dense(8, activation="relu"), layers.Dense(outputs, activation=activation)])
+    model.compile(optimizer="adam", loss=loss, metrics=["accuracy"], **arguments)
+    return model
+
+
+def test_history_and_validation_split(data):
+    history = make().fit(*data, epochs=3, batch_size=16, validation_split=0.2, verbose=0)
+    assert history.epoch == [0, 1, 2]
+    assert set(history.history) == {"loss", "accuracy", "val_loss", "val_accuracy"}
+    assert all(len(v) == 3 for v in history.history.values())
+
+
+def test_learning_happens(data):
+    model = make()
+    model.optimizer.learning_rate = 0.01
+    history = model.fit(*data, epochs=60, batch_size=8, verbose=0).history
+    assert history["loss"][-1] < 0.3 * history["loss"][0]
+    assert history["accuracy"][-1] > 0.95
+
+
+def test_set_random_seed_makes_runs_equal(data):
+    def run():
+        keras.utils.set_random_seed(3)
+        model = make()
+        model.fit(*data, epochs=2, verbose=0)
+        return model.get_weights()
+
+    state = np.random.get_state()[1].copy()
+    for a, b in zip(run(), run()):
+        np.testing.assert_array_equal(a, b)
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+
+
+@pytest.mark.parametrize("kind", ["lists", "float64", "uint8", "fortran", "strided", "readonly"])
+def test_inputs_of_every_kind(data, kind):
+    x, y = data
+    x = {
+        "lists": lambda: x.tolist(),
+        "float64": lambda: x.astype("float64"),
+        "uint8": lambda: (np.abs(x) * 10).astype("uint8"),
+        "fortran": lambda: np.asfortranarray(x),
+        "strided": lambda: np.repeat(x, 2, axis=1)[:, ::2],
+        "readonly": lambda: np.frombuffer(x.tobytes(), "float32").reshape(x.shape),
+    }[kind]()
+    model = make()
+    model.fit(x, y.tolist() if kind == "lists" else y, verbose=0)
+    assert model.predict(x, verbose=0).shape == (50, 1)
+
+
+def test_generators_give_the_same_as_arrays(data):
+    x, y = data
+    keras.utils.set_random_seed(0)
+    a, b = make(), make()
+    b.set_weights(a.get_weights())
+
+    def batches():
+        while True:
+            for i in range(0, 50, 10):
+                yield x[i : i + 10], y[i : i + 10]
+
+    first = a.fit(x, y, batch_size=10, epochs=3, shuffle=False, verbose=0)
+    second = b.fit(batches(), steps_per_epoch=5, epochs=3, verbose=0)
+    assert first.history == second.history
+    for u, v in zip(a.get_weights(), b.get_weights()):
+        np.testing.assert_array_equal(u, v)
+
+
+def test_sequences_of_batches_with_ragged_lengths(data):
+    x, y = data
+    class Batches:
+        def __len__(self):
+            return 3
+
+        def __getitem__(self, i):
+            return x[i * 20 : (i + 1) * 20], y[i * 20 : (i + 1) * 20]
+
+    model = make()
+    model.fit(Batches(), epochs=2, verbose=0)
+    assert model.predict(Batches(), verbose=0).shape == (50, 1)
+    assert len(model.evaluate(Batches(), verbose=0)) == 2
+
+
+def test_train_on_batch_and_friends(data):
+    x, y = data
+    model = make()
+    values = [model.train_on_batch(x[:20], y[:20])[0] for _ in range(30)]
+    assert values[-1] < values[0]
+    assert set(model.test_on_batch(x, y, return_dict=True)) == {"loss", "accuracy"}
+    np.testing.assert_allclose(model.predict_on_batch(x), model.predict(x, verbose=0), atol=1e-6)
+
+
+def test_the_learning_rate_may_change_between_steps(data):
+    x, y = data
+    model = make()
+    model.fit(x, y, verbose=0)
+    before = model.get_weights()
+    model.optimizer.learning_rate = 0.0
+    model.fit(x, y, verbose=0)
+    for a, b in zip(before, model.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    assert float(model.optimizer.learning_rate) == 0.0
+
+
+def test_freezing_a_layer_after_training(data):
+    x, y = data
+    model = make()
+    model.fit(x, y, verbose=0)
+    model.layers[0].trainable = False
+    model.compile("adam", "binary_crossentropy")
+    before = model.layers[0].get_weights()
+    model.fit(x, y, verbose=0)
+    for a, b in zip(before, model.layers[0].get_weights()):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_callbacks_are_called_in_keras_order(data):
+    calls = []
+
+    class Note(keras.callbacks.Callback):
+        pass
+
+    def note(name):
+        def hook(self, *arguments):
+            calls.append(name)
+            if name == "on_train_batch_end":
+                assert set(arguments[-1]) == {"loss", "accuracy"}
+
+        return hook
+
+    wanted = ["on_train_begin", "on_epoch_begin", "on_train_batch_begin", "on_train_batch_end", "on_epoch_end", "on_train_end"]
+    for name in wanted:
+        setattr(Note, name, note(name))
+    make().fit(*data, epochs=1, batch_size=25, verbose=0, callbacks=[Note()])
+    batch = wanted[2:4]
+    assert calls == [*wanted[:2], *batch, *batch, *wanted[4:]]
+
+
+def test_early_stopping_restores(data):
+    model = make()
+    stop = keras.callbacks.EarlyStopping(monitor="loss", patience=0, min_delta=10.0, restore_best_weights=True)
+    assert len(model.fit(*data, epochs=20, verbose=0, callbacks=[stop]).epoch) == 2
+
+
+def test_custom_loop_equals_fit(data):
+    x, y = data
+    keras.utils.set_random_seed(0)
+    a = make()
+    b = make()
+    b.set_weights(a.get_weights())
+    a.fit(x, y, batch_size=50, epochs=5, shuffle=False, verbose=0)
+    loss_fn, optimizer = keras.losses.BinaryCrossentropy(), keras.optimizers.Adam()
+    for _ in range(5):
+        with GradientTape() as tape:
+            loss = loss_fn(y, b(x, training=True))
+        optimizer.apply_gradients(zip(tape.gradient(loss, b.trainable_variables), b.trainable_variables))
+    for u, v in zip(a.get_weights(), b.get_weights()):
+        np.testing.assert_allclose(u, v, atol=1e-6)
+
+
+def test_custom_train_step_is_recorded(data):
+    class Mine(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(1, activation="sigmoid")
+
+        def call(self, x):
+            return self.dense(x)
+
+        def train_step(self, data):
+            x, y = data[:2]
+            with GradientTape() as tape:
+                loss = ops.mean(ops.square(ops.subtract(self(x, training=True)[:, 0], ops.cast(y, "float32"))))
+            grads = tape.gradient(loss, self.trainable_variables)
+            self.optimizer.apply_gradients(zip(grads, self.trainable_variables))
+            return {"loss": loss}
+
+    model = Mine()
+    model.compile(optimizer=keras.optimizers.SGD(0.5), loss="mse")
+    history = model.fit(*data, epochs=10, batch_size=25, verbose=0).history
+    assert history["loss"][-1] < history["loss"][0]
+
+
+def test_ctrl_c_is_answered_quickly_and_leaves_a_usable_model(data):
+    x = np.random.default_rng(0).standard_normal((4000, 6)).astype("float32")
+    y = (x[:, 0] > 0).astype("int32")
+    model = make()
+    model.fit(x, y, verbose=0)
+    sent = []
+
+    def interrupt():
+        time.sleep(0.3)
+        sent.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(x, y, epochs=100_000, verbose=0)
+    answered = time.perf_counter() - sent[0]
+    assert answered < 1.0  # about 50 ms where nobody else uses the cores
+    assert all(np.isfinite(w).all() for w in model.get_weights())
+    model.fit(x, y, verbose=0)
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+def test_different_numbers_of_rows(data):
+    with pytest.raises(ValueError, match="same number of rows.*50.*49"):
+        make().fit(data[0], data[1][:-1], verbose=0)
+
+
+def test_text_is_refused():
+    with pytest.raises(TypeError, match="expected numbers"):
+        make().fit(np.array([["a"] * 6]), np.zeros(1), verbose=0)
+
+
+def test_wrong_width_names_the_layer(data):
+    with pytest.raises(ValueError, match=r"dense.*\(32, 5\)"):
+        make().fit(data[0][:, :5], data[1], verbose=0)
+
+
+def test_labels_out_of_range(data):
+    model = make("sparse_categorical_crossentropy", 2, "softmax")
+    with pytest.raises(ValueError, match="label is 7, expected 0 <= value < 2"):
+        model.fit(data[0], np.full(50, 7), verbose=0)
+
+
+def test_labels_out_of_range_in_a_replayed_batch(data):
+    model = make("sparse_categorical_crossentropy", 2, "softmax")
+    y = data[1].copy()
+    y[-1] = 7
+    with pytest.raises(ValueError, match="label is 7"):
+        model.fit(data[0], y, batch_size=10, shuffle=False, verbose=0)
+
+
+def test_nan_stops_and_names_where(data):
+    x = data[0].copy()
+    x[13, 2] = np.nan
+    with pytest.raises(FloatingPointError, match="NaN in epoch 1"):
+        make().fit(x, data[1], verbose=0)
+    make(on_nan="ignore").fit(x, data[1], verbose=0)
+
+
+def test_fit_before_compile(data):
+    with pytest.raises(ValueError, match="compile"):
+        keras.Sequential([layers.Input((6,)), layers.Dense(1)]).fit(*data)
+
+
+@pytest.mark.parametrize("bad", [0, -1, 2.5, "8"])
+def test_bad_batch_size(data, bad):
+    with pytest.raises(ValueError, match="batch_size"):
+        make().fit(*data, batch_size=bad, verbose=0)
+
+
+@pytest.mark.parametrize("split", [1.5, -0.1, 0.999999])
+def test_bad_validation_split(data, split):
+    with pytest.raises(ValueError, match="validation_split"):
+        make().fit(*data, validation_split=split, verbose=0)
+
+
+def test_empty_arrays():
+    with pytest.raises(ValueError, match="without rows"):
+        make().fit(np.zeros((0, 6)), np.zeros(0), verbose=0)
+
+
+def test_progress_goes_to_stderr_only(data, capfd):
+    make().fit(*data, epochs=2, verbose=2)
+    out, err = capfd.readouterr()
+    assert out == "" and "Epoch 1/2" in err and "loss" in err
