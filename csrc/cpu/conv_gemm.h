@@ -91,7 +91,8 @@ struct Part {
       run_few(v, most);
       return;
     }
-    TileShape shape = tile_shape(v, 256);
+    const bool small = depth() * pass.k * (int64_t)sizeof(T) <= (int64_t)kSmallWeights;
+    TileShape shape = tile_shape(v, 256, small ? kBandTarget : kBandBytes);
     // Without packing, the taps of a transposed W are not one matrix.
     if (!packed && s.transposed && h.axis.taps * w.axis.taps > 1) shape.possible = false;
     int64_t width = smaller(pass.k, kBlockN<T>);

@@ -27,9 +27,13 @@ struct WeightGrad {
     int64_t chunks = smaller(smaller(ceil_div(outputs, 1024), lines), smaller(room, 32));
     if (chunks < 1) chunks = 1;
     int64_t c_width = c, k_width = smaller(k, 512);
-    auto few = [&] { return chunks * groups * ceil_div(c, c_width) * ceil_div(k, k_width) < 16; };
-    while (few() && c_width >= 48) c_width = ceil_div(ceil_div(c_width, 2), 24) * 24;
-    while (few() && k_width >= 64) k_width = ceil_div(ceil_div(k_width, 2), kPanel<T>) * kPanel<T>;
+    // Splitting c or k changes no sum, so it may depend on the team.
+    const int64_t wanted = team::self().size == 1 ? 1 : 4 * team::self().size;
+    auto few = [&] { return chunks * groups * ceil_div(c, c_width) * ceil_div(k, k_width) < wanted; };
+    while (few() && (c_width >= 48 || k_width >= 64)) {
+      if (c_width >= 48 && (c_width >= k_width || k_width < 64)) c_width = ceil_div(ceil_div(c_width, 2), 24) * 24;
+      else k_width = ceil_div(ceil_div(k_width, 2), kPanel<T>) * kPanel<T>;
+    }
     const int64_t c_parts = ceil_div(c, c_width), k_parts = ceil_div(k, k_width);
     T* sums = chunks == 1 ? dw : static_cast<T*>(team::shared_scratch(team::kSharedBytes));
     if (chunks > 1) team::barrier();
@@ -70,7 +74,7 @@ struct WeightGrad {
       p.add_ld = cols();
       return p;
     };
-    const TileShape shape = begin < end && w.out > 0 ? tile_shape(v, 512) : TileShape{0, 0, true};
+    const TileShape shape = begin < end && w.out > 0 ? tile_shape(v, 512, kBandTarget) : TileShape{0, 0, true};
     if (!shape.possible || shape.cols == 0) {
       zero(to, c_count, k_count);
       if (!shape.possible) {

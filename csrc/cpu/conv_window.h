@@ -47,7 +47,9 @@ inline constexpr int64_t kMaxRuns = 4096;  // contiguous pieces of a window
 inline constexpr size_t kTableBytes = (kMaxLines + kMaxRuns) * sizeof(int64_t);
 inline constexpr size_t kTileBytes = kGemmScratch / 4;
 inline constexpr size_t kBandBytes = kGemmScratch - kTableBytes - kTileBytes;
-inline constexpr size_t kBandTarget = 384 << 10;  // in L2, beside the weights
+// Inputs stay in L2 beside weights that fit there too. Larger weights come from further away, and the
+// fewer tiles read them the better.
+inline constexpr size_t kBandTarget = 384 << 10, kSmallWeights = 512 << 10;
 
 // A tile of outputs: whole lines, or a piece of one.
 struct TileShape {
@@ -73,15 +75,15 @@ int64_t band_bytes(const Windows<T>& v, const TileShape& t) {
   return bytes;
 }
 
-// About `pixels` outputs a tile, fewer where their inputs would leave the cache.
+// About `pixels` outputs a tile, fewer where their inputs would be more than `target` bytes.
 template <class T>
-TileShape tile_shape(const Windows<T>& v, int64_t pixels) {
+TileShape tile_shape(const Windows<T>& v, int64_t pixels, size_t target) {
   TileShape t = {1, v.w.out, v.h.taps * v.w.taps <= kMaxRuns};
   if (v.w.out > pixels) t.cols = ceil_div(v.w.out, ceil_div(v.w.out, pixels));
   else t.lines = smaller(smaller(pixels / v.w.out, kMaxLines), v.lines());
   if (v.in_place()) return t;
-  while (t.lines > 1 && band_bytes(v, t) > (int64_t)kBandTarget) t.lines = ceil_div(t.lines, 2);
-  while (t.cols > 48 && band_bytes(v, t) > (int64_t)kBandTarget) t.cols = ceil_div(t.cols, 2);
+  while (t.lines > 1 && band_bytes(v, t) > (int64_t)target) t.lines = ceil_div(t.lines, 2);
+  while (t.cols > 48 && band_bytes(v, t) > (int64_t)target) t.cols = ceil_div(t.cols, 2);
   while (t.cols > 1 && band_bytes(v, t) > (int64_t)kBandBytes) t.cols = ceil_div(t.cols, 2);
   if (t.cols < v.w.out) t.lines = 1;
   t.possible &= band_bytes(v, t) <= (int64_t)kBandBytes;
