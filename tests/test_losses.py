@@ -74,23 +74,31 @@ def draw(rng, target, prediction, shape):
 def test_as_keras(keras, name, arguments, target, prediction):
     import jax
 
-    for seed, shape in enumerate([(6, 5), (1, 3), (4, 3, 7), (2, 3, 2, 3), (33, 10)]):
+    make = getattr(keras.losses, name)
+
+    @jax.jit
+    def theirs(t, y, w):
+        """Every reduction, weighted and not, and a gradient: one compilation a shape."""
+        plain = [make(reduction=r, **arguments)(t, y) for r in REDUCTIONS]
+        weighted = [] if w is None else [make(reduction=r, **arguments)(t, y, w) for r in REDUCTIONS]
+        return plain, weighted, jax.grad(lambda y: make(**arguments)(t, y))(y)
+
+    for seed, shape in enumerate([(6, 5), (4, 3, 7), (33, 10)]):
         rng = np.random.default_rng(seed)
         t, y = draw(rng, target, prediction, shape)
-        for reduction in REDUCTIONS:
-            ours = getattr(losses, name)(reduction=reduction, **arguments)
-            theirs = getattr(keras.losses, name)(reduction=reduction, **arguments)
-            np.testing.assert_allclose(ours(t, y).numpy(), theirs(t, y), **TOLERANCE)
-            values = theirs.call(keras.ops.convert_to_tensor(t), keras.ops.convert_to_tensor(y))
-            if len(values.shape):
-                w = rng.uniform(0, 2, values.shape).astype("f")
-                np.testing.assert_allclose(ours(t, y, w).numpy(), theirs(t, y, w), **TOLERANCE)
-        theirs = getattr(keras.losses, name)(**arguments)
-        want = jax.grad(lambda y: theirs(t, y))(y)  # noqa: B023
+        one_each = getattr(losses, name)(reduction="none", **arguments)(t, y)
+        w = rng.uniform(0, 2, one_each.shape).astype("f") if one_each.ndim else None
+        plain, weighted, slope = theirs(t, y, w)
+        for reduction, want in zip(REDUCTIONS, plain):
+            got = getattr(losses, name)(reduction=reduction, **arguments)(t, y)
+            np.testing.assert_allclose(got.numpy(), want, **TOLERANCE)
+        for reduction, want in zip(REDUCTIONS, weighted):
+            got = getattr(losses, name)(reduction=reduction, **arguments)(t, y, w)
+            np.testing.assert_allclose(got.numpy(), want, **TOLERANCE)
         leaf = Tensor(y)
         leaf.requires_grad = True
         (got,) = autograd.gradients(getattr(losses, name)(**arguments)(t, leaf), [leaf])
-        np.testing.assert_allclose(got.numpy(), want, **TOLERANCE)
+        np.testing.assert_allclose(got.numpy(), slope, **TOLERANCE)
 
 
 FUNCTIONS = (
@@ -103,7 +111,7 @@ FUNCTIONS = (
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_as_keras(keras, name):
     rng = np.random.default_rng(0)
-    for shape in [(4, 3), (2, 5, 3)]:
+    for shape in [(2, 5, 3)]:
         t, y = positive(rng, shape), positive(rng, shape)
         np.testing.assert_allclose(getattr(losses, name)(t, y).numpy(), getattr(keras.losses, name)(t, y), **TOLERANCE)
         np.testing.assert_allclose(losses.get(name)(t, y).numpy(), keras.losses.get(name)(t, y), **TOLERANCE)

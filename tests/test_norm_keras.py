@@ -29,6 +29,8 @@ def normal(rng, *shape):
 @pytest.mark.parametrize("shape", [(8, 3), (4, 5, 6), (2, 7, 5, 9), (40, 1), (3, 200)])
 @pytest.mark.parametrize("masked", [False, True])
 def test_batch_norm_training(shape, masked):
+    if masked and shape[-1] == 1:
+        pytest.skip("Keras squeezes the channel axis away")
     rng = np.random.default_rng(sum(shape))
     x, dy = 3 * normal(rng, *shape) + 1, normal(rng, *shape)
     gamma, beta = normal(rng, shape[-1]), normal(rng, shape[-1])
@@ -37,6 +39,7 @@ def test_batch_norm_training(shape, masked):
     layer.build(shape)
     trainable, state = [gamma, beta], [normal(rng, shape[-1]), np.abs(normal(rng, shape[-1]))]
 
+    @jax.jit
     def theirs(x, *trainable):
         return layer.stateless_call(list(trainable), state, x, training=True, mask=mask)
 
@@ -58,9 +61,8 @@ def test_batch_normalization(axis, statistics):
     x, dy = normal(rng, 4, 5, 6), normal(rng, 4, 5, 6)
     n = x.shape[axis]
     mean, variance, offset, scale = normal(rng, n), np.abs(normal(rng, n)) + 0.5, normal(rng, n), normal(rng, n)
-    want, pullback = jax.vjp(
-        lambda x, m, v, o, s: keras.ops.batch_normalization(x, m, v, axis, o, s, 1e-2), x, mean, variance, offset, scale
-    )
+    theirs = jax.jit(lambda x, m, v, o, s: keras.ops.batch_normalization(x, m, v, axis, o, s, 1e-2))
+    want, pullback = jax.vjp(theirs, x, mean, variance, offset, scale)
     leaves = [leaf(x), *((leaf(mean), leaf(variance)) if statistics else (Tensor(mean), Tensor(variance))), leaf(offset), leaf(scale)]
     y = ops.batch_normalization(leaves[0], leaves[1], leaves[2], axis, leaves[3], leaves[4], 1e-2)
     np.testing.assert_allclose(y.numpy(), want, **TOLERANCE)
@@ -82,7 +84,7 @@ def test_layer_normalization(axis, affine):
         theirs = [p.reshape(full) for p in parameters]
     else:
         theirs = parameters
-    want, pullback = jax.vjp(lambda x, *p: keras.ops.layer_normalization(x, *p, axis=axis, epsilon=1e-3), x, *theirs)
+    want, pullback = jax.vjp(jax.jit(lambda x, *p: keras.ops.layer_normalization(x, *p, axis=axis, epsilon=1e-3)), x, *theirs)
     leaves = [leaf(x), *map(leaf, parameters)]
     y = ops.layer_normalization(*leaves, axis=axis, epsilon=1e-3)
     np.testing.assert_allclose(y.numpy(), want, **TOLERANCE)
@@ -96,7 +98,7 @@ def test_rms_normalization(axis):
     x, dy = normal(rng, 3, 4, 5), normal(rng, 3, 4, 5)
     scale = normal(rng, x.shape[axis])
     shaped = scale if axis == -1 else scale[:, None]
-    want, pullback = jax.vjp(lambda x, s: keras.ops.rms_normalization(x, s, axis=axis, epsilon=1e-3), x, shaped)
+    want, pullback = jax.vjp(jax.jit(lambda x, s: keras.ops.rms_normalization(x, s, axis=axis, epsilon=1e-3)), x, shaped)
     leaves = [leaf(x), leaf(scale)]
     y = ops.rms_normalization(*leaves, axis=axis, epsilon=1e-3)
     np.testing.assert_allclose(y.numpy(), want, **TOLERANCE)
@@ -111,7 +113,7 @@ def test_group_normalization(groups, axis, shape):
     gamma, beta = normal(rng, shape[axis]), normal(rng, shape[axis])
     layer = keras.layers.GroupNormalization(groups=groups, axis=axis)
     layer.build(shape)
-    want, pullback = jax.vjp(lambda x, *p: layer.stateless_call(list(p), [], x)[0], x, gamma, beta)
+    want, pullback = jax.vjp(jax.jit(lambda x, *p: layer.stateless_call(list(p), [], x)[0]), x, gamma, beta)
     leaves = [leaf(x), leaf(gamma), leaf(beta)]
     y = ops.group_normalization(*leaves, groups=groups, axis=axis, epsilon=1e-3)
     np.testing.assert_allclose(y.numpy(), want, **TOLERANCE)

@@ -24,8 +24,9 @@ from ..configurable import Configurable
 from ..schedules import LearningRateSchedule
 from ..serialization import Family, serialize_object, to_snake_case
 from ..tensor import Tensor, to_tensor, view
+from ..variables import Variable
 from .arena import Arena
-from .rate import LearningRate, Scalar
+from .rate import LearningRate, scalar
 
 _family = Family("optimizer", "keras.optimizers")
 get, serialize, deserialize = _family.get, _family.serialize, _family.deserialize
@@ -82,8 +83,8 @@ class Optimizer(Configurable):
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.built = False
         self._rate = LearningRate(learning_rate)
-        self._calls = Scalar(0, "int32", "iteration")  # of apply
-        self._updates = Scalar(0, "int32", "updates") if gradient_accumulation_steps else self._calls
+        self._calls = scalar(0, "int32", "iteration")  # of apply
+        self._updates = scalar(0, "int32", "updates") if gradient_accumulation_steps else self._calls
         self._excluded: tuple[set[int], re.Pattern | None] = (set(), None)
         self._trainable: list[Tensor] = []
         self._arenas: list[Arena] = []
@@ -105,7 +106,7 @@ class Optimizer(Configurable):
 
     # --- state -----------------------------------------------------------------------------------
     @property
-    def learning_rate(self) -> Scalar:
+    def learning_rate(self) -> Variable:
         """A float64 scalar tensor; assign a number at any time."""
         if self._rate.source is not None and not _core.is_recording():
             self._rate.prepare(self._calls)
@@ -116,7 +117,7 @@ class Optimizer(Configurable):
         self._rate.set(value)
 
     @property
-    def iterations(self) -> Scalar:
+    def iterations(self) -> Variable:
         """The number of updates so far, an int32 scalar tensor."""
         return self._updates
 
@@ -124,6 +125,10 @@ class Optimizer(Configurable):
     def gradient_slots(self) -> list[Tensor]:
         """Where each variable's gradient is read from, in the order of `build`."""
         return [self._arenas[a].slots[i] for a, i in map(self._home.__getitem__, map(id, self._trainable))]
+
+    def works_for(self, variables: Sequence[Tensor]) -> bool:
+        """True if it was built for exactly these variables, in this order."""
+        return len(variables) == len(self._trainable) and all(a is b for a, b in zip(variables, self._trainable))
 
     @property
     def variables(self) -> list[Tensor]:
@@ -229,7 +234,7 @@ class Optimizer(Configurable):
         return self._rate.cover(int(self._calls))
 
     # --- a step ----------------------------------------------------------------------------------
-    def apply_gradients(self, grads_and_vars: Iterable[tuple[Tensor | None, Tensor]]) -> Scalar:
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Tensor | None, Tensor]]) -> Variable:
         """One step. Variables with gradient None are left as they are. Returns `iterations`."""
         pairs = list(grads_and_vars)
         self.apply([g for g, _ in pairs], [v for _, v in pairs])

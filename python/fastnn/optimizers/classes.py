@@ -9,7 +9,7 @@ from typing import Any
 from .. import kernels
 from ..tensor import Tensor
 from .base import Optimizer, _family
-from .rate import Scalar
+from .rate import scalar
 
 
 def _between(name: str, value: float, low: float = 0.0, high: float = 1.0) -> float:
@@ -156,7 +156,7 @@ class Nadam(Optimizer):
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.beta_1, self.beta_2 = _between("beta_1", beta_1), _between("beta_2", beta_2)
         self.epsilon = epsilon
-        self._u_product = Scalar(1.0, "float64", "u_product")
+        self._u_product = scalar(1.0, "float64", "u_product")
 
     def state_groups(self):
         return [{"momentum": 0.0, "velocity": 0.0}]

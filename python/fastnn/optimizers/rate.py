@@ -12,24 +12,14 @@ import numpy as np
 from .. import _core, kernels
 from ..schedules import LearningRateSchedule
 from ..tensor import Tensor
+from ..variables import Variable
 
 TABLE_STEPS = 4096  # rates that a schedule is asked for at a time
 
 
-class Scalar(Tensor):
-    """A scalar tensor that numbers are assigned to."""
-
-    def __init__(self, value: Any, dtype: str, name: str, device: str | None = None):
-        super().__init__(np.asarray(value), dtype, device)
-        self.name = self.path = name
-
-    def assign(self, value: Any) -> Scalar:
-        """Sets the value. Raises ValueError for what is not one number."""
-        array = np.asarray(value, self.dtype)
-        if array.size != 1:
-            raise ValueError(f"{self.name} is one number, got shape {array.shape}")
-        self.assign_numpy(array.reshape(()))
-        return self
+def scalar(value: Any, dtype: str, name: str) -> Variable:
+    """A scalar of an optimizer's state."""
+    return Variable(np.asarray(value), dtype=dtype, trainable=False, name=name)
 
 
 class LearningRate:
@@ -37,9 +27,9 @@ class LearningRate:
 
     def __init__(self, source: Any):
         self.source: LearningRateSchedule | Callable[[], Any] | None = None
-        self.value = Scalar(0.0, "float64", "learning_rate")
+        self.value = scalar(0.0, "float64", "learning_rate")
         self._table = Tensor(np.zeros(TABLE_STEPS))
-        self._first = Scalar(0, "int32", "first")
+        self._first = scalar(0, "int32", "first")
         self._filled = False
         self.set(source)
 
