@@ -20,7 +20,10 @@ SHAPES = [(7,), (3, 5), (2, 1), (4, 1000), (2, 3, 4), (5, 4, 3, 2), (1, 17, 9), 
 def test_as_keras(name, shape):
     rng = np.random.default_rng(0)
     for scale in (1, 30):
-        x, dy = (scale * rng.standard_normal(shape)).astype("f"), rng.standard_normal(shape).astype("f")
+        x, dy = (
+            (scale * rng.standard_normal(shape)).astype("f"),
+            rng.standard_normal(shape).astype("f"),
+        )
         for axis in range(-1, len(shape)):
             leaf = Tensor(x)
             leaf.requires_grad = True
@@ -36,7 +39,9 @@ def test_as_keras(name, shape):
 @pytest.mark.parametrize("axis", [0, 1])
 def test_not_finite_as_keras(name, axis):
     inf, nan = np.inf, np.nan
-    x = np.array([[0, -inf, 1], [-inf, -inf, -inf], [nan, 0, 0], [inf, 0, 0], [3e38, -3e38, 0]], "f")
+    x = np.array(
+        [[0, -inf, 1], [-inf, -inf, -inf], [nan, 0, 0], [inf, 0, 0], [3e38, -3e38, 0]], "f"
+    )
     x = x if axis == 1 else np.ascontiguousarray(x.T)
     want = np.asarray(getattr(keras.ops, name)(x, axis=axis))
     np.testing.assert_allclose(getattr(ops, name)(Tensor(x), axis=axis).numpy(), want, rtol=1e-6)

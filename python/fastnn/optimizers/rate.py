@@ -34,25 +34,28 @@ class LearningRate:
         self.set(source)
 
     def set(self, source: Any) -> None:
-        if isinstance(source, LearningRateSchedule) or callable(source) and not isinstance(source, Tensor):
+        if isinstance(source, LearningRateSchedule) or (
+            callable(source) and not isinstance(source, Tensor)
+        ):
             self.source, self._filled = source, False
             return
         if isinstance(self.source, LearningRateSchedule):
             raise TypeError(
-                "this optimizer was made with a LearningRateSchedule, so its learning rate cannot be set; "
-                "make it with a number instead"
+                "this optimizer was made with a LearningRateSchedule, so its learning rate cannot "
+                "be set; make it with a number instead"
             )
         try:
             rate = float(source)
         except (TypeError, ValueError):
             raise ValueError(
-                f"learning_rate must be a number, a LearningRateSchedule or a function; received {source!r}"
+                "learning_rate must be a number, a LearningRateSchedule or a function; received "
+                f"{source!r}"
             ) from None
         self.source = None
         self.value.assign(rate)
 
     def cover(self, step: int) -> int:
-        """Makes the rates of steps step, step + 1, ... known to recorded programs; returns of how many."""
+        """Makes the rates from `step` on known to recorded programs; returns of how many steps."""
         if not isinstance(self.source, LearningRateSchedule):
             return 2**31
         first = int(self._first)
