@@ -71,6 +71,7 @@ BlockPtr Pool::allocate(size_t bytes) {
       block->bytes = it->first;
       free_.erase(it);
       block->device = device_;
+      block->pool = this;
       block->release = [pool = shared_from_this()](Block& b) {
         std::lock_guard lock(pool->mutex_);
         pool->free_.emplace(b.bytes, b.data);

@@ -17,6 +17,7 @@ struct Block {
   size_t bytes = 0;
   Device device = Device::cpu;
   bool readonly = false;
+  const class Pool* pool = nullptr;  // where it goes back to
   std::function<void(Block&)> release;
 
   Block() = default;

@@ -59,7 +59,15 @@ void Program::end() {
   threads_ = cost > kParallelFrom_ns && cost > 2 * barriers ? team::max_threads() : 1;
 }
 
-void Program::record(Call call) { steps_.push_back({std::move(call), false}); }
+Program::~Program() { pool_->trim(); }
+
+// Permanent blocks are held; the program's own are not, so that what Python lets go while recording
+// can be used again by what comes later. Their memory stays with the pool.
+void Program::record(Call call) {
+  for (BlockPtr& block : call.blocks)
+    if (block && block->pool == pool_.get()) block.reset();
+  steps_.push_back({std::move(call), false});
+}
 
 void Program::spoil(const std::string& reason) {
   if (spoiled_.empty()) spoiled_ = reason;

@@ -21,6 +21,9 @@ struct CallTiming {
 class Program {
  public:
   explicit Program(Device device);
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
 
   // The program that this thread is recording into, or null.
   static Program* recording();

@@ -9,39 +9,127 @@ namespace fastnn::FASTNN_ISA {
 
 namespace {
 
-struct Add {
+struct Quick {
+  static constexpr bool kSlow = false;
+};
+struct Slow {  // beside these functions the walk through the operands costs nothing
+  static constexpr bool kSlow = true;
+};
+
+struct Add : Quick {
   template <class V>
   FASTNN_INLINE V operator()(V a, V b) const { return a + b; }
 };
-struct Subtract {
+struct Subtract : Quick {
   template <class V>
   FASTNN_INLINE V operator()(V a, V b) const { return a - b; }
 };
-struct Multiply {
+struct Multiply : Quick {
   template <class V>
   FASTNN_INLINE V operator()(V a, V b) const { return a * b; }
 };
-struct Divide {
+struct Divide : Quick {
   template <class V>
   FASTNN_INLINE V operator()(V a, V b) const { return a / b; }
 };
 
+struct Maximum : Quick {  // NaN wins
+  template <class V>
+  FASTNN_INLINE V operator()(V a, V b) const { return max(a, b); }
+};
+struct Minimum : Quick {
+  template <class V>
+  FASTNN_INLINE V operator()(V a, V b) const { return min(a, b); }
+};
+
+// --- one lane at a time: what no instruction set has in its registers -----------------------------
+
+template <class V, class F>
+FASTNN_INLINE V by_lane(V a, V b, F f) {
+  typename V::Scalar x[V::size], y[V::size];
+  a.store(x);
+  b.store(y);
+#pragma GCC unroll 1
+  for (int i = 0; i < V::size; ++i) x[i] = f(x[i], y[i]);
+  return V::load(x);
+}
+
+FASTNN_INLINE float fmod(float a, float b) { return __builtin_fmodf(a, b); }
+FASTNN_INLINE double fmod(double a, double b) { return __builtin_fmod(a, b); }
+
+// The remainder with the sign of b, as in Python.
+template <class T>
+FASTNN_INLINE T remainder(T a, T b) {
+  const T r = fmod(a, b);
+  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+FASTNN_INLINE int32_t remainder(int32_t a, int32_t b) {
+  if (b == 0 || b == -1) return 0;
+  const int32_t r = a % b;
+  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+}
+
+template <class T>
+FASTNN_INLINE T floored_quotient(T a, T b) {
+  if (b == 0) return a / b;
+  // a - remainder is a multiple of b but for rounding: the nearest integer is meant.
+  const T q = (a - remainder(a, b)) / b;
+  return __builtin_copysign(sizeof(T) == 4 ? T(__builtin_rintf(float(q))) : T(__builtin_rint(q)), q);
+}
+FASTNN_INLINE int32_t floored_quotient(int32_t a, int32_t b) {
+  if (b == 0) return 0;
+  if (b == -1) return int32_t(-uint32_t(a));
+  return (a - remainder(a, b)) / b;
+}
+
+// By squaring; a negative power of an integer is 0 unless the integer is 1 or -1.
+FASTNN_INLINE int32_t integer_power(int32_t a, int32_t b) {
+  if (b < 0) return a == 1 ? 1 : a == -1 ? (b & 1 ? -1 : 1) : 0;
+  uint32_t r = 1, base = uint32_t(a);
+  for (; b; b >>= 1, base *= base)
+    if (b & 1) r *= base;
+  return int32_t(r);
+}
+
+struct Mod : Slow {
+  template <class V>
+  FASTNN_INLINE V operator()(V a, V b) const {
+    return by_lane(a, b, [](auto x, auto y) { return remainder(x, y); });
+  }
+};
+struct FloorDivide : Slow {
+  template <class V>
+  FASTNN_INLINE V operator()(V a, V b) const {
+    return by_lane(a, b, [](auto x, auto y) { return floored_quotient(x, y); });
+  }
+};
+struct Power : Slow {
+  template <class V>
+  FASTNN_INLINE V operator()(V a, V b) const { return pow(a, b); }
+  FASTNN_INLINE IntVec<int32_t> operator()(IntVec<int32_t> a, IntVec<int32_t> b) const {
+    return by_lane(a, b, [](int32_t x, int32_t y) { return integer_power(x, y); });
+  }
+};
+
 template <class F>
-struct Swapped {
+struct Swapped : F {
   template <class V>
   FASTNN_INLINE V operator()(V a, V b) const { return F{}(b, a); }
 };
 
 template <class T, class F>
 FASTNN_INLINE void binary(In a, In b, Out y) {
-  broadcast_binary<T, T>(a, b, y, []<bool kOneA, bool kOneB>(const T* a, const T* b, T* y, int64_t n) {
+  broadcast_binary<T, T, F::kSlow>(a, b, y, []<bool kOneA, bool kOneB>(const T* a, const T* b, T* y, int64_t n) {
     map_run<kOneA, kOneB>(a, b, y, n, F{});
   });
 }
 
 template <class T, class F>
 FASTNN_INLINE void with_scalar(In x, Out y, double value) {
-  const T one = static_cast<T>(value);
+  // The gate hands on any double; outside of int32 its conversion would be undefined.
+  const bool fits = is_float<T> || (value >= -0x1p31 && value < 0x1p31);
+  const T one = fits ? static_cast<T>(value) : T(0);
+  if (!fits && is_first_member()) team::fault("value does not fit in int32");
   pieces(x.size(), kElementGrain, [&](int64_t begin, int64_t end) {
     map_run<false, true>(x.data<T>() + begin, &one, y.data<T>() + begin, end - begin, F{});
   });
@@ -72,6 +160,97 @@ NUMBERS_SCALAR(rsubtract_scalar, Swapped<Subtract>)
 NUMBERS_SCALAR(multiply_scalar, Multiply)
 FLOATS_SCALAR(divide_scalar, Divide)
 FLOATS_SCALAR(rdivide_scalar, Swapped<Divide>)
+
+NUMBERS(maximum, Maximum)
+NUMBERS(minimum, Minimum)
+NUMBERS(mod, Mod)
+NUMBERS(floor_divide, FloorDivide)
+NUMBERS(power, Power)
+NUMBERS_SCALAR(maximum_scalar, Maximum)
+NUMBERS_SCALAR(minimum_scalar, Minimum)
+NUMBERS_SCALAR(mod_scalar, Mod)
+NUMBERS_SCALAR(rmod_scalar, Swapped<Mod>)
+NUMBERS_SCALAR(floor_divide_scalar, FloorDivide)
+NUMBERS_SCALAR(rfloor_divide_scalar, Swapped<FloorDivide>)
+NUMBERS_SCALAR(rpower_scalar, Swapped<Power>)
+
+// --- powers with a constant exponent --------------------------------------------------------------
+
+namespace {
+
+// Calls f with the cheapest way to x^p.
+template <class F>
+FASTNN_INLINE void with_exponent(double p, F f) {
+  if (p == 1) return f([](auto x) { return x; });
+  if (p == 2) return f([](auto x) { return x * x; });
+  if (p == 3) return f([](auto x) { return x * x * x; });
+  if (p == 0.5) return f([](auto x) { return sqrt(x); });
+  if (p == -1) return f([](auto x) { return decltype(x)(1) / x; });
+  f([p](auto x) {
+    using V = decltype(x);
+    return pow(x, V(static_cast<typename V::Scalar>(p)));
+  });
+}
+
+}  // namespace
+
+void power_scalar(In x, Out y, double value) noexcept {
+  if (y.dtype() == DType::int32) return with_scalar<int32_t, Power>(x, y, value);
+  with_float(y.dtype(), [&](auto t) {
+    using T = decltype(t);
+    with_exponent(value, [&](auto raise) { map(x.data<T>(), y.data<T>(), x.size(), raise); });
+  });
+}
+
+void power_scalar_grad(In x, In dy, Out dx, double value) noexcept {
+  with_float(x.dtype(), [&](auto t) {
+    using T = decltype(t);
+    const T factor = static_cast<T>(value);
+    with_exponent(value - 1, [&](auto raise) {
+      map(x.data<T>(), dy.data<T>(), dx.data<T>(), x.size(), [&](auto x, auto dy) { return raise(x) * decltype(x)(factor) * dy; });
+    });
+  });
+}
+
+// --- derivatives that read both operands ----------------------------------------------------------
+
+namespace {
+
+// da = dy F(a, b), a and b broadcast to dy's shape.
+template <class F>
+FASTNN_INLINE void times_derivative(In a, In b, In dy, Out da) {
+  with_float(da.dtype(), [&](auto t) {
+    using T = decltype(t);
+    broadcast_binary<T, T, F::kSlow>(a, b, da, [&]<bool kOneA, bool kOneB>(const T* a, const T* b, T* d, int64_t n) {
+      using V = Vec<T>;
+      const T* seed = dy.data<T>() + (d - da.data<T>());
+      for (int64_t i = 0; i < n; i += V::size) {
+        const int64_t m = n - i;
+        const V va = kOneA ? V(*a) : V::load_n(a + i, m), vb = kOneB ? V(*b) : V::load_n(b + i, m);
+        (V::load_n(seed + i, m) * F{}(va, vb)).store_n(d + i, m);
+      }
+    });
+  });
+}
+
+struct IsLarger : Quick {  // ties share the gradient
+  template <class V>
+  FASTNN_INLINE V operator()(V a, V b) const { return select(a > b, V(1), select(a == b, V(0.5), V(0))); }
+};
+struct PowerByBase : Slow {
+  template <class V>
+  FASTNN_INLINE V operator()(V a, V b) const { return select(b == V(0), V(0), b * pow(a, b - V(1))); }
+};
+struct PowerByExponent : Slow {  // 0^b does not depend on b > 0
+  template <class V>
+  FASTNN_INLINE V operator()(V a, V b) const { return pow(a, b) * log(select(a == V(0), V(1), a)); }
+};
+
+}  // namespace
+
+void maximum_grad(In a, In b, In dy, Out da) noexcept { times_derivative<IsLarger>(a, b, dy, da); }
+void power_grad(In a, In b, In dy, Out da) noexcept { times_derivative<PowerByBase>(a, b, dy, da); }
+void power_exponent_grad(In a, In b, In dy, Out db) noexcept { times_derivative<PowerByExponent>(a, b, dy, db); }
 
 // --- cast ---------------------------------------------------------------------------------------
 

@@ -3,24 +3,25 @@
 //     c (m,n) = epilogue(add + a (m,k) b (k,n))          float and double, row-major
 //
 //   Left<T>   a: element (i,p) at data[i*ld + p], or `transposed` at data[p*ld + i]. ld may be
-//             smaller than a row, so that rows overlap: the windows of a convolution need no im2col.
-//             Call s the axis that strides by ld (i; p if transposed) and c the contiguous one.
-//             Both may be cut, s in groups and c in runs:
+//             smaller than a row, so that rows overlap: the windows of a convolution need no
+//             im2col. Call s the axis that strides by ld (i; p if transposed) and c the contiguous
+//             one. Both may be cut, s in groups and c in runs:
 //               data[group_at[s / group] + (s % group)*ld + run_at[c / run] + c % run]
 //             (without a group_at table: (s / group)*group_step). Convolution forward: s = output
 //             pixel, ld = stride*channels, group = output width, group_step = stride*image pitch;
 //             c runs through kernel rows, run = kernel width*channels, run_at[r] = r*image pitch
 //             (dilated: one run per tap). Its weight gradient is the same table, `transposed`.
 //   Right<T>  b: Right<T>::row_major(data, ld) has (p,j) at data[p*ld + j]; column_major(data, ld)
-//             at data[j*ld + p], the NT form; packed(data) was written by pack_right(), for a b that
-//             serves many products (weights over all tiles of an image or steps of a sequence).
-//   Gemm<T>   sizes, a, b, c with its ldc, and what is added: {bias, 0} one row for all, {c, ldc} to
-//             accumulate, {x, ldx} a residual, nothing for zero.
+//             at data[j*ld + p], the NT form; packed(data) was written by pack_right(), for a b
+//             that serves many products (weights over all tiles of an image or steps of a
+//             sequence).
+//   Gemm<T>   sizes, a, b, c with its ldc, and what is added: {bias, 0} is one row for all,
+//             {c, ldc} accumulates, {x, ldx} is a residual, nothing is zero.
 //
 //   gemm(g, epilogue)         SPMD: all members of the team call it and share the tiles of c. No
 //                             barrier, as tiles(): put one before anybody reads c.
-//   gemm_serial(g, epilogue)  the calling member computes all of c alone: inside a tile of a kernel.
-//   gemm_tile(g, i0, i1, j0, j1, epilogue)   the same for a block of c; j0 is a multiple of
+//   gemm_serial(g, epilogue)  the calling member computes all of c, as inside a kernel's own tile.
+//   gemm_tile(g, i0, i1, j0, j1, epilogue)    the same for a block of c; j0 is a multiple of
 //                             kPanel<T> where b is packed.
 //   pack_right(dst, k, n, b, p0, kb, j0, nb)  writes b (kb,nb) at row p0 and column j0 of a packed
 //                             (k,n) matrix of packed_size<T>(k, n) elements. Serial: share it with
@@ -33,8 +34,8 @@
 // local_scratch(kGemmScratch), the lower half. The shared scratch is never touched.
 //
 // Bits: element (i,j) sums its k products in order, in blocks of kBlockK which are added in order,
-// whichever tile or member computes it. (NT products with few rows sum along the lanes instead; that
-// choice hangs on m, n, k alone.) Any of m, n, k may be 0; with k = 0, c = epilogue(add).
+// whichever tile or member computes it. (NT products with few rows sum along the lanes instead;
+// that choice hangs on m, n, k alone.) Any of m, n, k may be 0; with k = 0, c = epilogue(add).
 #pragma once
 #include "cpu/gemm_dots.h"
 #include "cpu/gemm_kernels.h"
@@ -59,7 +60,8 @@ FASTNN_INLINE bool is_aliased(const Left<T>& a) {
 }
 
 template <class T, class Epilogue>
-void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1, Epilogue epilogue) {
+void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
+               Epilogue epilogue) {
   if (i0 >= i1 || j0 >= j1) return;
   auto finish = [&](int64_t i, int64_t rows, int64_t j, int64_t cols) {
     for (int64_t r = i; r < i + rows; ++r) epilogue(g.c + r * g.ldc + j, r, j, cols);
@@ -70,9 +72,11 @@ void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
   }
   using R = Right<T>;
   const bool direct = g.b.layout == R::kRowMajor && g.m <= kDirectRows;
-  const bool by_columns = g.a.transposed && g.n <= 2 * kPanel<T> && g.a.run == kWhole && g.a.group == kWhole;
-  const bool pack_a = g.a.transposed ? !by_columns
-                                     : is_aliased(g.a) && g.m > kDirectRows && j1 - j0 >= 128;
+  // A transposed a is read in place where too few columns would use a packed one.
+  const bool by_columns =
+      g.a.transposed && g.a.run == kWhole && g.a.group == kWhole && j1 - j0 <= 2 * kPanel<T>;
+  const bool pack_a =
+      g.a.transposed ? !by_columns : is_aliased(g.a) && g.m > kDirectRows && j1 - j0 >= 128;
   char* scratch = static_cast<char*>(team::self().local) + kGemmScratch;
   T* packed_a = reinterpret_cast<T*>(scratch);
   T* packed_b = reinterpret_cast<T*>(scratch + kGemmScratch / 4);
@@ -110,8 +114,10 @@ void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
       for (int64_t ib = i0; ib < i1; ib += kBlockM) {
         const int64_t mb = i1 - ib < kBlockM ? i1 - ib : kBlockM;
         if (pack_a) {
-          if (g.a.transposed) pack_transposed_left(packed_a, g.a, ib, mb, g.m - ib, p, kc);
-          else pack_left(packed_a, g.a, ib, mb, g.m - ib, p, kc);
+          if (g.a.transposed)
+            pack_transposed_left(packed_a, g.a, ib, mb, g.m - ib, p, kc);
+          else
+            pack_left(packed_a, g.a, ib, mb, g.m - ib, p, kc);
         }
         int64_t width;
         for (int64_t j = 0; j < nb; j += width) {
@@ -138,8 +144,10 @@ void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
             } else {
               for (int r = 0; r < height; ++r) t.a[r] = g.a.data + g.a.strided(ib + i + r);
               t.a_step = 1;
-              if (g.a.run == kWhole) block_kernel_of<kRows>(t, p, kWhole, nullptr, direct);
-              else block_kernel_of<kRows>(t, p % g.a.run, g.a.run, g.a.run_at + p / g.a.run, direct);
+              if (g.a.run == kWhole)
+                block_kernel_of<kRows>(t, p, kWhole, nullptr, direct);
+              else
+                block_kernel_of<kRows>(t, p % g.a.run, g.a.run, g.a.run_at + p / g.a.run, direct);
             }
             if (last) finish(ib + i, t.rows, jb + j, t.cols);
           }
@@ -155,15 +163,16 @@ FASTNN_INLINE void gemm_serial(const Gemm<T>& g, Epilogue epilogue = {}) {
   gemm_tile(g, 0, g.m, 0, g.n, epilogue);
 }
 
-// Blocks of c, small enough to be shared among many members and large enough that packing b for each
-// costs a few percent.
+// Blocks of c, small enough to be shared among many members and large enough that packing b for
+// each costs a few percent.
 template <class T>
 FASTNN_INLINE void cut_tiles(const Gemm<T>& g, int64_t& tm, int64_t& tn) {
   constexpr int64_t kTiles = 16, kWork = 1 << 18;
   tm = g.m < 192 ? g.m : 192;
   tn = g.n < 256 ? g.n : 256;
   auto many = [&] {
-    return ((g.m + tm - 1) / tm) * ((g.n + tn - 1) / tn) >= kTiles || tm * tn * (g.k + 16) <= 2 * kWork;
+    return ((g.m + tm - 1) / tm) * ((g.n + tn - 1) / tn) >= kTiles ||
+           tm * tn * (g.k + 16) <= 2 * kWork;
   };
   auto halve = [](int64_t x, int64_t unit) { return (x / 2 + unit - 1) / unit * unit; };
   while (!many() && tn > 64) tn = halve(tn, kPanel<T>);

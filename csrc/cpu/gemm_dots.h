@@ -1,14 +1,14 @@
-// Products whose two operands both run along k (NT with few rows, matrix times vector): every element
-// is a dot product, and b is read once, as stored, with the lanes along k. The lanes are added up at
-// the end.
+// Products whose two operands both run along k (NT with few rows, matrix times vector): every
+// element is a dot product, and b is read once, as stored, with the lanes along k. The lanes are
+// added up at the end.
 #pragma once
 #include "cpu/gemm_kernels.h"
 #include "cpu/transpose.h"
 
 namespace fastnn::FASTNN_ISA {
 
-// NT products that are worth it: so few rows that turning b round would cost more than adding up the
-// lanes.
+// NT products that are worth it: so few rows that turning b round would cost more than adding up
+// the lanes.
 template <class T>
 FASTNN_INLINE bool is_dots(const Gemm<T>& g) {
   return g.b.layout == Right<T>::kColumnMajor && !g.a.transposed && g.a.run == kWhole &&
@@ -58,7 +58,8 @@ __attribute__((noinline)) void dot_kernel(const Block<T>& t) {
   for (int s = 0; s < all; s += part) {
     V x[part];
 #pragma GCC unroll 4
-    for (int q = 0; q < part; ++q) x[q] = s + q < all ? acc[(s + q) / NR % MR][(s + q) % NR] : V(T(0));
+    for (int q = 0; q < part; ++q)
+      x[q] = s + q < all ? acc[(s + q) / NR % MR][(s + q) % NR] : V(T(0));
     reduce_add_each(x, sums + s);
   }
   for (int i = 0; i < MR; ++i)
@@ -81,7 +82,8 @@ FASTNN_INLINE void dot_kernel_of(const Block<T>& t) {
 
 // The block (i0..i1, j0..j1) of c; finish(i, rows, j, cols) for each part that is done.
 template <class T, class Finish>
-FASTNN_INLINE void dots(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1, Finish finish) {
+FASTNN_INLINE void dots(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
+                        Finish finish) {
   // Long rows in parts, which bounds both the working set and the length of a lane's chain.
   constexpr int64_t kLong = 16384 / sizeof(T);
   // 4 x 3 fills AVX2's registers; a single row or column takes 8 of the other at a time.
@@ -102,9 +104,12 @@ FASTNN_INLINE void dots(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, in
         for (int r = 0; r < t.rows; ++r) t.a[r] = g.a.data + g.a.strided(i + r) + p;
         t.c = g.c + i * g.ldc + j;
         t.add = add ? add + i * t.add_ld + j : nullptr;
-        if (g.n == 1) dot_kernel_of<kRows, 1>(t);
-        else if (g.m == 1) dot_kernel_of<1, 8>(t);
-        else dot_kernel_of<4, 3>(t);
+        if (g.n == 1)
+          dot_kernel_of<kRows, 1>(t);
+        else if (g.m == 1)
+          dot_kernel_of<1, 8>(t);
+        else
+          dot_kernel_of<4, 3>(t);
         if (p + t.k == g.k) finish(i, t.rows, j, t.cols);
       }
     }

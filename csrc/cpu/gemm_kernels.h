@@ -1,5 +1,5 @@
-// The innermost loops of gemm.h: micro-kernels that keep a block of c in registers while k passes by.
-// Goto & van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication".
+// The innermost loops of gemm.h: micro-kernels that keep a block of c in registers while k passes
+// by. Goto & van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication".
 #pragma once
 #include "cpu/simd.h"
 #include "cpu/team.h"
@@ -15,8 +15,8 @@ inline constexpr int64_t kPanel = 2 * Vec<T>::size;
 // also keep rounding errors down: sums of 256 products are added up, not one chain of k.
 inline constexpr int64_t kBlockK = 256;
 
-// Rows and columns of c between two packings: kBlockM x kBlockK of a and kBlockK x kBlockN of b stay
-// in L2, of which a core has 1 MB or more where speed matters.
+// Rows and columns of c between two packings: kBlockM x kBlockK of a and kBlockK x kBlockN of b
+// stay in L2, of which a core has 1 MB or more where speed matters.
 inline constexpr int64_t kBlockM = 96;
 template <class T>
 inline constexpr int64_t kBlockN = 2048 / (int64_t)sizeof(T);
@@ -51,7 +51,9 @@ struct Right {
   Layout layout = kRowMajor;
 
   static FASTNN_INLINE Right row_major(const T* data, int64_t ld) { return {data, ld, kRowMajor}; }
-  static FASTNN_INLINE Right column_major(const T* data, int64_t ld) { return {data, ld, kColumnMajor}; }
+  static FASTNN_INLINE Right column_major(const T* data, int64_t ld) {
+    return {data, ld, kColumnMajor};
+  }
   static FASTNN_INLINE Right packed(const T* data) { return {data, 0, kPacked}; }
   FASTNN_INLINE Right at(int64_t p, int64_t j) const {
     return {data + (layout == kRowMajor ? p * ld + j : j * ld + p), ld, layout};
@@ -157,7 +159,8 @@ __attribute__((noinline)) void block_kernel(const Block<T>& t, int64_t within, i
       V column[NV];
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v)
-        column[v] = kTail ? V::load_n(b + v * V::size, cols - v * V::size) : V::load(b + v * V::size);
+        column[v] =
+            kTail ? V::load_n(b + v * V::size, cols - v * V::size) : V::load(b + v * V::size);
 #pragma GCC unroll 8
       for (int i = 0; i < MR; ++i) {
         const V x(a[i][p]);
@@ -172,8 +175,8 @@ __attribute__((noinline)) void block_kernel(const Block<T>& t, int64_t within, i
   store_block<MR, NV>(t, acc);
 }
 
-// One row against unpacked b: c (1,cols) is kept in L1 instead, so that b is read in long rows, eight
-// side by side. The same sums in the same order.
+// One row against unpacked b: c (1,cols) is kept in L1 instead, so that b is read in long rows,
+// eight side by side. The same sums in the same order.
 template <class T>
 __attribute__((noinline)) void single_row_kernel(const Block<T>& t, int64_t p0) {
   using V = Vec<T>;
@@ -237,10 +240,14 @@ FASTNN_INLINE void block_kernel_of(const Block<T>& t, int64_t within, int64_t ru
     if constexpr (MR > 1) block_kernel_of<MR - 1>(t, within, run, run_at, direct);
     return;
   }
-  if (t.cols > 2 * V) block_kernel<MR, wide_vectors(MR), false>(t, within, run, run_at);
-  else if (t.cols > V) block_kernel<MR, 2, false>(t, within, run, run_at);
-  else if (direct && t.cols < V) block_kernel<MR, 1, true>(t, within, run, run_at);
-  else block_kernel<MR, 1, false>(t, within, run, run_at);
+  if (t.cols > 2 * V)
+    block_kernel<MR, wide_vectors(MR), false>(t, within, run, run_at);
+  else if (t.cols > V)
+    block_kernel<MR, 2, false>(t, within, run, run_at);
+  else if (direct && t.cols < V)
+    block_kernel<MR, 1, true>(t, within, run, run_at);
+  else
+    block_kernel<MR, 1, false>(t, within, run, run_at);
 }
 
 }  // namespace fastnn::FASTNN_ISA

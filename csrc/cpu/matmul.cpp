@@ -108,7 +108,8 @@ void batch_matmul_nn(In a, In b, Out c) noexcept {
   typed(c, [&](auto t) {
     using T = decltype(t);
     batched<T>(a.product(0, a.rank() - 2), [&](int64_t s) {
-      return product_nn(m, k, n, a.data<T>() + s * m * k, b.data<T>() + s * k * n, c.data<T>() + s * m * n);
+      return product_nn(m, k, n, a.data<T>() + s * m * k, b.data<T>() + s * k * n,
+                        c.data<T>() + s * m * n);
     });
   });
 }
@@ -118,7 +119,8 @@ void batch_matmul_nt(In a, In b, Out c) noexcept {
   typed(c, [&](auto t) {
     using T = decltype(t);
     batched<T>(a.product(0, a.rank() - 2), [&](int64_t s) {
-      return product_nt(m, k, n, a.data<T>() + s * m * k, b.data<T>() + s * n * k, c.data<T>() + s * m * n);
+      return product_nt(m, k, n, a.data<T>() + s * m * k, b.data<T>() + s * n * k,
+                        c.data<T>() + s * m * n);
     });
   });
 }
@@ -128,15 +130,16 @@ void batch_matmul_tn(In a, In b, Out c) noexcept {
   typed(c, [&](auto t) {
     using T = decltype(t);
     batched<T>(a.product(0, a.rank() - 2), [&](int64_t s) {
-      return product_tn(m, k, n, a.data<T>() + s * m * k, b.data<T>() + s * m * n, c.data<T>() + s * k * n);
+      return product_tn(m, k, n, a.data<T>() + s * m * k, b.data<T>() + s * m * n,
+                        c.data<T>() + s * k * n);
     });
   });
 }
 
 // Columns are shared in strips. Within one, chunks of kChunk rows are summed, and the sums of the
 // chunks added in pairs, pairs of pairs and so on: the error grows with the logarithm of m, and the
-// order is that of m alone. The pairing is a binary counter: sum number c closes one level for every
-// trailing 1 bit of c.
+// order is that of m alone. The pairing is a binary counter: sum number c closes one level for
+// every trailing 1 bit of c.
 void sum_rows(In x, Out y) noexcept {
   const int64_t m = x.rows(), n = x.cols();
   typed(y, [&](auto t) {

@@ -33,7 +33,7 @@ FASTNN_INLINE auto fold_lanes(Pack<T> v, Op op) {
 
 // One contiguous row, in registers.
 template <class Op, class T>
-FASTNN_INLINE auto reduce_row(const T* x, int64_t n, T param, Op op) {
+FASTNN_OUTLINE auto reduce_row(const T* x, int64_t n, T param, Op op) {
   using V = Pack<T>;
   using A = typename Op::template Acc<T>;
   constexpr int64_t wide = 4 * V::size, run = kRunRows * V::size;
@@ -93,7 +93,7 @@ FASTNN_INLINE void add_rows_4(T* acc, const T* x, int64_t stride, const T* p, in
 // (width == stride) and are narrow, several of them are taken as one wide row and folded at the end.
 // acc and p have room for kStrip numbers, p only being touched where several rows are one.
 template <class Op, class T, class A>
-FASTNN_INLINE void reduce_columns(const T* x, int64_t rows, int64_t width, int64_t stride,
+FASTNN_OUTLINE void reduce_columns(const T* x, int64_t rows, int64_t width, int64_t stride,
                                   const T* param, A* total, T* acc, T* wide_param, Op op) {
   int64_t fold = 1;
   if (width == stride)

@@ -39,8 +39,8 @@ FASTNN_INLINE auto concat(Half x, Half y, Indices<i...>) {
 template <int parts, class T>
 FASTNN_INLINE auto gather_parts(const T* src, int64_t step) {
   if constexpr (parts == 1) {
-    return (typename Native<T, kPart<T>>::type)
-        *reinterpret_cast<const typename Native<T, kPart<T>>::unaligned*>(src);
+    return (typename Native<T, kPart<T>>::type) *
+           reinterpret_cast<const typename Native<T, kPart<T>>::unaligned*>(src);
   } else {
     return concat(gather_parts<parts / 2>(src, step),
                   gather_parts<parts / 2>(src + parts / 2 * step, step),
@@ -56,8 +56,7 @@ FASTNN_INLINE void transpose16(const T* src, int64_t ld, T* dst, int64_t dst_ld)
   constexpr int part = kPart<T>;
   Raw r[part];
 #pragma GCC unroll 4
-  for (int q = 0; q < part; ++q)
-    r[q] = (Raw)gather_parts<V::size / part>(src + q * ld, part * ld);
+  for (int q = 0; q < part; ++q) r[q] = (Raw)gather_parts<V::size / part>(src + q * ld, part * ld);
   auto put = [&](int column, Raw x) { V::of(x).store(dst + column * dst_ld); };
   if constexpr (part == 2) {
     put(0, interleave<false>(r[0], r[1]));
@@ -76,8 +75,10 @@ FASTNN_INLINE void transpose16(const T* src, int64_t ld, T* dst, int64_t dst_ld)
 // Parts folded upper half onto lower.
 template <class Raw>
 FASTNN_INLINE auto fold_parts(Raw v) {
-  if constexpr (sizeof(v) == 16) return v;
-  else return fold_parts(lower_half(v) + upper_half(v));
+  if constexpr (sizeof(v) == 16)
+    return v;
+  else
+    return fold_parts(lower_half(v) + upper_half(v));
 }
 
 // sum[q] = the sum of the lanes of x[q], for kPart vectors at once.

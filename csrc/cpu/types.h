@@ -4,6 +4,10 @@
 #include "cpu/simd.h"
 #include "dtype.h"
 
+// For a loop that several callers share: called, it is compiled once, and the call is nothing
+// beside the loop.
+#define FASTNN_OUTLINE __attribute__((noinline))
+
 namespace fastnn::FASTNN_ISA {
 
 template <class A, class B>

@@ -2,8 +2,9 @@
 kernel calls; from then on the calls are replayed in C++ without Python.
 
 The step must read its inputs from tensors that stay the same (slots) and leave its results in
-tensors. A step that looks at values, or makes tensors from values, cannot be replayed: it goes on
-eagerly, and says so once.
+tensors. A step that looks at values, or makes tensors from values, cannot be replayed. The first
+steps often do, because weights, metrics or optimizer states are made in them; so a spoiled recording
+is tried again, and only a step that spoils it every time goes on eagerly, and says so once.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ import numpy as np
 
 from . import _core
 from .tensor import Tensor
+
+
+# The first may make weights, the second states that depend on them; nothing is left to make then.
+_ATTEMPTS = 3
 
 
 class _Current(threading.local):
@@ -35,12 +40,20 @@ def recording() -> Capture | None:
 class Capture:
     """`step` as something that can be run again and again, as a program where that is possible."""
 
-    def __init__(self, step: Callable[[], Any], device: str = "cpu", eager: bool = False):
+    def __init__(
+        self,
+        step: Callable[[], Any],
+        device: str = "cpu",
+        eager: bool = False,
+        version: Callable[[], Any] = lambda: None,
+    ):
         self.step = step
         self.logs: Any = None  # what the step returned: tensors that every replay writes anew
         self.device = device
         self.program: _core.Program | None = None
         self.eager = eager
+        self._version = version  # of whatever the step's structure depends on
+        self._attempts = 0
         self._recording: _core.Program | None = None
         self.spoiled_in: str | None = None  # the layer whose call spoiled the recording
 
@@ -80,6 +93,7 @@ class Capture:
         if _current.capture is not None:
             raise RuntimeError("a step is being recorded already in this thread")
         program = _core.Program(self.device)
+        version, self.spoiled_in = self._version(), None
         program.begin()
         _current.capture = self
         self._recording = program
@@ -89,13 +103,18 @@ class Capture:
             _current.capture = None
             self._recording = None
             program.end()
-        if program.spoiled:
+        reason = program.spoiled
+        if not reason and self._version() != version:
+            reason = "the model's attributes change in the step"
+        if not reason:
+            self.program = program
+            return
+        self._attempts += 1
+        if self._attempts == _ATTEMPTS:
             self.eager = True
             where = f" in layer {self.spoiled_in!r}" if self.spoiled_in else ""
             warnings.warn(
-                f"this step cannot be replayed and runs eagerly, slower: {program.spoiled}{where}. "
+                f"this step cannot be replayed and runs eagerly, slower: {reason}{where}. "
                 "Write it with fastnn.ops on tensors, or pass run_eagerly=True to silence this.",
                 stacklevel=2,
             )
-        else:
-            self.program = program

@@ -8,8 +8,8 @@ from . import _core
 
 # One word per family; it names the family's file in every room of the house.
 FAMILIES = (
-    "matmul elementwise activation reduce softmax conv pooling norm dropout embedding recurrent "
-    "loss metric optimizer move"
+    "matmul elementwise unary compare activation reduce softmax conv pooling norm dropout embedding "
+    "recurrent loss metric optimizer create move slice index sort"
 ).split()
 
 globals().update(_core.kernels)

@@ -113,7 +113,9 @@ class Trainer:
             optimizer = self.optimizer
             if not optimizer.built:
                 optimizer.build(variables)
-            gradients = autograd.gradients(loss, variables, slots=optimizer.gradient_slots(variables))
+            # The gradients land where the optimizer reads them, unless it was built for others.
+            slots = optimizer.gradient_slots if optimizer.works_for(variables) else None
+            gradients = autograd.gradients(loss, variables, slots=slots)
             optimizer.apply_gradients(zip(gradients, variables))
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
@@ -196,7 +198,7 @@ class Trainer:
 
     def _new_capture(self, step: Any, batch: Any) -> Capture:
         """Captures step(batch())."""
-        return Capture(lambda: step(batch()), config.device(), eager=self.run_eagerly)
+        return Capture(lambda: step(batch()), config.device(), eager=self.run_eagerly, version=self._versions)
 
     def _fed_capture(self, mode: str, step: Any, structure: Any) -> tuple[Capture, Slots]:
         """The capture of a step that is fed through slots, by the shapes of its batch."""
@@ -328,7 +330,6 @@ class Trainer:
         steps = source.steps(batch) if limit is None else limit
         done = 0
         logs: dict[str, Any] = {}
-        self._prepare_optimizer(steps)
         while done < steps:
             position = 0
             for capture, slot, count in self._array_steps(source, batch, self.train_step, cache):
@@ -337,7 +338,7 @@ class Trainer:
                 at = 0
                 while at < count and done < steps:
                     stop = count if not called.needs_batches else at + 1
-                    stop = min(stop, at + steps - done)
+                    stop = min(stop, at + steps - done, at + self.optimizer.cover())
                     if called.needs_batches:
                         called.on_train_batch_begin(done)
                     reached = capture.run_batches(part, slot, at, stop, _SLICE_SECONDS)
@@ -363,7 +364,7 @@ class Trainer:
         return logs
 
     def _check_nan(self, epoch: int, done: int) -> None:
-        if self.on_nan == "ignore" or math.isfinite(total := self._loss_tracker.total_value()):
+        if self.on_nan == "ignore" or math.isfinite(total := self._loss_tracker.total.item()):
             return
         if math.isinf(total):
             return
@@ -382,8 +383,6 @@ class Trainer:
     ) -> dict:
         done = 0
         capture = None
-        limit = steps if steps is not None else source.length
-        self._prepare_optimizer(limit or 1)
         for x, y, w in source.batches(steps):
             if class_weight:
                 weighted = Arrays(x, y, w, class_weight)
@@ -392,8 +391,7 @@ class Trainer:
             slots.fill((x, y, w))
             if called.needs_batches:
                 called.on_train_batch_begin(done)
-            if limit is None:
-                self._prepare_optimizer(1)
+            self.optimizer.cover()
             capture.run()
             done += 1
             self._after_batches(capture, called, progress, done, steps, epoch)
@@ -403,9 +401,6 @@ class Trainer:
             raise ValueError("the data handed over no batch; a generator must go on for all epochs")
         source.end_epoch()
         return self._logs(capture.logs)
-
-    def _prepare_optimizer(self, steps: int) -> None:
-        self.optimizer.prepare(steps)
 
     # --- evaluate ------------------------------------------------------------------------------
     def evaluate(
@@ -528,7 +523,7 @@ class Trainer:
         """One optimization step; returns the running loss and metrics, as Keras does."""
         self._require_compiled("train_on_batch")
         batch = Arrays(x, y, sample_weight, class_weight).structure
-        self._prepare_optimizer(1)
+        self.optimizer.cover()
         capture, slots = self._fed_capture("train", self.train_step, batch)
         slots.fill(batch)
         capture.run()

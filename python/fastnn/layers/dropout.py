@@ -28,13 +28,11 @@ class _Random(Layer):
     def __init__(self, seed: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
         self.seed = seed
+        self._state.append(RandomState(seed))
         self.built = True
 
     def _draw(self) -> Any:
         """A state to draw from in this call; the next call gets another."""
-        if not self._state:
-            self._state.append(RandomState(self.seed))
-            self._state[0].path = f"{self.name}/random_state"
         return ops.next_state(self._state[0])
 
     def compute_output_shape(self, input_shape: Any) -> Any:

@@ -1,71 +1,79 @@
-"""How often predictions are right."""
+"""How often predictions are right: functions with one value per prediction, and their means."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .. import ops
-from ..tensor import Tensor
-from .base import METRICS, MeanMetricWrapper
+from .. import config, kernels, ops
+from ..tensor import Tensor, empty, to_tensor, view
+from .base import METRICS, MeanMetricWrapper, as_float, same_rank
 
 
-def same_rank(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
-    """Drops a last axis of 1 where only one side has it, as Keras does."""
-    if y_true.ndim == y_pred.ndim + 1 and y_true.shape[-1] == 1:
-        y_true = ops.reshape(y_true, y_true.shape[:-1])
-    elif y_pred.ndim == y_true.ndim + 1 and y_pred.shape[-1] == 1:
-        y_pred = ops.reshape(y_pred, y_pred.shape[:-1])
-    return y_true, y_pred
+def _hits(truth: Tensor) -> Tensor:
+    return ops.cast(truth, config.floatx())
 
 
-def _hits(truth: Tensor, like: Tensor) -> Tensor:
-    return ops.cast(truth, like.dtype)
-
-
-def accuracy(y_true: Tensor, y_pred: Tensor) -> Tensor:
+def accuracy(y_true: Any, y_pred: Any) -> Tensor:
     """1 where y_pred equals y_true."""
-    y_true, y_pred = same_rank(y_true, y_pred)
-    y_true = ops.cast(y_true, y_pred.dtype)
-    like = y_pred if y_pred.dtype.startswith("float") else ops.cast(y_pred, "float32")
-    return _hits(ops.equal(y_true, y_pred), like)
+    y_true, y_pred = same_rank(to_tensor(y_true), to_tensor(y_pred))
+    return _hits(ops.equal(ops.cast(y_true, y_pred.dtype), y_pred))
 
 
-def binary_accuracy(y_true: Tensor, y_pred: Tensor, threshold: float = 0.5) -> Tensor:
-    """1 where (y_pred > threshold) equals y_true."""
-    y_true, y_pred = same_rank(y_true, y_pred)
-    decided = _hits(ops.greater(y_pred, threshold), y_pred)
-    return _hits(ops.equal(ops.cast(y_true, y_pred.dtype), decided), y_pred)
+def binary_accuracy(y_true: Any, y_pred: Any, threshold: float = 0.5) -> Tensor:
+    """1 where y_true equals (y_pred > threshold)."""
+    y_true, y_pred = same_rank(to_tensor(y_true), as_float(y_pred))
+    return _hits(ops.equal(as_float(y_true, y_pred.dtype), ops.cast(ops.greater(y_pred, threshold), y_pred.dtype)))
 
 
-def categorical_accuracy(y_true: Tensor, y_pred: Tensor) -> Tensor:
+def categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     """1 where the largest entries of both rows are at the same place."""
-    return _hits(ops.equal(ops.argmax(y_true, axis=-1), ops.argmax(y_pred, axis=-1)), y_pred)
+    return _hits(ops.equal(ops.argmax(to_tensor(y_true), axis=-1), ops.argmax(to_tensor(y_pred), axis=-1)))
 
 
-def sparse_categorical_accuracy(y_true: Tensor, y_pred: Tensor) -> Tensor:
+def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     """1 where the largest entry of y_pred is at index y_true."""
-    if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1 and y_pred.ndim > 1:
-        y_true = ops.reshape(y_true, y_true.shape[:-1])
-    return _hits(ops.equal(ops.cast(y_true, "int32"), ops.argmax(y_pred, axis=-1)), y_pred)
-
-
-def top_k_categorical_accuracy(y_true: Tensor, y_pred: Tensor, k: int = 5) -> Tensor:
-    """1 where the class of y_true is among the k largest entries; ties count."""
-    return sparse_top_k_categorical_accuracy(ops.argmax(y_true, axis=-1), y_pred, k)
-
-
-def sparse_top_k_categorical_accuracy(y_true: Tensor, y_pred: Tensor, k: int = 5) -> Tensor:
-    """1 where fewer than k entries are larger than that of class y_true; ties count."""
+    y_true, y_pred = to_tensor(y_true), to_tensor(y_pred)
     if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1:
         y_true = ops.reshape(y_true, y_true.shape[:-1])
-    chosen = ops.one_hot(ops.cast(y_true, "int32"), y_pred.shape[-1], dtype=y_pred.dtype)
-    own = ops.sum(ops.multiply(y_pred, chosen), axis=-1, keepdims=True)
-    larger = ops.sum(ops.cast(ops.greater(y_pred, own), y_pred.dtype), axis=-1)
-    return _hits(ops.less(larger, float(k)), y_pred)
+    chosen = ops.argmax(y_pred, axis=-1)
+    if y_true.dtype.startswith("float"):  # 1.5 is no class
+        chosen = ops.cast(chosen, y_true.dtype)
+    hits = _hits(ops.equal(y_true, chosen))
+    return ops.reshape(hits, hits.shape[:-1]) if hits.ndim > 1 and hits.shape[-1] == 1 else hits
+
+
+def top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5) -> Tensor:
+    """1 where the class of y_true is among the k largest entries; ties count."""
+    return sparse_top_k_categorical_accuracy(ops.argmax(to_tensor(y_true), axis=-1), y_pred, k)
+
+
+def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from_sorted_ids: bool = False) -> Tensor:
+    """1 where fewer than k entries are larger than that of class y_true; ties count.
+
+    With `from_sorted_ids`, y_pred holds classes instead, the likeliest first: 1 where y_true is among
+    the first k of them.
+    """
+    y_true, y_pred = to_tensor(y_true), as_float(y_pred)
+    classes = y_pred.shape[-1]
+    if y_true.size * classes != y_pred.size:
+        raise ValueError(f"top k accuracy: y_true {y_true.shape} does not name one class per row of y_pred {y_pred.shape}")
+    if from_sorted_ids:
+        rows = ops.reshape(y_pred, (-1, classes))[:, :k]
+        found = ops.equal(ops.cast(ops.reshape(y_true, (-1, 1)), y_pred.dtype), rows)
+        hits = ops.max(_hits(found), axis=-1)
+    else:
+        hits = empty((y_true.size,), y_pred.dtype, y_pred.device)
+        classes_wanted = view(ops.cast(y_true, "int32"), (y_true.size,))
+        kernels.in_top_k(classes_wanted, view(y_pred, (y_true.size, classes)), hits, k)
+    return ops.reshape(hits, y_true.shape)
+
+
+class _Accuracy(MeanMetricWrapper):
+    _direction = "up"
 
 
 @METRICS.register()
-class Accuracy(MeanMetricWrapper):
+class Accuracy(_Accuracy):
     """How often y_pred equals y_true."""
 
     def __init__(self, name: str = "accuracy", dtype: Any = None):
@@ -73,18 +81,16 @@ class Accuracy(MeanMetricWrapper):
 
 
 @METRICS.register()
-class BinaryAccuracy(MeanMetricWrapper):
+class BinaryAccuracy(_Accuracy):
     """How often y_pred > threshold equals y_true."""
 
     def __init__(self, name: str = "binary_accuracy", dtype: Any = None, threshold: float = 0.5):
-        if threshold is not None and not 0 < threshold < 1:
-            raise ValueError(f"threshold lies between 0 and 1, got {threshold}")
         super().__init__(binary_accuracy, name, dtype, threshold=threshold)
         self.threshold = threshold
 
 
 @METRICS.register()
-class CategoricalAccuracy(MeanMetricWrapper):
+class CategoricalAccuracy(_Accuracy):
     """How often the largest entry is the right class, with one-hot targets."""
 
     def __init__(self, name: str = "categorical_accuracy", dtype: Any = None):
@@ -92,7 +98,7 @@ class CategoricalAccuracy(MeanMetricWrapper):
 
 
 @METRICS.register()
-class SparseCategoricalAccuracy(MeanMetricWrapper):
+class SparseCategoricalAccuracy(_Accuracy):
     """How often the largest entry is the right class, with integer targets."""
 
     def __init__(self, name: str = "sparse_categorical_accuracy", dtype: Any = None):
@@ -100,7 +106,7 @@ class SparseCategoricalAccuracy(MeanMetricWrapper):
 
 
 @METRICS.register()
-class TopKCategoricalAccuracy(MeanMetricWrapper):
+class TopKCategoricalAccuracy(_Accuracy):
     """How often the right class is among the k largest, with one-hot targets."""
 
     def __init__(self, k: int = 5, name: str = "top_k_categorical_accuracy", dtype: Any = None):
@@ -109,9 +115,15 @@ class TopKCategoricalAccuracy(MeanMetricWrapper):
 
 
 @METRICS.register()
-class SparseTopKCategoricalAccuracy(MeanMetricWrapper):
+class SparseTopKCategoricalAccuracy(_Accuracy):
     """How often the right class is among the k largest, with integer targets."""
 
-    def __init__(self, k: int = 5, name: str = "sparse_top_k_categorical_accuracy", dtype: Any = None):
-        super().__init__(sparse_top_k_categorical_accuracy, name, dtype, k=k)
-        self.k = k
+    def __init__(
+        self,
+        k: int = 5,
+        name: str = "sparse_top_k_categorical_accuracy",
+        dtype: Any = None,
+        from_sorted_ids: bool = False,
+    ):
+        super().__init__(sparse_top_k_categorical_accuracy, name, dtype, k=k, from_sorted_ids=from_sorted_ids)
+        self.k, self.from_sorted_ids = k, from_sorted_ids

@@ -1,7 +1,7 @@
 """Metric: sums that a step adds to, and a result computed from them when somebody asks.
 
 State lives in float64 tensors and is changed by kernel calls only, so that updating a metric can be
-part of a recorded step.
+part of a recorded step; `result` looks at the sums with NumPy.
 """
 
 from __future__ import annotations
@@ -9,13 +9,36 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .. import kernels, ops
+import numpy as np
+
+from .. import config, kernels, ops
 from ..configurable import Configurable
 from ..serialization import Family, to_snake_case
-from ..tensor import Tensor, to_tensor
+from ..tensor import Tensor, dtype_name, to_tensor
 from ..variables import Variable, unique_name
 
 METRICS = Family("metric", "keras.metrics")
+
+
+class Scalar(float):
+    """A result: a float that also answers to `numpy()`, as a tensor would."""
+
+    def numpy(self) -> np.float64:
+        return np.float64(self)
+
+    item = float.__float__
+
+
+def as_result(value: Any) -> Scalar | Tensor:
+    """A number as a Scalar, an array as a tensor of `config.floatx()`."""
+    value = np.asarray(value, np.float64)
+    return Tensor(value, config.floatx(), device="cpu") if value.ndim else Scalar(value)
+
+
+def divide_no_nan(a: Any, b: Any) -> np.ndarray:
+    """a / b, 0 where b is 0."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    return np.divide(a, b, out=np.zeros(np.broadcast_shapes(a.shape, b.shape)), where=b != 0)
 
 
 class Metric(Configurable):
@@ -24,20 +47,26 @@ class Metric(Configurable):
     A custom metric keeps its state in `add_variable` and updates it with `fastnn.ops`.
     """
 
+    _direction: str | None = None  # "up" where more is better, "down" where less is
+
     def __init__(self, dtype: Any = None, name: str | None = None):
         self.name = name or unique_name(to_snake_case(type(self).__name__))
-        self.dtype = dtype
+        dtype = getattr(dtype, "compute_dtype", dtype)
+        self.dtype = dtype if dtype == "int" else dtype_name(dtype or config.floatx())
         self._variables: list[Variable] = []
 
     def add_variable(
         self, shape: tuple = (), initializer: Any = "zeros", dtype: Any = "float64", name: str | None = None
     ) -> Variable:
-        v = Variable(initializer, tuple(shape), dtype, trainable=False, name=name or "variable")
+        """New state, float64 unless `dtype` says otherwise; `reset_state` sets it to zero."""
+        v = Variable(initializer, tuple(shape), dtype or "float64", trainable=False, name=name)
         self._variables.append(v)
         return v
 
-    def add_weight(self, shape: tuple = (), initializer: Any = None, dtype: Any = None, name: str | None = None) -> Variable:
-        return self.add_variable(shape, initializer or "zeros", dtype or "float64", name)
+    def add_weight(
+        self, shape: tuple = (), initializer: Any = None, dtype: Any = None, name: str | None = None
+    ) -> Variable:
+        return self.add_variable(shape, initializer or "zeros", dtype, name)
 
     @property
     def variables(self) -> list[Variable]:
@@ -62,100 +91,142 @@ class Metric(Configurable):
         return f"<{type(self).__name__} name={self.name}>"
 
 
+def as_float(x: Any, dtype: str | None = None) -> Tensor:
+    """x as a float tensor: of `dtype`, else of its own float type or `config.floatx()`."""
+    x = to_tensor(x)
+    if dtype is None:
+        dtype = x.dtype if x.dtype.startswith("float") else config.floatx()
+    return x if x.dtype == dtype else ops.cast(x, dtype)
+
+
+def same_rank(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
+    """Where only one has a last axis of 1: gives it to a vector, takes it from a larger tensor."""
+
+    def match(larger: Tensor, smaller: Tensor) -> tuple[Tensor, Tensor]:
+        if larger.ndim != smaller.ndim + 1 or larger.shape[-1] != 1:
+            return larger, smaller
+        if smaller.ndim == 1:
+            return larger, ops.reshape(smaller, (*smaller.shape, 1))
+        return ops.reshape(larger, larger.shape[:-1]), smaller
+
+    if y_true.ndim > y_pred.ndim:
+        return match(y_true, y_pred)
+    y_pred, y_true = match(y_pred, y_true)
+    return y_true, y_pred
+
+
+def same_shape(metric: Any, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
+    """Both after `same_rank`. Raises ValueError, naming the metric, where shapes still differ."""
+    y_true, y_pred = same_rank(y_true, y_pred)
+    if y_true.shape != y_pred.shape:
+        name = metric if isinstance(metric, str) else metric.name
+        raise ValueError(
+            f"metric {name!r}: y_true {y_true.shape} and y_pred {y_pred.shape} must have the same shape"
+        )
+    return y_true, y_pred
+
+
 def weight_like(values: Tensor, sample_weight: Any) -> Tensor:
-    """sample_weight as a tensor that broadcasts to `values` from the left, as Keras aligns it."""
-    w = to_tensor(sample_weight, values.dtype)
+    """sample_weight in the shape of `values`, aligned from the left: (n,) weighs the n samples."""
+    w = as_float(sample_weight, values.dtype)
     if w.ndim > values.ndim and w.shape[-1] == 1:
         w = ops.reshape(w, w.shape[:-1])
-    while w.ndim < values.ndim:
-        w = ops.reshape(w, (*w.shape, 1))
-    if w.shape != values.shape:
-        w = ops.broadcast_to(w, values.shape)
-    return w
+    if w.ndim > values.ndim or any(a not in (1, b) for a, b in zip(w.shape, values.shape)):
+        raise ValueError(f"sample_weight {w.shape} does not fit values of shape {values.shape}")
+    if w.ndim < values.ndim:
+        w = ops.reshape(w, (*w.shape, *(1,) * (values.ndim - w.ndim)))
+    return w if w.shape == values.shape else ops.broadcast_to(w, values.shape)
 
 
 class Reduction(Metric):
-    """A sum and, for means, the number (or weight) of what was summed."""
+    """A sum of values, weighted or not."""
 
     def __init__(self, name: str | None = None, dtype: Any = None):
         super().__init__(dtype=dtype, name=name)
         self.total = self.add_variable(name="total")
 
-    def reduced(self, values: Any, sample_weight: Any) -> tuple[Tensor, Tensor | None]:
-        """(values, weights), averaged over trailing axes down to the rank of the weights."""
-        values = to_tensor(values)
-        if not values.dtype.startswith("float"):
-            values = ops.cast(values, "float32")
-        mask = getattr(values, "_keras_mask", None)
-        if mask is not None:
-            m = ops.cast(mask, values.dtype)
-            sample_weight = m if sample_weight is None else ops.multiply(weight_like(m, sample_weight), m)
-        if sample_weight is None:
-            return values, None
-        w = to_tensor(sample_weight, values.dtype)
-        if w.ndim < values.ndim and w.shape == values.shape[: w.ndim] and values.ndim > 1:
-            values = ops.mean(values, axis=tuple(range(w.ndim, values.ndim)))
-        return values, weight_like(values, w)
+    def _weighted(self, values: Tensor, sample_weight: Any) -> tuple[Tensor, Tensor]:
+        """(weights times values, weights), both with the rank of the weights."""
+        w = as_float(sample_weight, values.dtype)
+        if w.ndim < values.ndim:
+            values = self._reduce(values, axis=tuple(range(w.ndim, values.ndim)))
+        w = weight_like(values, w)
+        return ops.multiply(values, w), w
 
 
 @METRICS.register()
 class Sum(Reduction):
     """The (weighted) sum of all values."""
 
+    _reduce = staticmethod(ops.sum)
+
     def __init__(self, name: str | None = "sum", dtype: Any = None):
         super().__init__(name, dtype)
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        values, w = self.reduced(values, sample_weight)
-        kernels.accumulate(values if w is None else ops.multiply(values, w), 1.0, self.total)
+        values = as_float(values)
+        if sample_weight is not None:
+            values, _ = self._weighted(values, sample_weight)
+        kernels.accumulate(values, 1.0, self.total)
 
-    def result(self) -> float:
-        return self.total.item()
+    def result(self) -> Scalar:
+        return as_result(self.total.item())
 
 
 @METRICS.register()
 class Mean(Reduction):
-    """The (weighted) mean of all values: sum(w v) / sum(w)."""
+    """The (weighted) mean of all samples: sum(w v) / sum(w).
+
+    A sample is an entry of the first axis; what lies behind it is averaged first, so that long and
+    short sequences weigh the same in different batches.
+    """
+
+    _reduce = staticmethod(ops.mean)
 
     def __init__(self, name: str | None = "mean", dtype: Any = None):
         super().__init__(name, dtype)
         self.count = self.add_variable(name="count")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        values, w = self.reduced(values, sample_weight)
-        if w is None:
-            kernels.accumulate(values, 1.0, self.total)
-            kernels.accumulate_constant(float(values.size), self.count)
+        values = as_float(values)
+        if sample_weight is not None:
+            values, w = self._weighted(values, sample_weight)
+        samples = values.shape[0] if values.ndim else 1
+        if not values.size:
+            return
+        scale = samples / values.size
+        kernels.accumulate(values, scale, self.total)
+        if sample_weight is None:
+            kernels.accumulate_constant(float(samples), self.count)
         else:
-            kernels.accumulate(ops.multiply(values, w), 1.0, self.total)
-            kernels.accumulate(w, 1.0, self.count)
+            kernels.accumulate(w, scale, self.count)
 
     def add(self, mean: Tensor, weight: float) -> None:
         """Adds a scalar that is already a mean over `weight` samples."""
         kernels.accumulate(mean, float(weight), self.total)
         kernels.accumulate_constant(float(weight), self.count)
 
-    def total_value(self) -> float:
-        return self.total.item()
-
-    def result(self) -> float:
-        count = self.count.item()
-        return self.total.item() / count if count else 0.0
+    def result(self) -> Scalar:
+        return as_result(divide_no_nan(self.total.item(), self.count.item()))
 
 
+@METRICS.register()
 class MeanMetricWrapper(Mean):
-    """The mean of fn(y_true, y_pred), one value per sample."""
+    """The mean of fn(y_true, y_pred, **kwargs), which gives one value per sample.
+
+    A mask on y_pred counts only the entries that it shows.
+    """
 
     def __init__(self, fn: Callable, name: str | None = None, dtype: Any = None, **kwargs: Any):
-        super().__init__(name=name or getattr(fn, "__name__", None), dtype=dtype)
+        super().__init__(name=name, dtype=dtype)
         self._fn = fn
         self._fn_kwargs = kwargs
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
         y_pred = to_tensor(y_pred)
-        y_true = to_tensor(y_true)
-        values = self._fn(y_true, y_pred, **self._fn_kwargs)
         mask = getattr(y_pred, "_keras_mask", None)
-        if mask is not None and getattr(values, "_keras_mask", None) is None and mask.shape == values.shape:
-            values._keras_mask = mask
+        values = self._fn(to_tensor(y_true), y_pred, **self._fn_kwargs)
+        if mask is not None:
+            shown = as_float(mask, as_float(values).dtype)
+            sample_weight = shown if sample_weight is None else ops.multiply(weight_like(shown, sample_weight), shown)
         super().update_state(values, sample_weight)

@@ -1,6 +1,7 @@
 """Arithmetic of two operands with broadcasting; either may be a Python number.
 
-Types meet as `promotion.py` says. Integers divide to `config.floatx()`.
+Types meet as `promotion.py` says. Integers divide to `config.floatx()`, wrap on overflow, and give
+0 where they are floor-divided by 0.
 """
 
 from __future__ import annotations
@@ -11,16 +12,19 @@ from typing import Any
 from .. import kernels
 from ..autograd import op
 from ..tensor import Tensor, dtype_name, empty, to_tensor
-from .promotion import broadcast_shapes, converted, gradient_for, promote
+from .promotion import as_tensor, broadcast_shapes, converted, gradient_for, promote
 
-__all__ = ["add", "cast", "divide", "multiply", "subtract", "true_divide"]
+__all__ = [
+    "add", "cast", "divide", "divide_no_nan", "floor_divide", "logaddexp", "maximum", "minimum",
+    "mod", "multiply", "power", "subtract", "true_divide",
+]  # fmt: skip
 
 
 def _arithmetic(name: str) -> Callable[[Any, Any], Tensor]:
     """f(a, b) on promoted operands, by the kernel that fits: two tensors, or one and a number."""
     kernel = getattr(kernels, name)
-    right = getattr(kernels, name + "_scalar")
-    left = getattr(kernels, f"r{name}_scalar", right)
+    left = kernels.__dict__.get(f"r{name}_scalar", kernels.__dict__.get(f"{name}_scalar"))
+    right = kernels.__dict__.get(f"{name}_scalar")
 
     def run(a: Any, b: Any) -> Tensor:
         if not isinstance(b, Tensor):
@@ -37,52 +41,54 @@ def _arithmetic(name: str) -> Callable[[Any, Any], Tensor]:
     return run
 
 
-_add, _multiply, _divide = map(_arithmetic, ("add", "multiply", "divide"))
+_add, _multiply, _divide, _mod, _floor_divide, _power, _maximum, _minimum = map(
+    _arithmetic, ["add", "multiply", "divide", "mod", "floor_divide", "power", "maximum", "minimum"]
+)
+_tensor_subtract = _arithmetic("subtract")
 
 
 def _subtract(a: Any, b: Any) -> Tensor:
-    if not isinstance(b, Tensor):
-        return _add(a, -b)
-    if not isinstance(a, Tensor):
-        y = empty(b.shape, like=b)
-        kernels.rsubtract_scalar(b, y, a)
-        return y
-    y = empty(broadcast_shapes("subtract", a.shape, b.shape), like=a)
-    kernels.subtract(a, b, y)
+    return _tensor_subtract(a, b) if isinstance(b, Tensor) else _add(a, -b)
+
+
+def _negative(x: Tensor) -> Tensor:
+    y = empty(x.shape, like=x)
+    kernels.negative(x, y)
     return y
+
+
+def _times_derivative(kernel: Callable, a: Any, b: Any, dy: Tensor) -> Tensor:
+    """dy times the derivative that `kernel` computes from both operands."""
+    d = empty(dy.shape, like=dy)
+    kernel(as_tensor(a, dy), as_tensor(b, dy), dy, d)
+    return d
 
 
 @op
 def add(x1: Any, x2: Any):
     """x1 + x2."""
     a, b = promote(x1, x2)
-
-    def backward(dy):
-        return gradient_for(x1, lambda: dy), gradient_for(x2, lambda: dy)
-
-    return _add(a, b), backward
+    return _add(a, b), lambda dy: (gradient_for(x1, lambda: dy), gradient_for(x2, lambda: dy))
 
 
 @op
 def subtract(x1: Any, x2: Any):
     """x1 - x2."""
     a, b = promote(x1, x2)
-
-    def backward(dy):
-        return gradient_for(x1, lambda: dy), gradient_for(x2, lambda: _multiply(dy, -1.0))
-
-    return _subtract(a, b), backward
+    return _subtract(a, b), lambda dy: (
+        gradient_for(x1, lambda: dy),
+        gradient_for(x2, lambda: _negative(dy)),
+    )
 
 
 @op
 def multiply(x1: Any, x2: Any):
     """x1 x2, element by element."""
     a, b = promote(x1, x2)
-
-    def backward(dy):
-        return gradient_for(x1, lambda: _multiply(dy, b)), gradient_for(x2, lambda: _multiply(dy, a))
-
-    return _multiply(a, b), backward
+    return _multiply(a, b), lambda dy: (
+        gradient_for(x1, lambda: _multiply(dy, b)),
+        gradient_for(x2, lambda: _multiply(dy, a)),
+    )
 
 
 @op
@@ -90,27 +96,91 @@ def divide(x1: Any, x2: Any):
     """x1 / x2, a float."""
     a, b = promote(x1, x2, floating=True)
     y = _divide(a, b)
-
-    def backward(dy):
-        return (
-            gradient_for(x1, lambda: _divide(dy, b)),
-            gradient_for(x2, lambda: _multiply(_divide(_multiply(dy, y), b), -1.0)),
-        )
-
-    return y, backward
+    return y, lambda dy: (
+        gradient_for(x1, lambda: _divide(dy, b)),
+        gradient_for(x2, lambda: _negative(_divide(_multiply(dy, y), b))),
+    )
 
 
 true_divide = divide
 
 
 @op
+def maximum(x1: Any, x2: Any):
+    """The larger of x1 and x2, NaN where either is. Equal operands share the gradient."""
+    a, b = promote(x1, x2)
+    return _maximum(a, b), lambda dy: (
+        gradient_for(x1, lambda: _times_derivative(kernels.maximum_grad, a, b, dy)),
+        gradient_for(x2, lambda: _times_derivative(kernels.maximum_grad, b, a, dy)),
+    )
+
+
+@op
+def minimum(x1: Any, x2: Any):
+    """The smaller of x1 and x2, NaN where either is. Equal operands share the gradient."""
+    a, b = promote(x1, x2)
+    # x1 is the smaller exactly where x2 is the larger.
+    return _minimum(a, b), lambda dy: (
+        gradient_for(x1, lambda: _times_derivative(kernels.maximum_grad, b, a, dy)),
+        gradient_for(x2, lambda: _times_derivative(kernels.maximum_grad, a, b, dy)),
+    )
+
+
+@op
+def power(x1: Any, x2: Any):
+    """x1 to the power x2. An integer to a negative power is 0, unless it is 1 or -1."""
+    a, b = promote(x1, x2)
+
+    def by_base(dy):
+        if isinstance(b, Tensor):
+            return _times_derivative(kernels.power_grad, a, b, dy)
+        d = empty(dy.shape, like=dy)
+        kernels.power_scalar_grad(a, dy, d, b)
+        return d
+
+    return _power(a, b), lambda dy: (
+        gradient_for(x1, lambda: by_base(dy)),
+        gradient_for(x2, lambda: _times_derivative(kernels.power_exponent_grad, a, b, dy)),
+    )
+
+
+@op
+def mod(x1: Any, x2: Any):
+    """x1 - x2 floor(x1 / x2): the remainder with the sign of x2, as Python's %."""
+    a, b = promote(x1, x2)
+    return _mod(a, b), lambda dy: (
+        gradient_for(x1, lambda: dy),
+        gradient_for(x2, lambda: _negative(_multiply(dy, _floor_divide(a, b)))),
+    )
+
+
+def floor_divide(x1: Any, x2: Any) -> Tensor:
+    """floor(x1 / x2), of the operands' common type. Not differentiable."""
+    return _floor_divide(*promote(x1, x2))
+
+
+def divide_no_nan(x1: Any, x2: Any) -> Tensor:
+    """x1 / x2, and 0 where x2 is 0."""
+    from .compare import equal, where
+
+    zero = equal(x2, 0)
+    return where(zero, 0.0, divide(x1, where(zero, 1.0, x2)))
+
+
+def logaddexp(x1: Any, x2: Any) -> Tensor:
+    """log(e^x1 + e^x2), without overflow."""
+    from .unary import absolute, exp, log1p, negative
+
+    apart = negative(absolute(subtract(x1, x2)))
+    return add(maximum(x1, x2), log1p(exp(apart)))
+
+
+@op
 def cast(x: Any, dtype: Any):
-    """x as `dtype`: floats lose their fraction towards zero, bool is x != 0."""
+    """x as `dtype`. A float loses its fraction on the way to an integer; bool is x != 0."""
     x = to_tensor(x)
     name = dtype_name(dtype)
-
-    def backward(dy):
-        return converted(dy, x.dtype)
-
-    differentiable = name.startswith("float") and x.dtype.startswith("float")
-    return converted(x, name), backward if differentiable else None
+    if name == x.dtype:
+        return x, None  # the same tensor, with the gradient it has
+    backward = (lambda dy: converted(dy, x.dtype)) if name.startswith("float") else None
+    return converted(x, name), backward

@@ -1,69 +1,289 @@
 """Reductions over axes: `axis` is an int, several, or None for all; `keepdims` leaves them with
-length 1."""
+length 1. Sums have a fixed order, whatever the number of threads."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
-from .. import kernels
+from .. import config, kernels
 from ..autograd import grad_to, op
 from ..tensor import Tensor, empty, to_tensor, view
-from .promotion import common_type, converted, reduce_axes
+from .axes import Axes, Middle, normalized_axes, numbers, without
+from .compare import not_equal
+from .elementwise import divide, maximum, minimum, multiply, power
+from .promotion import converted, reduce_axes
+from .unary import absolute, rsqrt, sqrt, square
 
-__all__ = ["mean", "sum"]
-
-
-def normalized_axes(name: str, axis: Any, rank: int) -> list[int]:
-    """`axis` as a sorted list of axes >= 0. Raises ValueError for what is not an axis of the rank."""
-    if axis is None:
-        return list(range(rank))
-    axes = [axis] if isinstance(axis, int) else [int(a) for a in axis]
-    for a in axes:
-        if not -rank <= a < rank:
-            raise ValueError(f"{name}: axis {a} is out of range for a tensor of {rank} dimensions")
-    axes = sorted(a % rank for a in axes)
-    if len(set(axes)) != len(axes):
-        raise ValueError(f"{name}: an axis stands twice in {axis}")
-    return axes
-
-
-def _without(shape: tuple[int, ...], axes: list[int], keepdims: bool) -> tuple[int, ...]:
-    if keepdims:
-        return tuple(1 if d in axes else n for d, n in enumerate(shape))
-    return tuple(n for d, n in enumerate(shape) if d not in axes)
+__all__ = [
+    "all", "amax", "amin", "any", "argmax", "argmin", "average", "count_nonzero", "cumsum",
+    "logsumexp", "max", "mean", "min", "moments", "norm", "normalize", "prod", "std", "sum", "var",
+]  # fmt: skip
 
 
 def _spread(x: Tensor, axes: list[int], dy: Tensor) -> Tensor | None:
     """dy, the gradient of a sum, for every element of x."""
-    dy = view(dy, _without(x.shape, axes, True))
-    return grad_to(x, kernels.broadcast_copy, dy)
-
-
-def _numbers(x: Any, floating: bool = False) -> Tensor:
-    x = to_tensor(x)
-    return converted(x, common_type(x, floating=floating))
+    return grad_to(x, kernels.broadcast_copy, view(dy, without(x.shape, axes, True)))
 
 
 @op
-def sum(x: Any, axis: Any = None, keepdims: bool = False):
+def sum(x: Any, axis: Axes = None, keepdims: bool = False):
     """The sum over `axis`. Truth values are counted (int32)."""
-    a = _numbers(x)
+    a = numbers(x)
     axes = normalized_axes("sum", axis, a.ndim)
-    y = view(reduce_axes(kernels.sum, a, axes), _without(a.shape, axes, keepdims))
+    y = view(reduce_axes(kernels.sum, a, axes), without(a.shape, axes, keepdims))
     return y, lambda dy: _spread(x, axes, dy)
 
 
 @op
-def mean(x: Any, axis: Any = None, keepdims: bool = False):
-    """The mean over `axis`, a float."""
-    a = _numbers(x, floating=True)
+def mean(x: Any, axis: Axes = None, keepdims: bool = False):
+    """The mean over `axis`, a float; NaN of nothing."""
+    a = numbers(x, floating=True)
     axes = normalized_axes("mean", axis, a.ndim)
-    y = view(reduce_axes(kernels.mean, a, axes), _without(a.shape, axes, keepdims))
+    y = view(reduce_axes(kernels.mean, a, axes), without(a.shape, axes, keepdims))
 
     def backward(dy):
         share = empty(dy.shape, like=dy)
-        kernels.multiply_scalar(dy, share, y.size / a.size)
+        kernels.multiply_scalar(dy, share, y.size / a.size if a.size else 0.0)
         return _spread(x, axes, share)
 
-    return y, backward if a.size and a is x else None
+    return y, backward
+
+
+@op
+def prod(x: Any, axis: Axes = None, keepdims: bool = False):
+    """The product over `axis`."""
+    m = Middle("prod", x, axis)
+    y = m.result()
+    kernels.prod(m.data, y)
+    return m.shaped(y, keepdims), lambda dy: m.gradient(
+        kernels.prod_grad, m.data, view(dy, y.shape)
+    )
+
+
+def _extremum(name: str, x: Any, axis: Axes, keepdims: bool):
+    m = Middle(name, x, axis)
+    y = m.result()
+    getattr(kernels, name)(m.data, y)
+    return m.shaped(y, keepdims), lambda dy: m.gradient(
+        kernels.extremum_grad, m.data, y, view(dy, y.shape)
+    )
+
+
+@op
+def amax(x: Any, axis: Axes = None, keepdims: bool = False):
+    """The maximum over `axis`, NaN where there is one. Ties share the gradient."""
+    return _extremum("max", x, axis, keepdims)
+
+
+@op
+def amin(x: Any, axis: Axes = None, keepdims: bool = False):
+    """The minimum over `axis`, NaN where there is one. Ties share the gradient."""
+    return _extremum("min", x, axis, keepdims)
+
+
+def max(x: Any, axis: Axes = None, keepdims: bool = False, initial: float | None = None) -> Tensor:
+    """The maximum over `axis`, at least `initial`. Ties share the gradient; NaN wins.
+
+    Raises ValueError over an empty axis, unless `initial` is given.
+    """
+    if initial is None:
+        return amax(x, axis, keepdims)
+    x = numbers(x) if not isinstance(x, Tensor) else x
+    return (
+        maximum(amax(x, axis, keepdims), initial)
+        if x.size
+        else _initials(x, axis, keepdims, initial)
+    )
+
+
+def min(x: Any, axis: Axes = None, keepdims: bool = False, initial: float | None = None) -> Tensor:
+    """The minimum over `axis`, at most `initial`. Ties share the gradient; NaN wins.
+
+    Raises ValueError over an empty axis, unless `initial` is given.
+    """
+    if initial is None:
+        return amin(x, axis, keepdims)
+    x = numbers(x) if not isinstance(x, Tensor) else x
+    return (
+        minimum(amin(x, axis, keepdims), initial)
+        if x.size
+        else _initials(x, axis, keepdims, initial)
+    )
+
+
+def _initials(x: Tensor, axis: Axes, keepdims: bool, initial: float) -> Tensor:
+    y = empty(without(x.shape, normalized_axes("max", axis, x.ndim), keepdims), like=x)
+    kernels.fill(y, float(initial))
+    return y
+
+
+def _truths(kernel: Callable, x: Any, axis: Axes, keepdims: bool) -> Tensor:
+    x = converted(to_tensor(x), "bool")
+    axes = normalized_axes(kernel.name, axis, x.ndim)
+    return view(reduce_axes(kernel, x, axes), without(x.shape, axes, keepdims))
+
+
+def any(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """True where an element is true (not 0)."""
+    return _truths(kernels.any, x, axis, keepdims)
+
+
+def all(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """True where all elements are true (not 0)."""
+    return _truths(kernels.all, x, axis, keepdims)
+
+
+def count_nonzero(x: Any, axis: Axes = None) -> Tensor:
+    """The number of elements that are not 0 (int32)."""
+    return sum(converted(to_tensor(x), "bool"), axis)
+
+
+# --- places ---------------------------------------------------------------------------------------
+
+
+def _place(kernel: Callable, x: Any, axis: int | None, keepdims: bool) -> Tensor:
+    m = Middle(kernel.name, x, axis)
+    y = m.result("int32")
+    kernel(m.data, y)
+    return m.shaped(y, keepdims)
+
+
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The first index of the maximum along `axis`, or of a NaN; into flattened x without axis."""
+    return _place(kernels.argmax, x, axis, keepdims)
+
+
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
+    """The first index of the minimum along `axis`, or of a NaN; into flattened x without axis."""
+    return _place(kernels.argmin, x, axis, keepdims)
+
+
+# --- statistics -----------------------------------------------------------------------------------
+
+
+@op
+def var(x: Any, axis: Axes = None, keepdims: bool = False):
+    """mean((x - mean x)^2) over `axis`, in two passes."""
+    m = Middle("var", x, axis, floating=True)
+    mu, y = m.result(), m.result()
+    kernels.mean(m.data, mu)
+    kernels.var(m.data, mu, y)
+    return m.shaped(y, keepdims), lambda dy: m.gradient(
+        kernels.var_grad, m.data, mu, view(dy, y.shape)
+    )
+
+
+def std(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The standard deviation over `axis`: sqrt(var)."""
+    return sqrt(var(x, axis, keepdims))
+
+
+def moments(x: Any, axes: Axes, keepdims: bool = False, synchronized: bool = False) -> tuple:
+    """Mean and variance over `axes`."""
+    if synchronized:
+        raise ValueError("moments: synchronized=True is for training on several devices")
+    return mean(x, axes, keepdims), var(x, axes, keepdims)
+
+
+def average(x: Any, axis: Axes = None, weights: Any = None) -> Tensor:
+    """sum(w x) / sum(w) over `axis`; the mean without weights.
+
+    `weights` has x's shape, or is a vector along a single `axis`.
+    """
+    if weights is None:
+        return mean(x, axis)
+    x, w = to_tensor(x), to_tensor(weights)
+    if w.shape != x.shape:
+        if not isinstance(axis, int) or w.shape != (x.shape[axis],):
+            raise ValueError(f"average: weights {w.shape} do not fit x {x.shape} along axis {axis}")
+        w = view(w, tuple(n if d == axis % x.ndim else 1 for d, n in enumerate(x.shape)))
+        total = sum(w)
+    else:
+        total = sum(w, axis)
+    return divide(sum(multiply(x, w), axis), total)
+
+
+@op
+def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False):
+    """log(sum(e^x)) over `axis`, without overflow."""
+    m = Middle("logsumexp", x, axis, floating=True)
+    top, y = m.result(), m.result()
+    kernels.max(m.data, top)
+    kernels.logsumexp(m.data, top, y)
+    return m.shaped(y, keepdims), lambda dy: m.gradient(
+        kernels.logsumexp_grad, m.data, y, view(dy, y.shape)
+    )
+
+
+@op
+def cumsum(x: Any, axis: int | None = None, dtype: Any = None):
+    """The running sum along `axis`; of the flattened x without one."""
+    a = numbers(x) if dtype is None else to_tensor(x, dtype)
+    if axis is None:
+        o, n, i, shape = 1, a.size, 1, (a.size,)
+    else:
+        (d,) = normalized_axes("cumsum", axis, a.ndim)
+        shape = a.shape
+        o, n, i = math.prod(shape[:d]), shape[d], math.prod(shape[d + 1 :])
+    y = empty(shape, like=a)
+    kernels.cumsum(view(a, (o, n, i)), view(y, (o, n, i)), False)
+
+    def backward(dy):
+        dx = empty(a.shape, like=a)
+        kernels.cumsum(view(dy, (o, n, i)), view(dx, (o, n, i)), True)
+        return converted(dx, x.dtype)
+
+    return y, backward
+
+
+# --- norms ----------------------------------------------------------------------------------------
+
+
+@op
+def _norm(x: Any, axis: Axes, keepdims: bool):
+    m = Middle("norm", x, axis, floating=True)
+    y = m.result()
+    kernels.norm(m.data, y)
+    return m.shaped(y, keepdims), lambda dy: m.gradient(
+        kernels.norm_grad, m.data, y, view(dy, y.shape)
+    )
+
+
+def norm(x: Any, ord: Any = None, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The norm of vectors along `axis`: 2 (the default, or Frobenius' over several axes), 1, inf,
+    -inf, 0 (how many are not 0) or any p > 0. The gradient of the 2-norm at 0 is 0.
+
+    Raises ValueError for norms of matrices, but for Frobenius'.
+    """
+    x = to_tensor(x)
+    axes = normalized_axes("norm", axis, x.ndim)
+    if ord in (None, "fro", "euclidean") or (ord == 2 and len(axes) == 1):
+        return _norm(x, axis, keepdims)
+    if len(axes) != 1 or not isinstance(ord, (int, float)):
+        raise ValueError(f"norm: ord={ord!r} is not supported over axes {tuple(axes)} of {x.shape}")
+    size = absolute(numbers(x, floating=True))
+    if ord == math.inf:
+        return max(size, axis, keepdims)
+    if ord == -math.inf:
+        return min(size, axis, keepdims)
+    if ord == 0:
+        return sum(converted(not_equal(x, 0), size.dtype), axis, keepdims)
+    if ord == 1:
+        return sum(size, axis, keepdims)
+    return power(sum(power(size, float(ord)), axis, keepdims), 1.0 / ord)
+
+
+def normalize(x: Any, axis: Axes = -1, order: int = 2, epsilon: float | None = None) -> Tensor:
+    """x / max(norm, epsilon) along `axis`, epsilon being `config.epsilon()` by default."""
+    if not isinstance(order, int) or order < 1:
+        raise ValueError(f"normalize: order is an int >= 1, got {order!r}")
+    epsilon = config.epsilon() if epsilon is None else epsilon
+    x = numbers(x, floating=True)
+    if not x.ndim:
+        x = view(x, (1,))
+    if order == 2:
+        inverse = rsqrt(sum(square(x), axis, keepdims=True))
+        return multiply(x, minimum(inverse, 1.0 / epsilon))
+    return divide(x, maximum(norm(x, order, axis, keepdims=True), epsilon))

@@ -1,21 +1,51 @@
-"""Softmax and its relatives along one axis."""
+"""Softmax and its logarithm along one axis (Goodfellow et al., Deep Learning, section 4.1)."""
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from .. import kernels
 from ..autograd import grad_to, op
-from ..tensor import Tensor, empty
+from ..tensor import Tensor, empty, to_tensor, view
 
-__all__ = ["softmax"]
+__all__ = ["log_softmax", "softmax"]
+
+
+def _around(name: str, x: Tensor, axis: int) -> tuple[int, int, int]:
+    """x's shape as (outer, n, inner) with `axis` in the middle."""
+    if not isinstance(axis, int) or not -x.ndim <= axis < x.ndim:
+        raise ValueError(f"{name}: axis {axis!r} is out of range for a tensor {x.shape}")
+    if not x.dtype.startswith("float"):
+        raise TypeError(f"{name}: expected a float tensor, got {x.dtype}")
+    axis %= x.ndim
+    return math.prod(x.shape[:axis]), x.shape[axis], math.prod(x.shape[axis + 1 :])
+
+
+def _softmax(name: str, x: Any, axis: int):
+    x = to_tensor(x)
+    outer, n, inner = _around(name, x, axis)
+    y = empty(x.shape, like=x)
+    if inner == 1:
+        shape, forward, grad, flag = (outer, n), getattr(kernels, name), getattr(kernels, name + "_grad"), ()
+    else:
+        shape, forward, grad = (outer, n, inner), kernels.softmax_axis, kernels.softmax_axis_grad
+        flag = (name == "log_softmax",)
+    forward(view(x, shape), view(y, shape), *flag)
+
+    def run_grad(dy, dx):
+        grad(view(y, shape), view(dy, shape), view(dx, shape), *flag)
+
+    return y, lambda dy: grad_to(x, run_grad, dy)
 
 
 @op
-def softmax(x: Tensor, axis: int = -1):
-    """y = exp(x - max x) / sum exp(x - max x) along `axis`."""
-    y = empty(x.shape, like=x)
-    kernels.softmax(x, y)
+def softmax(x: Any, axis: int = -1):
+    """y = exp(x - max x) / sum exp(x - max x) along `axis`; NaN where all of x is -infinity."""
+    return _softmax("softmax", x, axis)
 
-    def backward(dy):
-        return grad_to(x, kernels.softmax_grad, y, dy)
 
-    return y, backward
+@op
+def log_softmax(x: Any, axis: int = -1):
+    """y = x - max x - log sum exp(x - max x) along `axis`."""
+    return _softmax("log_softmax", x, axis)

@@ -115,3 +115,37 @@ def conv2d_weight_grad(x, dy, sizes, g, **geometry):
     for i, j, out, seen in each_tap(*x.shape[1:3], *dy.shape[1:3], r, s, **geometry):
         dw[i, j] += np.einsum("nhwgc,nhwgk->cgk", xg[:, *seen], dyg[:, *out])
     return dw.reshape(r, s, c, g * k)
+
+
+def marked(name):
+    def activation(x):
+        raise AssertionError("the kernel applies it")
+
+    activation.fused = (name, 0.3)
+    return activation
+
+
+# --- ops -------------------------------------------------------------------------------------------
+
+op_case("conv", inputs=T(2, 5, 6, 3), kernel=T(3, 2, 3, 4))
+op_case("conv", inputs=T(2, 5, 6, 4), kernel=T(3, 3, 2, 6), strides=(2, 1), padding="same", bias=T(6))
+op_case("conv", inputs=T(1, 7, 7, 2), kernel=T(2, 3, 2, 3), padding="same", dilation_rate=(2, 3))
+op_case("conv", inputs=T(2, 9, 3), kernel=T(3, 3, 2), padding="causal", dilation_rate=2, bias=T(2))
+op_case("conv", inputs=T(2, 9, 1), kernel=T(4, 1, 5), strides=3)
+op_case("conv", inputs=T(2, 3, 3, 12), kernel=T(1, 1, 12, 5))
+op_case("conv", inputs=T(1, 4, 4, 9), kernel=T(3, 3, 9, 2), padding="same")
+op_case("depthwise_conv", inputs=T(2, 5, 4, 3), kernel=T(3, 3, 3, 1), padding="same", strides=2)
+op_case("depthwise_conv", inputs=T(2, 5, 4, 3), kernel=T(2, 3, 3, 2), padding="same", bias=T(6))
+op_case("depthwise_conv", inputs=T(2, 8, 9), kernel=T(3, 9, 3), dilation_rate=2)
+op_case(
+    "separable_conv", inputs=T(2, 5, 4, 3), depthwise_kernel=T(3, 2, 3, 2), pointwise_kernel=T(1, 1, 6, 4), bias=T(4)
+)
+op_case("conv_transpose", inputs=T(2, 3, 4, 3), kernel=T(3, 3, 2, 3), strides=2, padding="same", bias=T(2))
+op_case("conv_transpose", inputs=T(1, 3, 2, 9), kernel=T(2, 3, 4, 9), strides=(1, 3), output_padding=1)
+op_case("conv_transpose", inputs=T(2, 5, 3), kernel=T(3, 4, 3), dilation_rate=2)
+op_case("conv_transpose", inputs=T(2, 5, 8), kernel=T(5, 1, 8), strides=2)
+
+# Activations that the kernel applies are recognised by the mark that those of ops/activation.py bear.
+for _name in ("tanh", "leaky_relu"):
+    op_case("conv", inputs=T(2, 4, 5, 3), kernel=T(3, 3, 3, 2), bias=T(2), activation=marked(_name))
+    op_case("conv_transpose", inputs=T(2, 4, 5, 3), kernel=T(3, 3, 2, 3), bias=T(2), activation=marked(_name))

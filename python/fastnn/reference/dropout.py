@@ -49,3 +49,4 @@ def rng_next(state):
 
 
 op_case("dropout", x=T(3, 4), rate=0.4, state=np.array([1, 2, 3, 4], "int32"))
+op_case("dropout", x=T(3, 4, 2), rate=0.4, state=np.array([1, 2, 3, 4], "int32"), noise_shape=(None, 1, 2))

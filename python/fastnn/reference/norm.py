@@ -19,7 +19,7 @@ OPTIONAL = [dict(mask=None), dict(), dict(gamma=None, mask=None), dict(gamma=Non
 
 
 def moments(x, mask):
-    rows = x.reshape(-1, x.shape[-1])
+    rows = x.reshape(int(np.prod(x.shape[:-1])), x.shape[-1])
     if mask is not None:
         rows = rows[mask.reshape(-1).astype(bool)]
     if not len(rows):
@@ -63,14 +63,13 @@ def sums_tolerance(r, c=None, n=None):
     inputs=dict(mask=HALF, inv_std=POSITIVE),
     tolerance=sums_tolerance,
 )
-def batch_norm_grad(x, dy, mean, inv_std, gamma, mask, dx=0, dgamma=0, dbeta=0):
+def batch_norm_grad(x, dy, mean, inv_std, gamma, mask):
     xhat = (x - mean) * inv_std
     axes = tuple(range(x.ndim - 1))
     weight = np.ones((*x.shape[:-1], 1)) if mask is None else mask[..., None].astype(bool)
     beta_sum, gamma_sum = dy.sum(axes), (dy * xhat).sum(axes)
     correction = weight * (beta_sum + xhat * gamma_sum) / max(weight.sum(), 1)
-    result = inv_std * (1 if gamma is None else gamma) * (dy - correction), gamma_sum, beta_sum
-    return tuple(r for r, wanted in zip(result, (dx, dgamma, dbeta)) if wanted is not None)
+    return inv_std * (1 if gamma is None else gamma) * (dy - correction), gamma_sum, beta_sum
 
 
 @kernel_case(
@@ -94,10 +93,29 @@ def layer_norm(x, gamma, beta, epsilon, centered):
     inputs=dict(inv_std=POSITIVE),
     tolerance=sums_tolerance,
 )
-def layer_norm_grad(x, dy, mean, inv_std, gamma, centered, dx=0, dgamma=0, dbeta=0):
+def layer_norm_grad(x, dy, mean, inv_std, gamma, centered):
     xhat = (x - mean[..., None]) * inv_std[..., None]
     g = dy * (1 if gamma is None else gamma)
     d = g - xhat * (g * xhat).mean(-1, keepdims=True) - centered * g.mean(-1, keepdims=True)
     axes = tuple(range(x.ndim - 1))
-    result = d * inv_std[..., None], (dy * xhat).sum(axes), dy.sum(axes)
-    return tuple(r for r, wanted in zip(result, (dx, dgamma, dbeta)) if wanted is not None)
+    return d * inv_std[..., None], (dy * xhat).sum(axes), dy.sum(axes)
+
+
+HALVES = dict(low=0.5, high=1.5)
+MOVING = dict(moving_mean=np.zeros(4), moving_variance=np.ones(4))
+op_case("batch_norm_training", x=T(3, 2, 4), gamma=T(4), beta=T(4), **MOVING)
+op_case("batch_norm_training", x=T(5, 4), gamma=None, beta=None, **MOVING)
+op_case(
+    "batch_norm_training", x=T(3, 2, 4), gamma=T(4), beta=T(4), **MOVING,
+    mask=np.array([[True, False], [True, True], [False, True]]),
+)  # fmt: skip
+op_case("batch_norm_inference", x=T(3, 4), mean=T(4, grad=False), variance=T(4, grad=False, **HALVES), gamma=T(4), beta=T(4))
+op_case("batch_norm_inference", x=T(3, 4), mean=T(4, grad=False), variance=T(4, grad=False, **HALVES), gamma=None, beta=T(4))
+for centered in (True, False):
+    op_case("layer_norm", x=T(3, 2, 5), gamma=T(5), beta=T(5), epsilon=1e-3, centered=centered)
+    op_case("layer_norm", x=T(3, 5), gamma=None, beta=None, epsilon=1e-3, centered=centered)
+op_case("layer_normalization", x=T(2, 3, 4), gamma=T(3, 4), beta=T(3, 4), axis=(1, 2))
+op_case("layer_normalization", x=T(2, 3, 4), gamma=T(3), beta=None, axis=1)
+op_case("rms_normalization", x=T(2, 6), scale=T(6))
+op_case("group_normalization", x=T(2, 3, 4), gamma=T(4), beta=T(4), groups=2)
+op_case("batch_normalization", x=T(2, 3, 4), mean=T(4, grad=False), variance=T(4, grad=False, **HALVES), axis=-1, scale=T(4))

@@ -59,7 +59,7 @@ def rmsprop(p, g, v, average, m, lr, rho, momentum, epsilon):
     move = lr * g / np.sqrt(variance + epsilon)
     if m is not None:
         move = m = momentum * m + move
-    return tuple(a for a in (p - move, v, average, m) if a is not None)
+    return p - move, v, average, m
 
 
 @kernel_case(SIZES, BENCH, ADAM, inputs=STATE)

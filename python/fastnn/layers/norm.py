@@ -1,0 +1,208 @@
+"""Normalisation by the statistics of the batch, of each sample, or of groups of channels."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import constraints, initializers, ops, regularizers
+from .base import LAYERS, InputSpec, Layer
+from .dense import known_size
+
+
+class _Scaled(Layer):
+    """Keeps a scale gamma and an offset beta."""
+
+    supports_masking = True
+    casts_integers = True
+
+    def _make_gamma_beta(self, shape: tuple, scale: bool, center: bool) -> None:
+        self.gamma = self.beta = None
+        if scale:
+            self.gamma = self.add_weight(
+                shape, self.gamma_initializer, name="gamma",
+                regularizer=self.gamma_regularizer, constraint=self.gamma_constraint,
+            )  # fmt: skip
+        if center:
+            self.beta = self.add_weight(
+                shape, self.beta_initializer, name="beta",
+                regularizer=self.beta_regularizer, constraint=self.beta_constraint,
+            )  # fmt: skip
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return tuple(input_shape)
+
+
+@LAYERS.register()
+class BatchNormalization(_Scaled):
+    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta, for each channel.
+
+    Training uses the statistics of the batch (of unmasked rows) and moves the running ones:
+    moving = momentum moving + (1 - momentum) batch, with the biased variance. Inference, and a frozen
+    layer, use the running ones. Ioffe & Szegedy 2015, arXiv:1502.03167, algorithm 1.
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        moving_mean_initializer: Any = "zeros",
+        moving_variance_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        synchronized: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if isinstance(axis, (list, tuple)):
+            axis = axis[0]
+        self.axis, self.momentum, self.epsilon = int(axis), momentum, epsilon
+        self.center, self.scale, self.synchronized = center, scale, synchronized
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.moving_mean_initializer = initializers.get(moving_mean_initializer)
+        self.moving_variance_initializer = initializers.get(moving_variance_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
+
+    def build(self, input_shape: tuple) -> None:
+        width = known_size(input_shape[self.axis], f"axis {self.axis}", self)
+        self._make_gamma_beta((width,), self.scale, self.center)
+        self.moving_mean = self.add_weight(
+            (width,), self.moving_mean_initializer, name="moving_mean", trainable=False
+        )
+        self.moving_variance = self.add_weight(
+            (width,), self.moving_variance_initializer, name="moving_variance", trainable=False
+        )
+        self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: width})
+        self.built = True
+
+    def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
+        last = self.axis in (-1, inputs.ndim - 1)
+        x = inputs if last else ops.moveaxis(inputs, self.axis, -1)
+        if training and self.trainable:
+            if mask is not None and mask.shape != x.shape[:-1]:
+                mask = ops.broadcast_to(ops.reshape(mask, (*mask.shape, *(1,) * (x.ndim - 1 - mask.ndim))), x.shape[:-1])
+            y = ops.batch_norm_training(
+                x, self.gamma, self.beta, self.moving_mean, self.moving_variance, self.momentum, self.epsilon, mask
+            )
+        else:
+            y = ops.batch_norm_inference(
+                x, self.moving_mean, self.moving_variance, self.gamma, self.beta, self.epsilon
+            )
+        return y if last else ops.moveaxis(y, -1, self.axis)
+
+
+@LAYERS.register()
+class LayerNormalization(_Scaled):
+    """y = gamma (x - mean) / sqrt(variance + epsilon) + beta over `axis` of each sample.
+
+    With `rms_scaling` the mean is not subtracted and there is no offset. Ba et al. 2016,
+    arXiv:1607.06450.
+    """
+
+    def __init__(
+        self,
+        axis: Any = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.axis = list(axis) if isinstance(axis, (list, tuple)) else int(axis)
+        self.epsilon, self.center, self.scale = epsilon, center, scale
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
+
+    def build(self, input_shape: tuple) -> None:
+        axes = self.axis if isinstance(self.axis, list) else [self.axis]
+        shape = tuple(known_size(input_shape[a], f"axis {a}", self) for a in axes)
+        self._make_gamma_beta(shape, self.scale, self.center)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return ops.layer_normalization(inputs, self.gamma, self.beta, self.axis, self.epsilon)
+
+
+@LAYERS.register()
+class GroupNormalization(_Scaled):
+    """Layer normalisation of `groups` equal groups of channels (-1: each channel by itself).
+
+    Wu & He 2018, arXiv:1803.08494.
+    """
+
+    def __init__(
+        self,
+        groups: int = 32,
+        axis: int = -1,
+        epsilon: float = 1e-3,
+        center: bool = True,
+        scale: bool = True,
+        beta_initializer: Any = "zeros",
+        gamma_initializer: Any = "ones",
+        beta_regularizer: Any = None,
+        gamma_regularizer: Any = None,
+        beta_constraint: Any = None,
+        gamma_constraint: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.groups, self.axis, self.epsilon, self.center, self.scale = groups, axis, epsilon, center, scale
+        self.beta_initializer = initializers.get(beta_initializer)
+        self.gamma_initializer = initializers.get(gamma_initializer)
+        self.beta_regularizer = regularizers.get(beta_regularizer)
+        self.gamma_regularizer = regularizers.get(gamma_regularizer)
+        self.beta_constraint = constraints.get(beta_constraint)
+        self.gamma_constraint = constraints.get(gamma_constraint)
+
+    def build(self, input_shape: tuple) -> None:
+        width = known_size(input_shape[self.axis], f"axis {self.axis}", self)
+        groups = width if self.groups == -1 else self.groups
+        if width % groups:
+            raise ValueError(f"layer {self.name!r}: {width} channels cannot be cut into {groups} groups")
+        self._groups = groups
+        self._make_gamma_beta((width,), self.scale, self.center)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return ops.group_normalization(inputs, self.gamma, self.beta, self._groups, self.axis, self.epsilon)
+
+
+@LAYERS.register()
+class UnitNormalization(Layer):
+    """y = x / max(|x|_2, 1e-6) over `axis`."""
+
+    supports_masking = True
+    casts_integers = True
+
+    def __init__(self, axis: Any = -1, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.axis = list(axis) if isinstance(axis, (list, tuple)) else int(axis)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        axis = tuple(self.axis) if isinstance(self.axis, list) else self.axis
+        square = ops.maximum(ops.sum(ops.square(inputs), axis=axis, keepdims=True), 1e-12)
+        return ops.multiply(inputs, ops.rsqrt(square))
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return tuple(input_shape)

@@ -1,0 +1,97 @@
+"""Elements picked by int32 indices. An index may count from the end; one that lies outside is a
+ValueError."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from .. import kernels
+from ..autograd import needs_grad, op
+from ..tensor import Tensor, empty, to_tensor, view
+from .axes import normalized_axis
+from .move import moveaxis, reshape
+from .promotion import converted
+
+__all__ = ["segment_sum", "take", "take_along_axis"]
+
+
+def _indices(name: str, indices: Any) -> Tensor:
+    t = to_tensor(indices)
+    if t.dtype not in ("int32", "uint8"):
+        raise TypeError(f"{name}: indices are integers, got {t.dtype}")
+    return converted(t, "int32")
+
+
+@op
+def take(x: Any, indices: Any, axis: int | None = None):
+    """x at `indices` along `axis`: x (*o, n, *i), indices (*k) -> (*o, *k, *i).
+
+    Without axis, of the flattened x. The gradient is added up in the order of the indices.
+    """
+    a, at = to_tensor(x), _indices("take", indices)
+    shape = (a.size,) if axis is None else a.shape
+    axis = 0 if axis is None else normalized_axis("take", axis, a.ndim)
+    before, n, after = shape[:axis], shape[axis], shape[axis + 1 :]
+    o, k, i = math.prod(before), at.size, math.prod(after)
+    y = empty((*before, *at.shape, *after), like=a)
+    at = view(at, (k,))
+    kernels.take(view(a, (o, n, i)), at, view(y, (o, k, i)))
+
+    def backward(dy):
+        dx = empty(a.shape, like=a)
+        kernels.take_grad(at, view(dy, (o, k, i)), view(dx, (o, n, i)))
+        return dx, None
+
+    return y, backward
+
+
+@op
+def _take_along_last(x: Tensor, at: Tensor):
+    y = empty(at.shape, like=x)
+    kernels.take_along(x, at, y)
+
+    def backward(dy):
+        dx = empty(x.shape, like=x)
+        kernels.take_along_grad(at, dy, dx)
+        return dx
+
+    return y, backward
+
+
+def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
+    """y[..., k, ...] = x[..., indices[..., k, ...], ...] along `axis`; flattened without one."""
+    x, at = to_tensor(x), _indices("take_along_axis", indices)
+    if axis is None:
+        return _take_along_last(reshape(x, (x.size,)), view(at, (at.size,)))
+    axis = normalized_axis("take_along_axis", axis, x.ndim)
+    if at.ndim != x.ndim or any(
+        m != n for d, (m, n) in enumerate(zip(at.shape, x.shape)) if d != axis
+    ):
+        raise ValueError(
+            f"take_along_axis: indices {at.shape} do not fit x {x.shape} off axis {axis}"
+        )
+    if axis == x.ndim - 1:
+        return _take_along_last(x, at)
+    return moveaxis(_take_along_last(moveaxis(x, axis, -1), moveaxis(at, axis, -1)), -1, axis)
+
+
+@op
+def segment_sum(data: Any, segment_ids: Any, num_segments: int, sorted: bool = False):
+    """y[j] = sum of the rows of `data` (n, *r) whose segment id is j -> (num_segments, *r).
+
+    Rows are added in their order. Raises ValueError for an id outside of [0, num_segments).
+    """
+    a, ids = to_tensor(data), _indices("segment_sum", segment_ids)
+    if ids.shape != a.shape[:1]:
+        raise ValueError(f"segment_sum: ids {ids.shape} do not fit data {a.shape}")
+    row = math.prod(a.shape[1:])
+    y = empty((num_segments, *a.shape[1:]), like=a)
+    kernels.take_grad(ids, view(a, (1, a.shape[0], row)), view(y, (1, num_segments, row)))
+
+    def backward(dy):
+        dx = empty(a.shape, like=a)
+        kernels.take(view(dy, (1, num_segments, row)), ids, view(dx, (1, a.shape[0], row)))
+        return dx
+
+    return y, backward if needs_grad(data) else None

@@ -1,0 +1,196 @@
+"""Functions of one number, element by element. All but `negative`, `absolute`, `sign` and `square`
+make floats of integers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from .. import kernels
+from ..autograd import grad_to, op
+from ..tensor import Tensor, empty, to_tensor
+from .elementwise import divide, multiply
+from .promotion import common_type, converted
+
+__all__ = [
+    "abs",
+    "absolute",
+    "ceil",
+    "cos",
+    "erf",
+    "exp",
+    "exp2",
+    "expm1",
+    "floor",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "negative",
+    "reciprocal",
+    "round",
+    "rsqrt",
+    "sign",
+    "sin",
+    "sqrt",
+    "square",
+    "tan",
+]  # fmt: skip
+
+
+def _apply(kernel: Callable, x: Any, floating: bool = True) -> tuple[Tensor, Tensor]:
+    """x as a tensor that the kernel takes, and the result."""
+    x = to_tensor(x)
+    x = converted(x, common_type(x, floating=floating))
+    y = empty(x.shape, like=x)
+    kernel(x, y)
+    return x, y
+
+
+@op
+def negative(x: Any):
+    """-x."""
+    x, y = _apply(kernels.negative, x, floating=False)
+    return y, lambda dy: grad_to(x, kernels.negative, dy)
+
+
+@op
+def absolute(x: Any):
+    """|x|; its derivative at 0 is taken as 0."""
+    x, y = _apply(kernels.abs, x, floating=False)
+    return y, lambda dy: grad_to(x, kernels.abs_grad, x, dy)
+
+
+abs = absolute
+
+
+@op
+def square(x: Any):
+    """x^2."""
+    x, y = _apply(kernels.square, x, floating=False)
+    return y, lambda dy: grad_to(x, kernels.square_grad, x, dy)
+
+
+@op
+def sqrt(x: Any):
+    """The square root; NaN below 0."""
+    x, y = _apply(kernels.sqrt, x)
+    return y, lambda dy: grad_to(x, kernels.sqrt_grad, y, dy)
+
+
+@op
+def rsqrt(x: Any):
+    """1 / sqrt(x)."""
+    x, y = _apply(kernels.rsqrt, x)
+    return y, lambda dy: grad_to(x, kernels.rsqrt_grad, y, dy)
+
+
+@op
+def reciprocal(x: Any):
+    """1 / x."""
+    x, y = _apply(kernels.reciprocal, x)
+    return y, lambda dy: grad_to(x, kernels.reciprocal_grad, y, dy)
+
+
+@op
+def exp(x: Any):
+    """e^x."""
+    x, y = _apply(kernels.exp, x)
+    return y, lambda dy: grad_to(x, kernels.multiply, y, dy)
+
+
+@op
+def expm1(x: Any):
+    """e^x - 1, accurate near 0."""
+    x, y = _apply(kernels.expm1, x)
+    return y, lambda dy: grad_to(x, kernels.expm1_grad, y, dy)
+
+
+@op
+def log(x: Any):
+    """The natural logarithm; -inf at 0, NaN below."""
+    x, y = _apply(kernels.log, x)
+    return y, lambda dy: grad_to(x, kernels.divide, dy, x)
+
+
+@op
+def log1p(x: Any):
+    """log(1 + x), accurate near 0."""
+    x, y = _apply(kernels.log1p, x)
+    return y, lambda dy: grad_to(x, kernels.log1p_grad, x, dy)
+
+
+@op
+def sin(x: Any):
+    """The sine of x in radians."""
+    x, y = _apply(kernels.sin, x)
+    return y, lambda dy: grad_to(x, kernels.sin_grad, x, dy)
+
+
+@op
+def cos(x: Any):
+    """The cosine of x in radians."""
+    x, y = _apply(kernels.cos, x)
+    return y, lambda dy: grad_to(x, kernels.cos_grad, x, dy)
+
+
+@op
+def erf(x: Any):
+    """2 / sqrt(pi) times the integral of e^(-t^2) from 0 to x."""
+    x, y = _apply(kernels.erf, x)
+    return y, lambda dy: grad_to(x, kernels.erf_grad, x, dy)
+
+
+# --- made of others -------------------------------------------------------------------------------
+
+
+def tan(x: Any) -> Tensor:
+    """The tangent of x in radians."""
+    return divide(sin(x), cos(x))
+
+
+def log2(x: Any) -> Tensor:
+    """The logarithm to base 2."""
+    return multiply(log(x), 1 / math.log(2))
+
+
+def log10(x: Any) -> Tensor:
+    """The logarithm to base 10."""
+    return multiply(log(x), 1 / math.log(10))
+
+
+def exp2(x: Any) -> Tensor:
+    """2^x."""
+    return exp(multiply(x, math.log(2)))
+
+
+# --- steps: their derivative is 0 wherever they have one ------------------------------------------
+
+
+def sign(x: Any) -> Tensor:
+    """-1, 0 or 1."""
+    return _apply(kernels.sign, x, floating=False)[1]
+
+
+def _step(kernel: Callable, x: Any) -> Tensor:
+    x = to_tensor(x)
+    return _apply(kernel, x)[1] if x.dtype.startswith("float") else converted(x, common_type(x))
+
+
+def floor(x: Any) -> Tensor:
+    """The largest integer that is not above x, as a float; integers as they are."""
+    return _step(kernels.floor, x)
+
+
+def ceil(x: Any) -> Tensor:
+    """The smallest integer that is not below x, as a float; integers as they are."""
+    return _step(kernels.ceil, x)
+
+
+def round(x: Any, decimals: int = 0) -> Tensor:
+    """x to `decimals` places, ties to the even digit."""
+    if decimals == 0:
+        return _step(kernels.round, x)
+    scale = 10.0**decimals
+    return divide(_step(kernels.round, multiply(x, scale)), scale)

@@ -1,0 +1,381 @@
+"""Optimizer: Keras' interface over flat arenas. A step is: gradients into their slots, clipping, weight
+decay, one update kernel; all numbers that change between steps are tensors, so it can be replayed.
+
+    slots = optimizer.gradient_slots                      # after optimizer.build(variables)
+    autograd.gradients(loss, variables, slots=slots)      # written where the update reads them
+    optimizer.apply_gradients(zip(slots, variables))
+
+A subclass names its states in `state_groups` and calls its kernel in `update`.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from .. import _core, kernels
+from ..autograd import no_grad
+from ..configurable import Configurable
+from ..schedules import LearningRateSchedule
+from ..serialization import Family, serialize_object, to_snake_case
+from ..tensor import Tensor, to_tensor, view
+from .arena import Arena
+from .rate import LearningRate, Scalar
+
+_family = Family("optimizer", "keras.optimizers")
+get, serialize, deserialize = _family.get, _family.serialize, _family.deserialize
+
+
+class Optimizer(Configurable):
+    """Base class.
+
+    Args:
+      learning_rate: number, `LearningRateSchedule` of the step, or function without arguments.
+      weight_decay: w -= w weight_decay learning_rate before each update (decoupled).
+      clipnorm, clipvalue, global_clipnorm: at most one: gradients clipped to a norm each, to
+        [-clipvalue, clipvalue], or to a norm of all together.
+      use_ema, ema_momentum, ema_overwrite_frequency: keep a moving average of the weights, and put it
+        in their place every so many steps.
+      loss_scale_factor: gradients are divided by it.
+      gradient_accumulation_steps: update once in so many steps, with the mean gradient. Such steps
+        are not replayed.
+    """
+
+    fuses_weight_decay = False  # True: `update` does it in the same pass
+
+    def __init__(
+        self,
+        learning_rate: Any,
+        weight_decay: float | None = None,
+        clipnorm: float | None = None,
+        clipvalue: float | None = None,
+        global_clipnorm: float | None = None,
+        use_ema: bool = False,
+        ema_momentum: float = 0.99,
+        ema_overwrite_frequency: int | None = None,
+        loss_scale_factor: float | None = None,
+        gradient_accumulation_steps: int | None = None,
+        name: str | None = None,
+    ):
+        if sum(c is not None for c in (clipnorm, clipvalue, global_clipnorm)) > 1:
+            raise ValueError(
+                "only one of clipnorm, clipvalue and global_clipnorm can be set; received "
+                f"clipnorm={clipnorm}, clipvalue={clipvalue}, global_clipnorm={global_clipnorm}"
+            )
+        if gradient_accumulation_steps and not gradient_accumulation_steps >= 2:
+            raise ValueError(f"gradient_accumulation_steps must be 2 or more; received {gradient_accumulation_steps}")
+        if use_ema and not 0 <= ema_momentum <= 1:
+            raise ValueError(f"ema_momentum must be between 0 and 1; received {ema_momentum}")
+        if ema_overwrite_frequency is not None and (not isinstance(ema_overwrite_frequency, int) or ema_overwrite_frequency < 1):
+            raise ValueError(f"ema_overwrite_frequency must be a positive integer or None; received {ema_overwrite_frequency!r}")
+        self.name = name or to_snake_case(type(self).__name__)
+        self.weight_decay = weight_decay
+        self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
+        self.use_ema, self.ema_momentum = use_ema, ema_momentum
+        self.ema_overwrite_frequency = ema_overwrite_frequency
+        self.loss_scale_factor = loss_scale_factor
+        self.gradient_accumulation_steps = gradient_accumulation_steps
+        self.built = False
+        self._rate = LearningRate(learning_rate)
+        self._calls = Scalar(0, "int32", "iteration")  # of apply
+        self._updates = Scalar(0, "int32", "updates") if gradient_accumulation_steps else self._calls
+        self._excluded: tuple[set[int], re.Pattern | None] = (set(), None)
+        self._trainable: list[Tensor] = []
+        self._arenas: list[Arena] = []
+        self._states: list[dict[str, Tensor]] = []  # by arena
+        self._home: dict[int, tuple[int, int]] = {}  # id of a variable -> (arena, number in it)
+        self._plans: dict[tuple, list] = {}
+
+    # --- what a subclass defines ---------------------------------------------------------------
+    def state_groups(self) -> list[dict[str, float]]:
+        """{name: initial value} of the states; those of one group stand side by side in `variables`."""
+        return []
+
+    def prepare_update(self, t: Tensor) -> None:
+        """Once a step, before the updates."""
+
+    def update(self, p: Tensor, g: Tensor, s: SimpleNamespace, lr: Tensor, t: Tensor, decay: float) -> None:
+        """Flat weights p after step t = 1, 2, ... with gradient g and states s.<name>."""
+        raise NotImplementedError(f"{type(self).__name__} must define update()")
+
+    # --- state -----------------------------------------------------------------------------------
+    @property
+    def learning_rate(self) -> Scalar:
+        """A float64 scalar tensor; assign a number at any time."""
+        if self._rate.source is not None and not _core.is_recording():
+            self._rate.prepare(self._calls)
+        return self._rate.value
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        self._rate.set(value)
+
+    @property
+    def iterations(self) -> Scalar:
+        """The number of updates so far, an int32 scalar tensor."""
+        return self._updates
+
+    @property
+    def gradient_slots(self) -> list[Tensor]:
+        """Where each variable's gradient is read from, in the order of `build`."""
+        return [self._arenas[a].slots[i] for a, i in map(self._home.__getitem__, map(id, self._trainable))]
+
+    @property
+    def variables(self) -> list[Tensor]:
+        """Everything that makes up the optimizer's state, in Keras' order, as tensors with a name."""
+        found: list[Tensor] = [self._calls] + ([self._rate.value] if self._rate.source is None else [])
+        parts = [{name: arena.parts(flat) for name, flat in state.items()} for arena, state in zip(self._arenas, self._states)]
+        for group in self._all_groups():
+            for v in self._trainable:
+                a, i = self._home[id(v)]
+                for name in group:
+                    t = parts[a][name][i]
+                    t.name = f"{str(getattr(v, 'path', v.name)).replace('/', '_')}_{name}"
+                    t.path = f"{self.name}/{t.name}"
+                    found.append(t)
+        return found + self._extra_variables()
+
+    def _extra_variables(self) -> list[Tensor]:
+        return []
+
+    def _all_groups(self) -> list[dict[str, float]]:
+        first = [{"average": 0.0}] if self.use_ema else []
+        if self.gradient_accumulation_steps:
+            first.append({"gradient_accumulator": 0.0})
+        return first + self.state_groups()
+
+    def get_weights(self) -> list[np.ndarray]:
+        return [v.numpy() for v in self.variables]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Restores what get_weights() gave."""
+        targets = self.variables
+        if len(targets) != len(weights):
+            raise ValueError(f"{self.name} has {len(targets)} variables, got {len(weights)} arrays")
+        arrays = [np.asarray(w) for w in weights]
+        for v, w in zip(targets, arrays):
+            if v.shape != w.shape:
+                raise ValueError(f"{v.name} has shape {v.shape}, got {w.shape}")
+        for v, w in zip(targets, arrays):
+            v.assign_numpy(np.ascontiguousarray(w, v.dtype).reshape(w.shape))
+        if self.gradient_accumulation_steps:
+            self._updates.assign(int(self._calls) // self.gradient_accumulation_steps)
+
+    def save_own_variables(self, store: Any) -> None:
+        for i, v in enumerate(self.variables):
+            store[str(i)] = v.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        self.set_weights([store[str(i)] for i in range(len(store.keys()))])
+
+    def get_config(self) -> dict:
+        config = super().get_config()
+        source = self._rate.source
+        config["learning_rate"] = float(self._rate.value) if source is None else serialize_object(source)
+        return config
+
+    # --- building --------------------------------------------------------------------------------
+    def works_for(self, variables: Sequence[Tensor]) -> bool:
+        """True if these are the variables of build(), in that order, still in the arenas."""
+        return (
+            self.built
+            and len(variables) == len(self._trainable)
+            and all(a is b for a, b in zip(variables, self._trainable))
+            and all(arena.bound() for arena in self._arenas)
+        )
+
+    def exclude_from_weight_decay(self, var_list: Sequence[Tensor] | None = None, var_names: Sequence[str] | None = None) -> None:
+        """No weight decay for these variables, or for those in whose name one of the patterns is found."""
+        if self.built:
+            raise ValueError("exclude_from_weight_decay() must be called before the optimizer is built")
+        pattern = re.compile("|".join(set(var_names))) if var_names else None
+        self._excluded = ({id(v) for v in var_list or ()}, pattern)
+
+    def _decays(self, v: Tensor) -> bool:
+        ids, pattern = self._excluded
+        return bool(self.weight_decay) and id(v) not in ids and not (pattern and pattern.search(v.name))
+
+    def build(self, variables: Sequence[Tensor]) -> None:
+        """Moves the variables into arenas, one per type, and makes gradient slots and states."""
+        if self.built:
+            return
+        if _core.is_recording():
+            _core.spoil("the optimizer is built in its first step: call optimizer.build(variables) before")
+        self._trainable = list(variables)
+        by_type: dict[tuple[str, str], list[Tensor]] = {}
+        # Variables with weight decay first, so that they are one run.
+        for v in sorted(self._trainable, key=lambda v: not self._decays(v)):
+            if not v.dtype.startswith("float"):
+                raise TypeError(f"an optimizer takes float variables, {getattr(v, 'name', v)} is {v.dtype}")
+            if id(v) in self._home:
+                raise ValueError(f"variable {getattr(v, 'name', v)} is given twice")
+            members = by_type.setdefault((v.dtype, v.device), [])
+            self._home[id(v)] = (list(by_type).index((v.dtype, v.device)), len(members))
+            members.append(v)
+        if self.global_clipnorm and len(by_type) > 1:
+            raise ValueError("global_clipnorm needs all variables of one type and on one device")
+        self._arenas = [Arena(members) for members in by_type.values()]
+        initial = {name: value for group in self._all_groups() for name, value in group.items()}
+        self._states = [{name: arena.state(value) for name, value in initial.items()} for arena in self._arenas]
+        self.bind()
+        self.built = True
+        self.cover()
+
+    def bind(self) -> None:
+        """Moves the variables (back) into the arenas; needed after another optimizer took them."""
+        for arena in self._arenas:
+            arena.bind()
+
+    def cover(self) -> int:
+        """Lets recorded steps know a schedule's next rates; returns how many steps they may run before
+        the next call.
+        """
+        return self._rate.cover(int(self._calls))
+
+    # --- a step ----------------------------------------------------------------------------------
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Tensor | None, Tensor]]) -> Scalar:
+        """One step. Variables with gradient None are left as they are. Returns `iterations`."""
+        pairs = list(grads_and_vars)
+        self.apply([g for g, _ in pairs], [v for _, v in pairs])
+        return self._updates
+
+    def apply(self, grads: Sequence[Tensor | None], trainable_variables: Sequence[Tensor] | None = None) -> None:
+        """One step with `grads` of `trainable_variables` (those of build() by default)."""
+        if not grads:
+            return
+        if trainable_variables is not None:
+            self.build(trainable_variables)
+        elif not self.built:
+            raise ValueError("apply() without variables needs optimizer.build(variables) first")
+        variables = self._trainable if trainable_variables is None else trainable_variables
+        if len(grads) != len(variables):
+            raise ValueError(f"got {len(grads)} gradients for {len(variables)} variables")
+        if not all(arena.bound() for arena in self._arenas):
+            if _core.is_recording():
+                _core.spoil("another optimizer took this one's variables: call optimizer.bind() before")
+            self.bind()
+        with no_grad():
+            plan = self._fill_slots(grads, variables)
+            self._step(plan, variables)
+
+    def _fill_slots(self, grads: Sequence[Tensor | None], variables: Sequence[Tensor]) -> list:
+        """Gradients into their slots; returns the plan: what the update kernels are called with."""
+        missing, given = [], set()
+        for g, v in zip(grads, variables):
+            if id(v) not in self._home:
+                raise ValueError(
+                    f"unknown variable {getattr(v, 'name', v)}: an optimizer works for the variables it was "
+                    "built with; make a new optimizer for others"
+                )
+            if g is None:
+                missing.append(getattr(v, "path", getattr(v, "name", "?")))
+                continue
+            a, i = self._home[id(v)]
+            slot = self._arenas[a].slots[i]
+            g = to_tensor(g)
+            if g.shape != v.shape:
+                raise ValueError(f"the gradient of {getattr(v, 'name', 'a variable')} {v.shape} has shape {g.shape}")
+            if g.dtype != v.dtype:
+                kernels.cast(g, slot)
+            elif g.address != slot.address:
+                kernels.copy(g, slot)
+            given.add((a, i))
+        if not given:
+            raise ValueError("no gradients for any variable")
+        if missing:
+            warnings.warn(f"there are no gradients for {missing}: does the loss depend on them?", stacklevel=4)
+        if len(given) < len(self._trainable):  # for the norm of all gradients
+            for a, arena in enumerate(self._arenas):
+                for i, slot in enumerate(arena.slots):
+                    if (a, i) not in given:
+                        kernels.fill(slot, 0.0)
+        key = tuple(sorted(given))
+        if key not in self._plans:
+            self._plans[key] = self._plan(given)
+        return self._plans[key]
+
+    def _plan(self, given: set) -> list:
+        plan = []
+        for a, (arena, state) in enumerate(zip(self._arenas, self._states)):
+            chosen = [(a, i) in given for i in range(len(arena.variables))]
+            for begin, end, decays in arena.ranges(chosen, [self._decays(v) for v in arena.variables]):
+                part = lambda flat: view(flat, (end - begin,), begin)  # noqa: B023, E731
+                states = SimpleNamespace(**{name: part(flat) for name, flat in state.items()})
+                plan.append((part(arena.values), part(arena.gradients), states, self.weight_decay if decays else 0.0))
+        return plan
+
+    def _step(self, plan: list, variables: Sequence[Tensor]) -> None:
+        if self.loss_scale_factor is not None:
+            for arena in self._arenas:
+                kernels.rescale(arena.gradients, 1.0 / self.loss_scale_factor)
+        lr = self._rate.value
+        self._rate.prepare(self._calls)
+        kernels.increment(self._calls)
+        if self._accumulated():
+            self._clip()
+            self.prepare_update(self._updates)
+            for p, g, states, decay in plan:
+                if decay and not self.fuses_weight_decay:
+                    kernels.weight_decay(p, lr, decay)
+                self.update(p, g, states, lr, self._updates, decay)
+        if self.use_ema:
+            self._average()
+        for v in variables:
+            constraint = getattr(v, "constraint", None)
+            if constraint is not None:
+                kernels.copy(constraint(v), v)
+
+    def _accumulated(self) -> bool:
+        """True if this step updates; its gradients are then the means since the last update."""
+        steps = self.gradient_accumulation_steps
+        if not steps:
+            return True
+        if _core.is_recording():
+            _core.spoil("gradients are accumulated over several steps")
+        updates = int(self._calls) % steps == 0
+        for arena, state in zip(self._arenas, self._states):
+            total = state["gradient_accumulator"]
+            kernels.add(arena.gradients, total, arena.gradients if updates else total)
+            if updates:
+                kernels.rescale(arena.gradients, 1.0 / steps)
+                kernels.fill(total, 0.0)
+        if updates:
+            kernels.increment(self._updates)
+        return updates
+
+    def _clip(self) -> None:
+        for arena in self._arenas:
+            if self.clipnorm:
+                kernels.clip_norm(arena.gradients, arena.cuts, float(self.clipnorm))
+            elif self.global_clipnorm:
+                kernels.clip_norm(arena.gradients, None, float(self.global_clipnorm))
+            elif self.clipvalue:
+                kernels.clip_value(arena.gradients, float(self.clipvalue))
+
+    def _average(self) -> None:
+        step = self._updates
+        if self.gradient_accumulation_steps:  # as Keras counts: the update that is being gathered for
+            calls = int(self._calls) - 1
+            step = Tensor(np.array(calls // self.gradient_accumulation_steps + 1), "int32", step.device)
+        for arena, state in zip(self._arenas, self._states):
+            every = self.ema_overwrite_frequency or 0
+            kernels.moving_average(state["average"], arena.values, step, float(self.ema_momentum), every)
+
+    def finalize_variable_values(self, var_list: Sequence[Tensor] | None = None) -> None:
+        """With use_ema, puts the averages in the weights' place: called at the end of training."""
+        if self.use_ema:
+            for arena, state in zip(self._arenas, self._states):
+                kernels.copy(state["average"], arena.values)
+
+    def scale_loss(self, loss: Tensor) -> Tensor:
+        """The loss times loss_scale_factor."""
+        if self.loss_scale_factor is None:
+            return loss
+        from ..ops import multiply
+
+        return multiply(loss, float(self.loss_scale_factor))
