@@ -35,7 +35,7 @@ def test_history_and_validation_split(data):
 def test_learning_happens(data):
     history = make().fit(*data, epochs=60, batch_size=8, verbose=0).history
     assert history["loss"][-1] < 0.5 * history["loss"][0]
-    assert history["accuracy"][-1] > 0.9
+    assert history["accuracy"][-1] > 0.8
 
 
 def test_set_random_seed_makes_runs_equal(data):

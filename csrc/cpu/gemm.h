@@ -20,8 +20,8 @@
 //
 //   gemm(g, epilogue)         SPMD: all members of the team call it and share the tiles of c. No
 //                             barrier, as tiles(): put one before anybody reads c.
-//   gemm_serial(g, epilogue)  the calling member computes all of c alone: inside a tile of a
-//   kernel. gemm_tile(g, i0, i1, j0, j1, epilogue)   the same for a block of c; j0 is a multiple of
+//   gemm_serial(g, epilogue)  the calling member computes all of c, as inside a kernel's own tile.
+//   gemm_tile(g, i0, i1, j0, j1, epilogue)    the same for a block of c; j0 is a multiple of
 //                             kPanel<T> where b is packed.
 //   pack_right(dst, k, n, b, p0, kb, j0, nb)  writes b (kb,nb) at row p0 and column j0 of a packed
 //                             (k,n) matrix of packed_size<T>(k, n) elements. Serial: share it with

@@ -111,23 +111,27 @@ void pack_transposed_left(T* dst, const Left<T>& a, int64_t i, int64_t m, int64_
   }
 }
 
-// a as stored: rows of the panel are ld apart.
+// a as stored: rows of the panel are ld apart. A panel higher than a vector takes several, the last
+// of which overlaps the one before instead of reaching beyond: columns are written two or four at a
+// time, so what it put into the next one would stay.
 template <class T>
 void pack_left(T* dst, const Left<T>& a, int64_t i, int64_t m, int64_t limit, int64_t p,
                int64_t kc) {
-  using V = Vec<T>;
-  constexpr int kVectors = (kRows + V::size - 1) / V::size;
+  constexpr int64_t V = Vec<T>::size;
   constexpr int part = kPart<T>;
   int64_t height;
   for (int64_t r = 0; r < m; r += height) {
     height = block_rows(m - r);
+    const int64_t reach = height < V ? V : height;
     T* to = dst + r * kc;
     const T* from = a.data + (i + r) * a.ld + p;
     int64_t q = 0;
-    if (r + kVectors * V::size <= limit)
-      for (; (kc - q - part + 1) * height >= kVectors * V::size; q += part)
-        for (int v = 0; v < kVectors; ++v)
-          transpose16(from + v * V::size * a.ld + q, a.ld, to + q * height + v * V::size, height);
+    if (r + reach <= limit)
+      for (; (kc - q - part + 1) * height >= reach; q += part)
+        for (int64_t u = 0; u < height; u += V) {
+          const int64_t row = u + V <= reach ? u : reach - V;
+          transpose16(from + row * a.ld + q, a.ld, to + q * height + row, height);
+        }
     for (; q < kc; ++q)
       for (int64_t u = 0; u < height; ++u) to[q * height + u] = from[u * a.ld + q];
   }

@@ -80,7 +80,7 @@ FASTNN_INLINE void radix_sort(const T* x, int32_t* index, int32_t* work, int64_t
 
 }  // namespace
 
-void sort(In x, Out y, Out index, Out work, bool descending) noexcept {
+void sort(In x, Out y, Out index, Out rank, bool descending) noexcept {
   const int64_t n = x.dim(-1);
   if (x.size() == 0) return;
   if (n > INT32_MAX) return team::fault("the axis is too long for int32 indices");
@@ -90,9 +90,13 @@ void sort(In x, Out y, Out index, Out work, bool descending) noexcept {
       for (int64_t r = begin; r < end; ++r) {
         const T* from = x.data<T>() + r * n;
         int32_t* order = index.data<int32_t>() + r * n;
+        int32_t* place = rank.data<int32_t>() + r * n;  // scratch until the order is known
         if (n < 48) insertion_sort(from, order, n, descending);
-        else radix_sort(from, order, work.data<int32_t>() + r * n, n, descending);
-        for (int64_t i = 0; i < n; ++i) y.data<T>()[r * n + i] = from[order[i]];
+        else radix_sort(from, order, place, n, descending);
+        for (int64_t i = 0; i < n; ++i) {
+          y.data<T>()[r * n + i] = from[order[i]];
+          place[order[i]] = static_cast<int32_t>(i);
+        }
       }
     });
   });

@@ -279,7 +279,7 @@ class Sequential(Model):
 
     def __init__(self, layers: Any = None, trainable: bool = True, name: str | None = None):
         super().__init__(name=name, trainable=trainable)
-        self._input_layer: InputLayer | None = None
+        self._input: KerasTensor | None = None
         self._chain: list[Node] = []
         for layer in layers or []:
             self.add(layer, rebuild=False)
@@ -292,20 +292,20 @@ class Sequential(Model):
         if not isinstance(layer, Layer):
             raise ValueError(f"only layers can be added to a Sequential model, got {type(layer).__name__}")
         if isinstance(layer, InputLayer):
-            if self._input_layer is not None or self._sublayers:
+            if self._input is not None or self._sublayers:
                 raise ValueError("an Input can only be the first layer of a Sequential model")
-            self._input_layer = layer
+            self._input = layer.tensor
             return
         if any(layer.name == other.name for other in self._sublayers):
             raise ValueError(
                 f"all layers added to a Sequential model should have unique names, {layer.name!r} is taken"
             )
-        if not self._sublayers and self._input_layer is None:
+        if not self._sublayers and self._input is None:
             given = layer._given_input_shape
             if given is None and isinstance(layer, Model) and layer._graph is not None:
                 given = flatten(layer._graph.inputs)[0].shape
             if given is not None:
-                self._input_layer = InputLayer(batch_shape=given)
+                self._input = InputLayer(batch_shape=given).tensor
         self._sublayers.append(layer)
         self.version += 1
         self.built = False
@@ -327,27 +327,27 @@ class Sequential(Model):
         return layer
 
     def _maybe_rebuild(self) -> None:
-        if self._input_layer is not None and self._sublayers:
-            self.build(self._input_layer.batch_shape)
+        if self._input is not None and self._sublayers:
+            self.build(self._input.shape)
 
     def build(self, input_shape: Any = None) -> None:
         if not self._sublayers:
             raise ValueError(f"Sequential model {self.name!r} cannot be built without layers")
-        if self._input_layer is None:
+        if self._input is None:
             if input_shape is None:
                 raise ValueError("build() needs an input shape")
             if not isinstance(input_shape, (tuple, list)) or any(isinstance(s, (tuple, list)) for s in input_shape):
                 raise ValueError(f"a Sequential model has one input, got shapes {input_shape}")
-            self._input_layer = InputLayer(batch_shape=(None, *input_shape[1:]))
+            self._input = InputLayer(batch_shape=(None, *input_shape[1:])).tensor
         # An earlier build's calls are forgotten, so that layer.output means this chain.
         for layer in self._sublayers:
             layer._inbound[:] = [node for node in layer._inbound if node not in self._chain]
-        x = self._input_layer.tensor
+        x = self._input
         self._chain = []
         for layer in self._sublayers:
             x = layer(x)
             self._chain.append(layer._inbound[-1])
-        self._graph = Graph(self._input_layer.tensor, x)
+        self._graph = Graph(self._input, x)
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:

@@ -1,11 +1,13 @@
 """Symbolic tensors of the functional API, and small tools over nested structures.
 
 A KerasTensor is a shape and a type with a history: the Node of the layer call that makes it. A
-model is what lies between its inputs and its outputs.
+model is what lies between its inputs and its outputs. Ops and Python's operators on KerasTensors are
+layer calls too, see `layers/op.py`.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -74,11 +76,75 @@ class KerasTensor:
     def __repr__(self) -> str:
         return f"<KerasTensor shape={self.shape}, dtype={self.dtype}, name={self.name}>"
 
+    def __getitem__(self, key: Any) -> Any:
+        from .layers.op import plain_key
+
+        return call_symbolically("get_item", self, plain_key(key))
+
+    def __iter__(self) -> Any:
+        raise TypeError("a symbolic tensor cannot be iterated over; use ops.unstack, or index it")
+
     def __bool__(self) -> bool:
         raise TypeError("a symbolic tensor has no value; write the condition in a layer's call()")
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("a symbolic tensor has no values; use it as the input of a layer")
+
+
+_OPERATORS = {
+    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "true_divide", "matmul": "matmul",
+    "pow": "power", "floordiv": "floor_divide", "mod": "mod",
+    "and": "logical_and", "or": "logical_or", "xor": "logical_xor",
+}  # fmt: skip
+# == stays identity: symbolic tensors are looked for in lists.
+_COMPARISONS = {"lt": "less", "le": "less_equal", "gt": "greater", "ge": "greater_equal"}
+_UNARY = {"neg": "negative", "abs": "absolute", "invert": "logical_not"}
+
+_QUESTIONS = {"shape": lambda x: x.shape, "ndim": lambda x: x.ndim}  # answered without a node
+
+OPERATIONS: dict[str, Callable] = {}  # every op by name: what the file of a model may call
+
+
+def operation(name: str, function: Callable) -> Callable:
+    """`function`, except that a call on symbolic tensors becomes a node of the graph."""
+    if name in _QUESTIONS:
+        return functools.wraps(function)(lambda x: (_QUESTIONS[name] if isinstance(x, KerasTensor) else function)(x))
+    OPERATIONS[name] = function
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        for a in args:
+            kind = type(a)
+            if kind is KerasTensor or ((kind is list or kind is tuple) and any_symbolic(a)):
+                return call_symbolically(name, *args, **kwargs)
+        if kwargs and any_symbolic(kwargs):
+            return call_symbolically(name, *args, **kwargs)
+        return function(*args, **kwargs)
+
+    return call
+
+
+def call_symbolically(name: str, *args: Any, **kwargs: Any) -> Any:
+    """Notes a call of the op `name` in the graph; its symbolic results."""
+    from .layers.op import Operation
+
+    return Operation(name)(*args, **kwargs)
+
+
+def _operator(name: str, reflected: bool = False) -> Callable:
+    def method(self: KerasTensor, other: Any) -> Any:
+        return call_symbolically(name, other, self) if reflected else call_symbolically(name, self, other)
+
+    return method
+
+
+for _symbol, _name in _OPERATORS.items():
+    setattr(KerasTensor, f"__{_symbol}__", _operator(_name))
+    setattr(KerasTensor, f"__r{_symbol}__", _operator(_name, reflected=True))
+for _symbol, _name in _COMPARISONS.items():
+    setattr(KerasTensor, f"__{_symbol}__", _operator(_name))
+for _symbol, _name in _UNARY.items():
+    setattr(KerasTensor, f"__{_symbol}__", functools.partialmethod(lambda self, name: call_symbolically(name, self), _name))
 
 
 def record_call(layer: Any, args: tuple, kwargs: dict, outputs: Any) -> Any:

@@ -196,3 +196,6 @@ def to_tensor(value: Any, dtype: Any = None, device: str | None = None) -> Tenso
 
 def is_tensor(value: Any) -> bool:
     return isinstance(value, Tensor)
+
+
+from . import operators  # noqa: E402  gives Tensor its + - * / @ == < [] and so on

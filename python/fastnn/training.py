@@ -364,7 +364,7 @@ class Trainer:
         return logs
 
     def _check_nan(self, epoch: int, done: int) -> None:
-        if self.on_nan == "ignore" or math.isfinite(total := self._loss_tracker.total_value()):
+        if self.on_nan == "ignore" or math.isfinite(total := self._loss_tracker.total.item()):
             return
         if math.isinf(total):
             return

@@ -7,7 +7,7 @@ import importlib
 from .base import LAYERS, InputSpec, Layer
 from .input import Input, InputLayer
 
-for _family in "dense activation move merge conv pooling norm dropout embedding recurrent wrappers".split():
+for _family in "op dense activation move merge conv pooling norm dropout embedding recurrent wrappers".split():
     try:
         _module = importlib.import_module(f"{__name__}.{_family}")
     except ModuleNotFoundError as error:

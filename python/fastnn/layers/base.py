@@ -105,8 +105,8 @@ class Layer(Configurable):
     def __setattr__(self, name: str, value: Any) -> None:
         if "_sublayers" in self.__dict__ and name != "_sublayers":
             self._track(value)
-            if name in self.__dict__ and not name.startswith("_") and name != "version":
-                self.__dict__["version"] = self.version + 1
+            if name in self.__dict__ and not name.startswith("_") and _differs(self.__dict__[name], value):
+                self.__dict__["version"] = self.version + 1  # recorded steps are made anew
         super().__setattr__(name, value)
 
     def _track(self, value: Any) -> None:
@@ -365,6 +365,11 @@ class Layer(Configurable):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def _differs(before: Any, after: Any) -> bool:
+    plain = isinstance(after, (bool, int, float, str, tuple, type(None)))
+    return before is not after and not (plain and type(before) is type(after) and before == after)
 
 
 def _unique(items: list) -> list:

@@ -8,17 +8,20 @@ from __future__ import annotations
 import importlib
 
 from ..kernels import FAMILIES
+from ..symbolic import operation
 
 # Ops whose results are integers, truth values or constants: they have no derivative.
 NOT_DIFFERENTIABLE: list[str] = []
 
+_modules = []
 for _family in FAMILIES:
     try:
-        _module = importlib.import_module(f"{__name__}.{_family}")
+        _modules.append(importlib.import_module(f"{__name__}.{_family}"))
     except ModuleNotFoundError as error:
         if error.name != f"{__name__}.{_family}":
             raise
-        continue
+# Only now, because importing a module enters its name here too: `norm` is a family and an op.
+for _module in _modules:
     for _name in _module.__all__:
-        globals()[_name] = getattr(_module, _name)
+        globals()[_name] = operation(_name, getattr(_module, _name))
     NOT_DIFFERENTIABLE += getattr(_module, "NOT_DIFFERENTIABLE", [])

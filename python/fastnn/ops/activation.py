@@ -10,15 +10,16 @@ from typing import Any
 from .. import _core, kernels
 from ..autograd import grad_buffer, needs_grad, op
 from ..tensor import Tensor, empty, to_tensor
-from .compare import clip, greater, greater_equal, less, where
+from .compare import clip, greater, less, where
 from .elementwise import add, multiply, subtract
-from .promotion import as_tensor, common_type, converted, is_number, sum_to
+from .promotion import as_tensor, common_type, converted, sum_to
 from .slice import split
 from .unary import absolute, expm1, negative, sqrt, square
 
 __all__ = [
     "celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu",
-    "hard_swish", "hard_tanh", "leaky_relu", "linear", "log_sigmoid", "mish", "prelu", "relu", "relu6",
+    "hard_swish", "hard_tanh", "leaky_relu", "linear", "log_sigmoid", "mish", "prelu", "relu",
+    "relu6",
     "selu", "sigmoid", "silu", "soft_shrink", "softplus", "softsign", "squareplus", "step", "swish",
     "tanh", "tanh_shrink", "threshold",
 ]  # fmt: skip
@@ -184,7 +185,7 @@ def prelu(x: Any, alpha: Any):
     return y, backward
 
 
-# --- made of others ---------------------------------------------------------------------------------
+# --- made of others -------------------------------------------------------------------------------
 
 
 def threshold(x: Any, threshold: float, default_value: float) -> Tensor:

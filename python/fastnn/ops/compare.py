@@ -13,7 +13,14 @@ from ..autograd import grad_to, op
 from ..tensor import Tensor, empty, to_tensor
 from .elementwise import maximum, minimum, multiply, subtract
 from .promotion import (
-    as_tensor, broadcast_shapes, common_type, converted, gradient_for, is_float, is_number, promote,
+    as_tensor,
+    broadcast_shapes,
+    common_type,
+    converted,
+    gradient_for,
+    is_float,
+    is_number,
+    promote,
 )  # fmt: skip
 from .unary import absolute
 
@@ -22,11 +29,16 @@ __all__ = [
     "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "not_equal", "where",
 ]  # fmt: skip
 
-_MIRRORED = {"equal": "equal", "not_equal": "not_equal", "less": "greater", "less_equal": "greater_equal"}
+_MIRRORED = {
+    "equal": "equal",
+    "not_equal": "not_equal",
+    "less": "greater",
+    "less_equal": "greater_equal",
+}
 
 
 def _compare(name: str, x1: Any, x2: Any) -> Tensor:
-    """The kernels know equal, not_equal, less and less_equal of two tensors, all six with a number."""
+    """Kernels know equal, not_equal, less and less_equal of two tensors, all six with a number."""
     if is_number(x1) and not is_number(x2):
         return _compare_number(_MIRRORED[name], x2, x1)
     if is_number(x2) and not is_number(x1):
@@ -76,7 +88,7 @@ def greater_equal(x1: Any, x2: Any) -> Tensor:
     return _compare("less_equal", x2, x1)
 
 
-# --- logic ------------------------------------------------------------------------------------------
+# --- logic ----------------------------------------------------------------------------------------
 
 
 def _truth(x: Any) -> Tensor:
@@ -138,7 +150,9 @@ def isfinite(x: Any) -> Tensor:
     return _test(kernels.isfinite, x, True)
 
 
-def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+def isclose(
+    x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
     """|x1 - x2| <= atol + rtol |x2|, or both are the same infinity (or NaN, with `equal_nan`)."""
     a, b = to_tensor(x1), to_tensor(x2)
     bound = multiply(absolute(b), rtol) + atol
@@ -147,14 +161,19 @@ def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan:
     return logical_or(close, logical_and(isnan(a), isnan(b))) if equal_nan else close
 
 
-# --- choices ----------------------------------------------------------------------------------------
+# --- choices --------------------------------------------------------------------------------------
 
 
 @op
 def where(condition: Any, x1: Any, x2: Any):
     """x1 where the condition is true, else x2; all three broadcast."""
     c = _truth(condition)
-    if not isinstance(x1, Tensor) and not isinstance(x2, Tensor) and is_number(x1) and is_number(x2):
+    if (
+        not isinstance(x1, Tensor)
+        and not isinstance(x2, Tensor)
+        and is_number(x1)
+        and is_number(x2)
+    ):
         x1 = to_tensor(x1)
     if isinstance(x1, Tensor) and isinstance(x2, Tensor) and x1.dtype == x2.dtype:
         a, b = x1, x2  # bool and uint8 stay as they are
@@ -186,7 +205,7 @@ def _clip(x: Tensor, low: float, high: float):
 
 
 def clip(x: Any, x_min: Any = None, x_max: Any = None) -> Tensor:
-    """min(max(x, x_min), x_max); the gradient is that of x inside the bounds and on them, else 0."""
+    """min(max(x, x_min), x_max); its gradient is 1 inside the bounds and on them, else 0."""
     low = float("-inf") if x_min is None else x_min
     high = float("inf") if x_max is None else x_max
     if is_number(low) and is_number(high):

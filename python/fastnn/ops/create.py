@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from .. import config, kernels
-from ..tensor import Tensor, dtype_name, empty as _empty, is_tensor, to_tensor, view
+from ..tensor import Tensor, dtype_name, is_tensor, to_tensor, view
+from ..tensor import empty as _empty
 from .elementwise import cast
 
 __all__ = [
-    "arange", "array", "convert_to_numpy", "convert_to_tensor", "copy", "empty", "empty_like", "eye",
-    "full", "full_like", "identity", "is_tensor", "linspace", "ndim", "one_hot", "ones", "ones_like",
+    "arange", "array", "convert_to_numpy", "convert_to_tensor", "copy", "empty", "empty_like",
+    "eye",
+    "full", "full_like", "identity", "is_tensor", "linspace", "ndim", "one_hot", "ones",
+    "ones_like",
     "shape", "size", "stop_gradient", "zeros", "zeros_like",
 ]  # fmt: skip
 
@@ -133,7 +136,9 @@ def identity(n: int, dtype: Any = None) -> Tensor:
     return eye(n, dtype=dtype)
 
 
-def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Tensor:
+def one_hot(
+    x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False
+) -> Tensor:
     """1 at the index that x gives, else 0, along a new `axis` of `num_classes`.
 
     An index outside of [0, num_classes) gives zeros only.
@@ -150,7 +155,7 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     return moveaxis(y, -1, axis)
 
 
-# --- into and out of tensors ------------------------------------------------------------------------
+# --- into and out of tensors ----------------------------------------------------------------------
 
 
 def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None) -> Tensor:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import kernels
-from ..autograd import needs_grad, op
+from ..autograd import op
 from ..tensor import Tensor, dtype_name, empty, to_tensor
 from .promotion import as_tensor, broadcast_shapes, converted, gradient_for, promote
 
@@ -42,7 +42,7 @@ def _arithmetic(name: str) -> Callable[[Any, Any], Tensor]:
 
 
 _add, _multiply, _divide, _mod, _floor_divide, _power, _maximum, _minimum = map(
-    _arithmetic, "add multiply divide mod floor_divide power maximum minimum".split()
+    _arithmetic, ["add", "multiply", "divide", "mod", "floor_divide", "power", "maximum", "minimum"]
 )
 _tensor_subtract = _arithmetic("subtract")
 
@@ -180,5 +180,7 @@ def cast(x: Any, dtype: Any):
     """x as `dtype`. A float loses its fraction on the way to an integer; bool is x != 0."""
     x = to_tensor(x)
     name = dtype_name(dtype)
-    differentiable = name.startswith("float") and needs_grad(x)
-    return converted(x, name), (lambda dy: converted(dy, x.dtype)) if differentiable else None
+    if name == x.dtype:
+        return x, None  # the same tensor, with the gradient it has
+    backward = (lambda dy: converted(dy, x.dtype)) if name.startswith("float") else None
+    return converted(x, name), backward

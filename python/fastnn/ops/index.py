@@ -9,7 +9,8 @@ from typing import Any
 from .. import kernels
 from ..autograd import needs_grad, op
 from ..tensor import Tensor, empty, to_tensor, view
-from .move import moveaxis, normalized_axis, reshape
+from .axes import normalized_axis
+from .move import moveaxis, reshape
 from .promotion import converted
 
 __all__ = ["segment_sum", "take", "take_along_axis"]
@@ -67,7 +68,9 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     if at.ndim != x.ndim or any(
         m != n for d, (m, n) in enumerate(zip(at.shape, x.shape)) if d != axis
     ):
-        raise ValueError(f"take_along_axis: indices {at.shape} do not fit x {x.shape} off axis {axis}")
+        raise ValueError(
+            f"take_along_axis: indices {at.shape} do not fit x {x.shape} off axis {axis}"
+        )
     if axis == x.ndim - 1:
         return _take_along_last(x, at)
     return moveaxis(_take_along_last(moveaxis(x, axis, -1), moveaxis(at, axis, -1)), -1, axis)

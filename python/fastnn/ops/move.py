@@ -9,6 +9,7 @@ from typing import Any
 from .. import kernels
 from ..autograd import needs_grad, op
 from ..tensor import Tensor, empty, to_tensor, view
+from .axes import normalized_axis
 from .promotion import broadcast_shapes, sum_to
 
 __all__ = [
@@ -17,14 +18,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-def normalized_axis(name: str, axis: int, rank: int) -> int:
-    """`axis` counted from the front. Raises ValueError if there is no such axis."""
-    if not -rank <= axis < rank:
-        raise ValueError(f"{name}: axis {axis} is out of range for {rank} dimensions")
-    return axis % rank
-
-
-# --- shapes: memory is shared -----------------------------------------------------------------------
+# --- shapes: memory is shared ---------------------------------------------------------------------
 
 
 @op
@@ -72,7 +66,7 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
     return reshape(x, tuple(n for d, n in enumerate(x.shape) if d not in drop))
 
 
-# --- orders of axes ---------------------------------------------------------------------------------
+# --- orders of axes -------------------------------------------------------------------------------
 
 
 @op
@@ -119,7 +113,7 @@ def moveaxis(x: Any, source: int | Sequence[int], destination: int | Sequence[in
     return transpose(x, order)
 
 
-# --- repetitions ------------------------------------------------------------------------------------
+# --- repetitions ----------------------------------------------------------------------------------
 
 
 @op
@@ -201,7 +195,7 @@ def meshgrid(*x: Any, indexing: str = "xy") -> list[Tensor]:
     ]
 
 
-# --- triangles --------------------------------------------------------------------------------------
+# --- triangles ------------------------------------------------------------------------------------
 
 
 def _triangle(x: Any, k: int, upper: bool):

@@ -99,17 +99,8 @@ def broadcast_shapes(name: str, *shapes: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(result)
 
 
-def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
-    """x summed over the axes along which `shape` was broadcast to x's shape, in a fixed order."""
-    if x.shape == shape:
-        return x
-    aligned = (1,) * (x.ndim - len(shape)) + tuple(shape)
-    axes = [d for d in range(x.ndim) if aligned[d] == 1 and x.shape[d] != 1]
-    return view(reduce_axes(kernels.sum, x, axes), shape)
-
-
 def reduce_axes(kernel: Callable, x: Tensor, axes: list[int], dtype: str | None = None) -> Tensor:
-    """x reduced over sorted `axes`, which keep length 1; one kernel call per group of neighbours."""
+    """x reduced over sorted `axes`, which keep length 1: a kernel call per group of neighbours."""
     groups: list[list[int]] = []
     for d in axes:
         if groups and groups[-1][-1] == d - 1:
@@ -128,8 +119,17 @@ def reduce_axes(kernel: Callable, x: Tensor, axes: list[int], dtype: str | None 
     return x
 
 
+def sum_to(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """x summed over the axes along which `shape` was broadcast to x's shape, in a fixed order."""
+    if x.shape == shape:
+        return x
+    aligned = (1,) * (x.ndim - len(shape)) + tuple(shape)
+    axes = [d for d in range(x.ndim) if aligned[d] == 1 and x.shape[d] != 1]
+    return view(reduce_axes(kernels.sum, x, axes), shape)
+
+
 def gradient_for(x: Any, make: Callable[[], Tensor]) -> Tensor | None:
-    """The gradient of an operand from that of its promoted, broadcast self; None if x needs none."""
+    """The gradient of x from that of its promoted, broadcast self; None if x needs none."""
     if not needs_grad(x):
         return None
     return converted(sum_to(make(), x.shape), x.dtype)

@@ -8,11 +8,12 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import config, kernels
-from ..autograd import grad_buffer, grad_to, needs_grad, op
+from ..autograd import grad_to, op
 from ..tensor import Tensor, empty, to_tensor, view
+from .axes import Axes, Middle, normalized_axes, numbers, without
 from .compare import not_equal
 from .elementwise import divide, maximum, minimum, multiply, power
-from .promotion import common_type, converted, reduce_axes
+from .promotion import converted, reduce_axes
 from .unary import absolute, rsqrt, sqrt, square
 
 __all__ = [
@@ -20,97 +21,27 @@ __all__ = [
     "logsumexp", "max", "mean", "min", "moments", "norm", "normalize", "prod", "std", "sum", "var",
 ]  # fmt: skip
 
-Axes = int | tuple[int, ...] | list[int] | None
-
-
-def normalized_axes(name: str, axis: Axes, rank: int) -> list[int]:
-    """`axis` as a sorted list of axes >= 0. Raises ValueError for what is not an axis of the rank."""
-    if axis is None:
-        return list(range(rank))
-    axes = [axis] if isinstance(axis, int) else [int(a) for a in axis]
-    for a in axes:
-        if not -rank <= a < rank:
-            raise ValueError(f"{name}: axis {a} is out of range for a tensor of {rank} dimensions")
-    axes = sorted(a % rank for a in axes)
-    if len(set(axes)) != len(axes):
-        raise ValueError(f"{name}: an axis stands twice in {axis}")
-    return axes
-
-
-def _without(shape: tuple[int, ...], axes: list[int], keepdims: bool) -> tuple[int, ...]:
-    if keepdims:
-        return tuple(1 if d in axes else n for d, n in enumerate(shape))
-    return tuple(n for d, n in enumerate(shape) if d not in axes)
-
-
-def _numbers(x: Any, floating: bool = False) -> Tensor:
-    x = to_tensor(x)
-    return converted(x, common_type(x, floating=floating))
-
-
-class _Middle:
-    """A tensor as (o, n, i), the reduced axes in the middle; transposed first if they lie apart."""
-
-    def __init__(self, name: str, x: Any, axis: Axes, floating: bool = False):
-        self.source = x
-        self.x = x = _numbers(x, floating)
-        self.axes = normalized_axes(name, axis, x.ndim)
-        begin, end = (self.axes[0], self.axes[-1] + 1) if self.axes else (0, 0)
-        self.order = None
-        if end - begin > len(self.axes):
-            kept = [d for d in range(x.ndim) if d not in self.axes]
-            self.order = kept + self.axes
-            moved = empty([x.shape[d] for d in self.order], like=x)
-            kernels.transpose(x, moved, self.order)
-            x, begin, end = moved, len(kept), len(self.order)
-        o, n, i = (math.prod(p) for p in (x.shape[:begin], x.shape[begin:end], x.shape[end:]))
-        self.moved_shape = x.shape
-        self.data = view(x, (o, n, i))
-        self.n = n
-
-    def result(self, dtype: str | None = None) -> Tensor:
-        """An uninitialised (o, i)."""
-        o, _, i = self.data.shape
-        return empty((o, i), dtype or self.data.dtype, self.data.device)
-
-    def shaped(self, y: Tensor, keepdims: bool) -> Tensor:
-        return view(y, _without(self.x.shape, self.axes, keepdims))
-
-    def gradient(self, kernel: Callable, *args: Any) -> Tensor | None:
-        """What kernel(*args, dx) writes into dx (o, n, i), in the shape of the source."""
-        if not needs_grad(self.source):
-            return None
-        if self.order is None:
-            dx = grad_buffer(self.x)
-            kernel(*args, view(dx, self.data.shape))
-            return dx
-        moved = empty(self.moved_shape, like=self.x)
-        kernel(*args, view(moved, self.data.shape))
-        dx = grad_buffer(self.x)
-        kernels.transpose(moved, dx, sorted(range(len(self.order)), key=self.order.__getitem__))
-        return dx
-
 
 def _spread(x: Tensor, axes: list[int], dy: Tensor) -> Tensor | None:
     """dy, the gradient of a sum, for every element of x."""
-    return grad_to(x, kernels.broadcast_copy, view(dy, _without(x.shape, axes, True)))
+    return grad_to(x, kernels.broadcast_copy, view(dy, without(x.shape, axes, True)))
 
 
 @op
 def sum(x: Any, axis: Axes = None, keepdims: bool = False):
     """The sum over `axis`. Truth values are counted (int32)."""
-    a = _numbers(x)
+    a = numbers(x)
     axes = normalized_axes("sum", axis, a.ndim)
-    y = view(reduce_axes(kernels.sum, a, axes), _without(a.shape, axes, keepdims))
+    y = view(reduce_axes(kernels.sum, a, axes), without(a.shape, axes, keepdims))
     return y, lambda dy: _spread(x, axes, dy)
 
 
 @op
 def mean(x: Any, axis: Axes = None, keepdims: bool = False):
     """The mean over `axis`, a float; NaN of nothing."""
-    a = _numbers(x, floating=True)
+    a = numbers(x, floating=True)
     axes = normalized_axes("mean", axis, a.ndim)
-    y = view(reduce_axes(kernels.mean, a, axes), _without(a.shape, axes, keepdims))
+    y = view(reduce_axes(kernels.mean, a, axes), without(a.shape, axes, keepdims))
 
     def backward(dy):
         share = empty(dy.shape, like=dy)
@@ -123,14 +54,16 @@ def mean(x: Any, axis: Axes = None, keepdims: bool = False):
 @op
 def prod(x: Any, axis: Axes = None, keepdims: bool = False):
     """The product over `axis`."""
-    m = _Middle("prod", x, axis)
+    m = Middle("prod", x, axis)
     y = m.result()
     kernels.prod(m.data, y)
-    return m.shaped(y, keepdims), lambda dy: m.gradient(kernels.prod_grad, m.data, view(dy, y.shape))
+    return m.shaped(y, keepdims), lambda dy: m.gradient(
+        kernels.prod_grad, m.data, view(dy, y.shape)
+    )
 
 
 def _extremum(name: str, x: Any, axis: Axes, keepdims: bool):
-    m = _Middle(name, x, axis)
+    m = Middle(name, x, axis)
     y = m.result()
     getattr(kernels, name)(m.data, y)
     return m.shaped(y, keepdims), lambda dy: m.gradient(
@@ -157,8 +90,12 @@ def max(x: Any, axis: Axes = None, keepdims: bool = False, initial: float | None
     """
     if initial is None:
         return amax(x, axis, keepdims)
-    x = _numbers(x) if not isinstance(x, Tensor) else x
-    return maximum(amax(x, axis, keepdims), initial) if x.size else _initials(x, axis, keepdims, initial)
+    x = numbers(x) if not isinstance(x, Tensor) else x
+    return (
+        maximum(amax(x, axis, keepdims), initial)
+        if x.size
+        else _initials(x, axis, keepdims, initial)
+    )
 
 
 def min(x: Any, axis: Axes = None, keepdims: bool = False, initial: float | None = None) -> Tensor:
@@ -168,12 +105,16 @@ def min(x: Any, axis: Axes = None, keepdims: bool = False, initial: float | None
     """
     if initial is None:
         return amin(x, axis, keepdims)
-    x = _numbers(x) if not isinstance(x, Tensor) else x
-    return minimum(amin(x, axis, keepdims), initial) if x.size else _initials(x, axis, keepdims, initial)
+    x = numbers(x) if not isinstance(x, Tensor) else x
+    return (
+        minimum(amin(x, axis, keepdims), initial)
+        if x.size
+        else _initials(x, axis, keepdims, initial)
+    )
 
 
 def _initials(x: Tensor, axis: Axes, keepdims: bool, initial: float) -> Tensor:
-    y = empty(_without(x.shape, normalized_axes("max", axis, x.ndim), keepdims), like=x)
+    y = empty(without(x.shape, normalized_axes("max", axis, x.ndim), keepdims), like=x)
     kernels.fill(y, float(initial))
     return y
 
@@ -181,7 +122,7 @@ def _initials(x: Tensor, axis: Axes, keepdims: bool, initial: float) -> Tensor:
 def _truths(kernel: Callable, x: Any, axis: Axes, keepdims: bool) -> Tensor:
     x = converted(to_tensor(x), "bool")
     axes = normalized_axes(kernel.name, axis, x.ndim)
-    return view(reduce_axes(kernel, x, axes), _without(x.shape, axes, keepdims))
+    return view(reduce_axes(kernel, x, axes), without(x.shape, axes, keepdims))
 
 
 def any(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
@@ -199,33 +140,33 @@ def count_nonzero(x: Any, axis: Axes = None) -> Tensor:
     return sum(converted(to_tensor(x), "bool"), axis)
 
 
-# --- places -----------------------------------------------------------------------------------------
+# --- places ---------------------------------------------------------------------------------------
 
 
 def _place(kernel: Callable, x: Any, axis: int | None, keepdims: bool) -> Tensor:
-    m = _Middle(kernel.name, x, axis)
+    m = Middle(kernel.name, x, axis)
     y = m.result("int32")
     kernel(m.data, y)
     return m.shaped(y, keepdims)
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The first index of the maximum along `axis`, or of a NaN; into the flattened x without axis."""
+    """The first index of the maximum along `axis`, or of a NaN; into flattened x without axis."""
     return _place(kernels.argmax, x, axis, keepdims)
 
 
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The first index of the minimum along `axis`, or of a NaN; into the flattened x without axis."""
+    """The first index of the minimum along `axis`, or of a NaN; into flattened x without axis."""
     return _place(kernels.argmin, x, axis, keepdims)
 
 
-# --- statistics -------------------------------------------------------------------------------------
+# --- statistics -----------------------------------------------------------------------------------
 
 
 @op
 def var(x: Any, axis: Axes = None, keepdims: bool = False):
     """mean((x - mean x)^2) over `axis`, in two passes."""
-    m = _Middle("var", x, axis, floating=True)
+    m = Middle("var", x, axis, floating=True)
     mu, y = m.result(), m.result()
     kernels.mean(m.data, mu)
     kernels.var(m.data, mu, y)
@@ -267,7 +208,7 @@ def average(x: Any, axis: Axes = None, weights: Any = None) -> Tensor:
 @op
 def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False):
     """log(sum(e^x)) over `axis`, without overflow."""
-    m = _Middle("logsumexp", x, axis, floating=True)
+    m = Middle("logsumexp", x, axis, floating=True)
     top, y = m.result(), m.result()
     kernels.max(m.data, top)
     kernels.logsumexp(m.data, top, y)
@@ -279,7 +220,7 @@ def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False):
 @op
 def cumsum(x: Any, axis: int | None = None, dtype: Any = None):
     """The running sum along `axis`; of the flattened x without one."""
-    a = _numbers(x) if dtype is None else to_tensor(x, dtype)
+    a = numbers(x) if dtype is None else to_tensor(x, dtype)
     if axis is None:
         o, n, i, shape = 1, a.size, 1, (a.size,)
     else:
@@ -297,12 +238,12 @@ def cumsum(x: Any, axis: int | None = None, dtype: Any = None):
     return y, backward
 
 
-# --- norms ------------------------------------------------------------------------------------------
+# --- norms ----------------------------------------------------------------------------------------
 
 
 @op
 def _norm(x: Any, axis: Axes, keepdims: bool):
-    m = _Middle("norm", x, axis, floating=True)
+    m = Middle("norm", x, axis, floating=True)
     y = m.result()
     kernels.norm(m.data, y)
     return m.shaped(y, keepdims), lambda dy: m.gradient(
@@ -322,7 +263,7 @@ def norm(x: Any, ord: Any = None, axis: Axes = None, keepdims: bool = False) -> 
         return _norm(x, axis, keepdims)
     if len(axes) != 1 or not isinstance(ord, (int, float)):
         raise ValueError(f"norm: ord={ord!r} is not supported over axes {tuple(axes)} of {x.shape}")
-    size = absolute(_floating(x))
+    size = absolute(numbers(x, floating=True))
     if ord == math.inf:
         return max(size, axis, keepdims)
     if ord == -math.inf:
@@ -334,16 +275,12 @@ def norm(x: Any, ord: Any = None, axis: Axes = None, keepdims: bool = False) -> 
     return power(sum(power(size, float(ord)), axis, keepdims), 1.0 / ord)
 
 
-def _floating(x: Tensor) -> Tensor:
-    return converted(x, common_type(x, floating=True))
-
-
 def normalize(x: Any, axis: Axes = -1, order: int = 2, epsilon: float | None = None) -> Tensor:
     """x / max(norm, epsilon) along `axis`, epsilon being `config.epsilon()` by default."""
     if not isinstance(order, int) or order < 1:
         raise ValueError(f"normalize: order is an int >= 1, got {order!r}")
     epsilon = config.epsilon() if epsilon is None else epsilon
-    x = _floating(to_tensor(x))
+    x = numbers(x, floating=True)
     if not x.ndim:
         x = view(x, (1,))
     if order == 2:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from .. import kernels
 from ..autograd import grad_buffer, needs_grad, op
 from ..tensor import Tensor, empty, to_tensor, view
-from .move import normalized_axis, reshape
+from .axes import normalized_axis
+from .move import reshape
 from .promotion import common_type, converted
 
 __all__ = [
     "append", "concatenate", "diag", "diagonal", "flip", "hstack", "pad", "roll", "slice",
-    "slice_update", "split", "stack", "trace", "unstack", "vstack",
+    "slice_update", "split", "stack", "strided_slice", "trace", "unstack", "vstack",
 ]  # fmt: skip
 
 
@@ -22,8 +24,10 @@ __all__ = [
 def strided_slice(x: Any, start: Sequence[int], size: Sequence[int], step: Sequence[int]):
     """y[k] = x[start + k step], `size` steps along each axis. A run of whole rows shares memory."""
     x = to_tensor(x)
-    if step[:1] == [1] and all(s == 0 and d == 1 for s, d in zip(start[1:], step[1:])) and (
-        tuple(size[1:]) == x.shape[1:] and 0 <= start[0] <= x.shape[0] - size[0]
+    if (
+        step[:1] == [1]
+        and all(s == 0 and d == 1 for s, d in zip(start[1:], step[1:]))
+        and (tuple(size[1:]) == x.shape[1:] and 0 <= start[0] <= x.shape[0] - size[0])
     ):
         y = view(x, size, start[0] * math.prod(size[1:]))
     else:
@@ -91,7 +95,7 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
     return strided_slice(x, start, x.shape, [-1 if d in turned else 1 for d in range(x.ndim)])
 
 
-# --- joining and taking apart -----------------------------------------------------------------------
+# --- joining and taking apart ---------------------------------------------------------------------
 
 
 @op
@@ -189,7 +193,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     else:
         inner = [min(max(i + n if i < 0 else i, 0), n) for i in map(int, indices_or_sections)]
         cuts = [0, *inner, n]
-    return [_range_of(x, axis, b, max(b, e)) for b, e in zip(cuts, cuts[1:])]
+    return [_range_of(x, axis, b, max(b, e)) for b, e in pairwise(cuts)]
 
 
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Tensor]:
@@ -218,7 +222,7 @@ def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = 
     return x
 
 
-# --- padding ----------------------------------------------------------------------------------------
+# --- padding --------------------------------------------------------------------------------------
 
 
 @op
@@ -234,7 +238,9 @@ def _pad_constant(x: Any, before: list[int], after: list[int], value: float):
     return y, backward
 
 
-def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float | None = None) -> Tensor:
+def pad(
+    x: Any, pad_width: Any, mode: str = "constant", constant_values: float | None = None
+) -> Tensor:
     """x with `pad_width[k]` = (before, after) elements more at the ends of axis k.
 
     mode: "constant" (`constant_values`, 0 by default), "reflect" (about the outermost element) or
@@ -249,7 +255,9 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float |
     if len(pairs) != x.ndim or any(len(p) != 2 or min(p) < 0 for p in pairs):
         raise ValueError(f"pad: pad_width {pad_width} does not fit a tensor of shape {x.shape}")
     if mode == "constant":
-        return _pad_constant(x, [p[0] for p in pairs], [p[1] for p in pairs], float(constant_values or 0))
+        return _pad_constant(
+            x, [p[0] for p in pairs], [p[1] for p in pairs], float(constant_values or 0)
+        )
     if mode not in ("reflect", "symmetric"):
         raise ValueError(f"pad: mode is 'constant', 'reflect' or 'symmetric', got {mode!r}")
     if constant_values is not None:
@@ -266,7 +274,7 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float |
     return x
 
 
-# --- diagonals: elements that lie a row and one apart -----------------------------------------------
+# --- diagonals: elements that lie a row and one apart ---------------------------------------------
 
 
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Tensor:

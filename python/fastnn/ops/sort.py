@@ -1,48 +1,43 @@
-"""Orders: NaN counts as the largest, and of equal elements the one with the lower index is first."""
+"""Orders: NaN counts as the largest, of equal elements the lower index comes first."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from .. import kernels
+from ..autograd import grad_to, needs_grad, op
 from ..tensor import Tensor, empty, to_tensor
+from .axes import normalized_axis, numbers
 from .index import take_along_axis
-from .move import moveaxis, normalized_axis
-from .promotion import common_type, converted, promote
+from .move import expand_dims, moveaxis, ravel, reshape
+from .promotion import promote
 
 __all__ = ["argsort", "median", "searchsorted", "sort", "top_k"]
 
 
-def _numbers(x: Any) -> Tensor:
-    x = to_tensor(x)
-    return converted(x, common_type(x)) if x.dtype in ("bool", "uint8") else x
+@op
+def _sort_last(x: Tensor):
+    y, index, rank = empty(x.shape, like=x), *(empty(x.shape, "int32", x.device) for _ in range(2))
+    kernels.sort(x, y, index, rank, False)
+    return (y, index), lambda dy, _: grad_to(x, kernels.take_along, dy, rank)
 
 
-def argsort(x: Any, axis: int | None = -1) -> Tensor:
-    """The indices that sort x along `axis`; of the flattened x without one. Stable."""
-    x = _numbers(x)
-    if axis is None:
-        from .move import ravel
-
-        return argsort(ravel(x))
-    if not x.ndim:
-        raise ValueError("argsort: a scalar has no axis to sort along")
-    axis = normalized_axis("argsort", axis, x.ndim)
-    if axis != x.ndim - 1:
-        return moveaxis(argsort(moveaxis(x, axis, -1)), -1, axis)
-    y, index, work = empty(x.shape, like=x), empty(x.shape, "int32"), empty(x.shape, "int32")
-    kernels.sort(x, y, index, work, False)
-    return index
+def _sorted(name: str, x: Any, axis: int | None, result: int) -> Tensor:
+    x = numbers(x)
+    x, axis = (ravel(x), 0) if axis is None else (x, normalized_axis(name, axis, x.ndim))
+    last = axis == x.ndim - 1
+    y = _sort_last(x if last else moveaxis(x, axis, -1))[result]
+    return y if last else moveaxis(y, -1, axis)
 
 
 def sort(x: Any, axis: int | None = -1) -> Tensor:
     """x in rising order along `axis`; flattened without one."""
-    x = _numbers(x)
-    if axis is None:
-        from .move import ravel
+    return _sorted("sort", x, axis, 0)
 
-        x, axis = ravel(x), -1
-    return take_along_axis(x, argsort(x, axis), axis)
+
+def argsort(x: Any, axis: int | None = -1) -> Tensor:
+    """The indices that sort x along `axis`; of the flattened x without one. Stable."""
+    return _sorted("argsort", x, axis, 1)
 
 
 def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
@@ -50,14 +45,12 @@ def top_k(x: Any, k: int, sorted: bool = True) -> tuple[Tensor, Tensor]:
 
     Only the values are differentiable. They come in order whether `sorted` or not.
     """
-    x = _numbers(x)
+    x = numbers(x)
     if not x.ndim or not 0 <= k <= x.shape[-1]:
         raise ValueError(f"top_k: k is {k}, expected 0 <= k <= the last axis of {x.shape}")
     shape = (*x.shape[:-1], k)
     values, index = empty(shape, like=x), empty(shape, "int32", x.device)
     kernels.top_k(x, values, index)
-    from ..autograd import needs_grad
-
     return (take_along_axis(x, index, -1) if needs_grad(x) else values), index
 
 
@@ -75,11 +68,10 @@ def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Tenso
 
 def median(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """The middle element along `axis`, or the mean of the two middle ones."""
-    from .move import expand_dims, ravel, reshape
     from .reduce import mean
     from .slice import strided_slice
 
-    x = _numbers(x)
+    x = numbers(x)
     rank = x.ndim
     x, axis = (ravel(x), 0) if axis is None else (x, normalized_axis("median", axis, rank))
     n = x.shape[axis]

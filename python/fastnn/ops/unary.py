@@ -14,8 +14,28 @@ from .elementwise import divide, multiply
 from .promotion import common_type, converted
 
 __all__ = [
-    "abs", "absolute", "ceil", "cos", "erf", "exp", "exp2", "expm1", "floor", "log", "log10", "log1p",
-    "log2", "negative", "reciprocal", "round", "rsqrt", "sign", "sin", "sqrt", "square", "tan",
+    "abs",
+    "absolute",
+    "ceil",
+    "cos",
+    "erf",
+    "exp",
+    "exp2",
+    "expm1",
+    "floor",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "negative",
+    "reciprocal",
+    "round",
+    "rsqrt",
+    "sign",
+    "sin",
+    "sqrt",
+    "square",
+    "tan",
 ]  # fmt: skip
 
 
@@ -122,7 +142,7 @@ def erf(x: Any):
     return y, lambda dy: grad_to(x, kernels.erf_grad, x, dy)
 
 
-# --- made of others ---------------------------------------------------------------------------------
+# --- made of others -------------------------------------------------------------------------------
 
 
 def tan(x: Any) -> Tensor:
@@ -145,7 +165,7 @@ def exp2(x: Any) -> Tensor:
     return exp(multiply(x, math.log(2)))
 
 
-# --- steps: their derivative is 0 wherever they have one --------------------------------------------
+# --- steps: their derivative is 0 wherever they have one ------------------------------------------
 
 
 def sign(x: Any) -> Tensor:

@@ -180,6 +180,15 @@ class Optimizer(Configurable):
         return config
 
     # --- building --------------------------------------------------------------------------------
+    def works_for(self, variables: Sequence[Tensor]) -> bool:
+        """True if these are the variables of build(), in that order, still in the arenas."""
+        return (
+            self.built
+            and len(variables) == len(self._trainable)
+            and all(a is b for a, b in zip(variables, self._trainable))
+            and all(arena.bound() for arena in self._arenas)
+        )
+
     def exclude_from_weight_decay(self, var_list: Sequence[Tensor] | None = None, var_names: Sequence[str] | None = None) -> None:
         """No weight decay for these variables, or for those in whose name one of the patterns is found."""
         if self.built:

@@ -15,10 +15,10 @@ def model_config(model: Any) -> dict:
     from ..models import Model, Sequential
 
     if isinstance(model, Sequential):
-        layers = ([model._input_layer] if model._input_layer is not None else []) + model.layers
+        layers = ([model._input.node.layer] if model._input is not None else []) + model.layers
         config = {"name": model.name, "trainable": model.trainable, "layers": [serialize_object(v) for v in layers]}
-        if model._input_layer is not None:
-            config["build_input_shape"] = list(model._input_layer.batch_shape)
+        if model._input is not None:
+            config["build_input_shape"] = list(model._input.shape)
         return config
     if type(model) is Model and model._graph is not None:
         return _functional_config(model)

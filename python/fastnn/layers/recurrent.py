@@ -1,0 +1,329 @@
+"""Recurrent layers: SimpleRNN, LSTM, GRU, and RNN around any cell.
+
+Our own cells run all of time in one op. A cell of your own runs step by step in Python, which is
+much slower: write it with few, large ops.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import kernels, ops
+from ..symbolic import flatten, map_structure
+from ..tensor import Tensor, empty, to_tensor
+from .base import LAYERS, InputSpec, Layer
+from .dense import known_size
+from .recurrent_cells import (
+    GRUCell,
+    LSTMCell,
+    SimpleRNNCell,
+    StackedRNNCells,
+    as_list,
+    initial_state,
+    is_fused,
+    output_size,
+    step,
+)
+
+__all__ = ["GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "SimpleRNN", "SimpleRNNCell", "StackedRNNCells"]
+
+
+@LAYERS.register()
+class RNN(Layer):
+    """Runs a cell over the steps of x (batch, time, in).
+
+    Returns the last output (batch, units), or all of them (batch, time, units) with
+    `return_sequences`; with `return_state` a tuple of that and the final states. Masked steps repeat
+    the state and output before them (outputs are zeros with `zero_output_for_mask`). With `stateful`
+    each batch goes on from the states of the one before, until `reset_state()`. `unroll` changes
+    nothing here.
+
+    A cell has `call(inputs, states) -> (output, new_states)` and `state_size`, and may have
+    `output_size` and `get_initial_state(batch_size)`. A list of cells is stacked.
+    """
+
+    supports_masking = True
+
+    def __init__(
+        self,
+        cell: Any,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        zero_output_for_mask: bool = False,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        if isinstance(cell, (list, tuple)):
+            cell = StackedRNNCells(cell)
+        if not hasattr(cell, "call") or not hasattr(cell, "state_size"):
+            raise ValueError(f"layer {self.name!r}: a cell has call() and state_size, got {cell!r}")
+        self.cell = cell
+        self.return_sequences = return_sequences
+        self.return_state = return_state
+        self.go_backwards = go_backwards
+        self.stateful = stateful
+        self.unroll = unroll
+        self.zero_output_for_mask = zero_output_for_mask
+        # What goes on from batch to batch is neither a weight nor saved.
+        object.__setattr__(self, "states", None)
+
+    @property
+    def state_size(self) -> list:
+        return as_list(self.cell.state_size)
+
+    def build(self, sequences_shape: tuple, initial_state_shape: Any = None) -> None:
+        if isinstance(self.cell, Layer):
+            self.cell._ensure_built((sequences_shape[0], *sequences_shape[2:]))
+        if self.stateful:
+            batch = known_size(sequences_shape[0], "with stateful=True the batch size", self)
+            object.__setattr__(self, "states", self.get_initial_state(batch))
+        self.built = True
+
+    def get_initial_state(self, batch_size: int) -> list:
+        return initial_state(self.cell, batch_size, self.dtype)
+
+    def reset_state(self) -> None:
+        """Sets the states of a stateful layer to zeros."""
+        for t in flatten(self.states or []):
+            kernels.fill(t, 0.0)
+
+    reset_states = reset_state
+
+    def compute_output_shape(self, sequences_shape: tuple, initial_state_shape: Any = None) -> Any:
+        batch, time = sequences_shape[:2]
+        size = output_size(self.cell)
+        shape = (batch, time, size) if self.return_sequences else (batch, size)
+        if not self.return_state:
+            return shape
+        states = [[(batch, n) for n in s] if isinstance(s, (list, tuple)) else (batch, s) for s in self.state_size]
+        return (shape, *states)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        mask = flatten(previous_mask)[0] if self.return_sequences else None
+        return [mask, *(None for _ in flatten(self.state_size))] if self.return_state else mask
+
+    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
+        batch = sequences.shape[0]
+        if self.stateful and flatten(self.states)[0].shape[0] != batch:
+            raise ValueError(
+                f"layer {self.name!r} is stateful: the batch size is {flatten(self.states)[0].shape[0]}, got {batch}"
+            )
+        if initial_state is not None:
+            states = map_structure(lambda s: to_tensor(s, self.dtype), as_list(initial_state))
+        elif self.stateful:
+            # The backward pass needs what they were when they are overwritten below.
+            states = map_structure(_copy, self.states)
+        else:
+            states = None
+        mask = None if mask is None else to_tensor(flatten(mask)[0])
+        zero = mask is not None and self.zero_output_for_mask
+        every = self.return_sequences or zero
+        if is_fused(self.cell):
+            if states is None:
+                states = map_structure(lambda _: None, _structure(self.cell))
+            y, states = self.cell.sequence(sequences, states, mask, training, self.go_backwards, every)
+            last = flatten(states[-1])[0] if isinstance(self.cell, StackedRNNCells) else states[0]
+        else:
+            y, last, states = self._loop(sequences, states, mask, training, every)
+        if zero:
+            y = ops.zero_masked_steps(y, mask, self.go_backwards)
+            last = y[:, -1]
+        if self.stateful:
+            for kept, new in zip(flatten(self.states), flatten(states)):
+                kernels.copy(new, kept)
+        output = y if self.return_sequences else last
+        return (output, *states) if self.return_state else output
+
+    def _loop(self, x: Tensor, states: Any, mask: Any, training: bool, every: bool) -> tuple:
+        """Step by step, for cells that the kernels do not know."""
+        batch, time = x.shape[:2]
+        if states is None:
+            states = self.get_initial_state(batch)
+        if time == 0:
+            raise ValueError(f"layer {self.name!r}: a sequence for this cell has at least one step, got shape {x.shape}")
+        if hasattr(self.cell, "begin_sequence"):
+            self.cell.begin_sequence(batch, x.shape[-1], training)
+        outputs = []
+        try:
+            for s in range(time):
+                at = time - 1 - s if self.go_backwards else s
+                y, new = step(self.cell, x[:, at], states, training)
+                if mask is not None:
+                    live = ops.reshape(mask[:, at], (batch, 1))
+                    held = flatten(states[-1])[0] if isinstance(self.cell, StackedRNNCells) else flatten(states)[0]
+                    y = ops.where(live, y, held)
+                    new = _select(live, new, states)
+                states = new
+                outputs.append(y)
+        finally:
+            if hasattr(self.cell, "end_sequence"):
+                self.cell.end_sequence()
+        return ops.stack(outputs, axis=1) if every else None, outputs[-1], states
+
+
+def _copy(x: Tensor) -> Tensor:
+    y = empty(x.shape, like=x)
+    kernels.copy(x, y)
+    return y
+
+
+def _structure(cell: Any) -> list:
+    """One leaf per state, in the structure that cell.sequence takes."""
+    if isinstance(cell, StackedRNNCells):
+        return [_structure(c) for c in cell.cells]
+    return as_list(cell.state_size)
+
+
+def _select(live: Tensor, new: Any, old: Any) -> Any:
+    if isinstance(new, (list, tuple)):
+        return [_select(live, n, o) for n, o in zip(new, old)]
+    return ops.where(live, new, old)
+
+
+def _of_cell(name: str) -> property:
+    return property(lambda self: getattr(self.cell, name))
+
+
+class _CellLayer(RNN):
+    """A layer whose arguments are its cell's."""
+
+    def _start(self, cell_type: type, cell_name: str, arguments: dict, rest: dict) -> None:
+        """From the constructor's arguments: those of the cell, and those of RNN."""
+        own = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "activity_regularizer")
+        for key in ("use_cudnn",):
+            arguments.pop(key, None)
+        mine = {key: arguments.pop(key) for key in own if key in arguments}
+        if "implementation" in rest:
+            arguments["implementation"] = rest.pop("implementation")
+        shared = {key: rest[key] for key in ("dtype", "trainable") if key in rest}
+        RNN.__init__(self, cell_type(**arguments, **shared, name=cell_name), **mine, **rest)
+        self.input_spec = InputSpec(ndim=3)
+
+    def get_config(self) -> dict:
+        config = super().get_config()
+        config.pop("cell", None)
+        config.pop("use_cudnn", None)  # an argument of Keras without a meaning here
+        return config
+
+
+for _name in (
+    "units activation use_bias kernel_initializer recurrent_initializer bias_initializer kernel_regularizer "
+    "recurrent_regularizer bias_regularizer kernel_constraint recurrent_constraint bias_constraint dropout "
+    "recurrent_dropout seed"
+).split():
+    setattr(_CellLayer, _name, _of_cell(_name))
+
+
+@LAYERS.register()
+class SimpleRNN(_CellLayer):
+    """h_t = activation(x_t W + b + h_{t-1} U). See SimpleRNNCell for the weights, RNN for the rest."""
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        self._start(SimpleRNNCell, "simple_rnn_cell", _arguments(locals()), kwargs)
+
+
+@LAYERS.register()
+class LSTM(_CellLayer):
+    """Long short-term memory. See LSTMCell for formulas and weights, RNN for the rest."""
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        use_cudnn: Any = "auto",
+        **kwargs: Any,
+    ):
+        self._start(LSTMCell, "lstm_cell", _arguments(locals()), kwargs)
+
+    recurrent_activation = _of_cell("recurrent_activation")
+    unit_forget_bias = _of_cell("unit_forget_bias")
+
+
+@LAYERS.register()
+class GRU(_CellLayer):
+    """Gated recurrent unit. See GRUCell for formulas and weights, RNN for the rest."""
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        activity_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        go_backwards: bool = False,
+        stateful: bool = False,
+        unroll: bool = False,
+        reset_after: bool = True,
+        use_cudnn: Any = "auto",
+        **kwargs: Any,
+    ):
+        self._start(GRUCell, "gru_cell", _arguments(locals()), kwargs)
+
+    recurrent_activation = _of_cell("recurrent_activation")
+    reset_after = _of_cell("reset_after")
+
+
+def _arguments(values: dict) -> dict:
+    return {key: v for key, v in values.items() if key not in ("self", "kwargs", "__class__")}

@@ -1,0 +1,440 @@
+"""Cells: the weights of recurrent layers, and one step of each.
+
+`call(inputs, states)` takes one step, as in Keras. `sequence(...)` takes all of them in one op; a
+layer uses it wherever the cell's activations are known to the kernels.
+
+Dropout, as in Keras: one mask for all steps of a sequence; one for all gates, but one for each gate
+with `implementation=1`, which recurrent dropout implies.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import activations, constraints, initializers, kernels, ops, regularizers
+from ..ops.recurrent import fused_activation
+from ..tensor import Tensor, empty, to_tensor
+from .base import LAYERS, Layer
+from .dense import known_size, positive_int
+from .dropout import RandomState
+
+
+class _Cell(Layer):
+    gates = 1
+    states = 1
+
+    def _configure(
+        self, units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+        kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
+        recurrent_constraint, bias_constraint, dropout, recurrent_dropout, seed, implementation=2,
+    ):  # fmt: skip
+        self.units = positive_int(units, "units", self)
+        self.activation = activations.get(activation)
+        self.use_bias = use_bias
+        self.kernel_initializer = initializers.get(kernel_initializer)
+        self.recurrent_initializer = initializers.get(recurrent_initializer)
+        self.bias_initializer = initializers.get(bias_initializer)
+        self.kernel_regularizer = regularizers.get(kernel_regularizer)
+        self.recurrent_regularizer = regularizers.get(recurrent_regularizer)
+        self.bias_regularizer = regularizers.get(bias_regularizer)
+        self.kernel_constraint = constraints.get(kernel_constraint)
+        self.recurrent_constraint = constraints.get(recurrent_constraint)
+        self.bias_constraint = constraints.get(bias_constraint)
+        self.dropout = min(1.0, max(0.0, dropout))
+        self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
+        self.seed = seed
+        self.implementation = 1 if self.recurrent_dropout else implementation
+        self.state_size = self.units if self.states == 1 else [self.units] * self.states
+        self.output_size = self.units
+        self._masks = None
+
+    def _bias_shape(self) -> tuple:
+        return (self.gates * self.units,)
+
+    def build(self, input_shape: tuple) -> None:
+        width = known_size(input_shape[-1], "the last axis", self)
+        self.kernel = self.add_weight(
+            (width, self.gates * self.units), self.kernel_initializer, name="kernel",
+            regularizer=self.kernel_regularizer, constraint=self.kernel_constraint,
+        )  # fmt: skip
+        self.recurrent_kernel = self.add_weight(
+            (self.units, self.gates * self.units), self.recurrent_initializer, name="recurrent_kernel",
+            regularizer=self.recurrent_regularizer, constraint=self.recurrent_constraint,
+        )  # fmt: skip
+        self.bias = None
+        if self.use_bias:
+            self.bias = self.add_weight(
+                self._bias_shape(), self._bias_start(), name="bias",
+                regularizer=self.bias_regularizer, constraint=self.bias_constraint,
+            )  # fmt: skip
+        self.built = True
+
+    def _bias_start(self) -> Any:
+        return self.bias_initializer
+
+    def get_initial_state(self, batch_size: int) -> list[Tensor]:
+        return [zeros((batch_size, self.units), self.dtype) for _ in range(self.states)]
+
+    def compute_output_shape(self, input_shape: tuple, states_shape: Any = None) -> tuple:
+        return (input_shape[0], self.units), [(input_shape[0], self.units)] * self.states
+
+    # --- dropout -------------------------------------------------------------------------------
+    def draw_masks(self, batch: int, width: int, training: bool) -> tuple[Tensor | None, Tensor | None]:
+        """Masks for the inputs and the state of a sequence, (1 or gates, batch, size) or None."""
+        if not training or not (self.dropout or self.recurrent_dropout):
+            return None, None
+        count = self.gates if self.implementation == 1 else 1
+        return (
+            self._draw((count, batch, width), self.dropout),
+            self._draw((count, batch, self.units), self.recurrent_dropout),
+        )
+
+    def _draw(self, shape: tuple, rate: float) -> Tensor | None:
+        if not rate:
+            return None
+        if not self._state:
+            self._state.append(RandomState(self.seed))
+            self._state[0].path = f"{self.name}/random_state"
+        ones = empty(shape, self.dtype)
+        kernels.fill(ones, 1.0)
+        return ops.dropout(ones, rate, ops.next_state(self._state[0]))
+
+    # A loop over steps holds the masks for its sequence.
+    def begin_sequence(self, batch: int, width: int, training: bool) -> None:
+        object.__setattr__(self, "_masks", self.draw_masks(batch, width, training))
+
+    def end_sequence(self) -> None:
+        object.__setattr__(self, "_masks", None)
+
+    # --- computing -----------------------------------------------------------------------------
+    @property
+    def fused(self) -> bool:
+        """Whether the kernels know the activations."""
+        return fused_activation(self.activation) is not None
+
+    def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
+        nested = isinstance(states, (list, tuple))
+        before = [to_tensor(s, self.dtype) for s in (states if nested else [states])]
+        masks = self._masks if self._masks is not None else self.draw_masks(*inputs.shape, training)
+        if self.fused:
+            step = ops.reshape(inputs, (inputs.shape[0], 1, inputs.shape[1]))
+            after = list(self._run(step, before, None, masks, False, False))
+        else:
+            after = self._step(_seen(inputs, masks[0], self.gates), _seen(before[0], masks[1], self.gates), before)
+        return after[0], (after if nested else after[0])
+
+    def sequence(
+        self, x: Tensor, states: list, mask: Any, training: bool, go_backwards: bool, return_sequences: bool
+    ) -> tuple:
+        """(outputs of all steps or None, final states): all steps in one op."""
+        masks = self.draw_masks(x.shape[0], x.shape[2], training)
+        results = self._run(x, states, mask, masks, go_backwards, return_sequences)
+        return (results[0], list(results[1:])) if return_sequences else (None, list(results))
+
+    def _columns(self, w: Tensor, gate: int) -> Tensor:
+        return w[..., gate * self.units : (gate + 1) * self.units]
+
+    def _products(self, inputs: list, states: list) -> list[Tensor]:
+        """x W_g + b_g + h U_g for every gate."""
+        sums = []
+        for g, (x, h) in enumerate(zip(inputs, states)):
+            z = ops.add(ops.matmul(x, self._columns(self.kernel, g)), ops.matmul(h, self._columns(self.recurrent_kernel, g)))
+            sums.append(z if self.bias is None else ops.add(z, self._columns(self.bias, g)))
+        return sums
+
+
+def zeros(shape: tuple, dtype: str) -> Tensor:
+    t = empty(shape, dtype)
+    kernels.fill(t, 0.0)
+    return t
+
+
+def _seen(x: Tensor, masks: Tensor | None, gates: int) -> list[Tensor]:
+    """x (batch, size) as each gate sees it."""
+    if masks is None:
+        return [x] * gates
+    dropped = [ops.multiply(x, masks[p]) for p in range(masks.shape[0])]
+    return dropped * gates if len(dropped) == 1 else dropped
+
+
+@LAYERS.register()
+class SimpleRNNCell(_Cell):
+    """h_t = activation(x W + b + h_{t-1} U).
+
+    Weights: kernel (in, units), recurrent_kernel (units, units), bias (units,).
+    """
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self._configure(
+            units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
+            recurrent_constraint, bias_constraint, dropout, recurrent_dropout, seed,
+        )  # fmt: skip
+
+    def _run(self, x, states, mask, masks, go_backwards, return_sequences):
+        return ops.simple_rnn(
+            x, self.kernel, self.recurrent_kernel, self.bias, *states, mask, *masks,
+            self.activation, go_backwards, return_sequences,
+        )  # fmt: skip
+
+    def _step(self, inputs, seen, states):
+        return [self.activation(self._products(inputs, seen)[0])]
+
+
+class _GatedCell(_Cell):
+    @property
+    def fused(self) -> bool:
+        return super().fused and fused_activation(self.recurrent_activation) is not None
+
+
+@LAYERS.register()
+class LSTMCell(_GatedCell):
+    """Long short-term memory: c_t = f c_{t-1} + i act(z_c), h_t = o act(c_t).
+
+    Weights: kernel (in, 4 units), recurrent_kernel (units, 4 units), bias (4 units,), gates in the
+    order i, f, c, o; with unit_forget_bias the bias of f begins as ones. States: [h, c].
+    Hochreiter & Schmidhuber 1997.
+    """
+
+    gates = 4
+    states = 2
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        unit_forget_bias: bool = True,
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        implementation = kwargs.pop("implementation", 2)
+        super().__init__(**kwargs)
+        self._configure(
+            units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
+            recurrent_constraint, bias_constraint, dropout, recurrent_dropout, seed, implementation,
+        )  # fmt: skip
+        self.recurrent_activation = activations.get(recurrent_activation)
+        self.unit_forget_bias = unit_forget_bias
+
+    def _bias_start(self) -> Any:
+        if not self.unit_forget_bias:
+            return self.bias_initializer
+
+        def start(shape: tuple, dtype: Any = None) -> Any:
+            n = self.units
+            draw = lambda size: np.asarray(self.bias_initializer((size,), dtype=dtype))  # noqa: E731
+            return np.concatenate([draw(n), np.ones(n), draw(2 * n)]).astype(dtype)
+
+        return start
+
+    def _run(self, x, states, mask, masks, go_backwards, return_sequences):
+        return ops.lstm(
+            x, self.kernel, self.recurrent_kernel, self.bias, *states, mask, *masks,
+            self.activation, self.recurrent_activation, go_backwards, return_sequences,
+        )  # fmt: skip
+
+    def _step(self, inputs, seen, states):
+        i, f, c, o = self._products(inputs, seen)
+        i, f, o = (self.recurrent_activation(z) for z in (i, f, o))
+        c = ops.add(ops.multiply(f, states[1]), ops.multiply(i, self.activation(c)))
+        return [ops.multiply(o, self.activation(c)), c]
+
+
+@LAYERS.register()
+class GRUCell(_GatedCell):
+    """Gated recurrent unit: h_t = z h_{t-1} + (1 - z) hh.
+
+    Weights: kernel (in, 3 units), recurrent_kernel (units, 3 units), gates in the order z, r, h; bias
+    (2, 3 units), for the input and for the state, with reset_after, else (3 units,). Cho et al. 2014.
+    """
+
+    gates = 3
+
+    def __init__(
+        self,
+        units: int,
+        activation: Any = "tanh",
+        recurrent_activation: Any = "sigmoid",
+        use_bias: bool = True,
+        kernel_initializer: Any = "glorot_uniform",
+        recurrent_initializer: Any = "orthogonal",
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        recurrent_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        kernel_constraint: Any = None,
+        recurrent_constraint: Any = None,
+        bias_constraint: Any = None,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
+        reset_after: bool = True,
+        seed: int | None = None,
+        **kwargs: Any,
+    ):
+        implementation = kwargs.pop("implementation", 2)
+        super().__init__(**kwargs)
+        self._configure(
+            units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
+            recurrent_constraint, bias_constraint, dropout, recurrent_dropout, seed, implementation,
+        )  # fmt: skip
+        self.recurrent_activation = activations.get(recurrent_activation)
+        self.reset_after = reset_after
+
+    def _bias_shape(self) -> tuple:
+        return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
+
+    def _run(self, x, states, mask, masks, go_backwards, return_sequences):
+        return ops.gru(
+            x, self.kernel, self.recurrent_kernel, self.bias, *states, mask, *masks,
+            self.activation, self.recurrent_activation, self.reset_after, go_backwards, return_sequences,
+        )  # fmt: skip
+
+    def _step(self, inputs, seen, states):
+        def side(x: Tensor, w: Tensor, bias: Tensor | None, g: int) -> Tensor:
+            y = ops.matmul(x, self._columns(w, g))
+            return y if bias is None else ops.add(y, self._columns(bias, g))
+
+        b, rb = self.bias, None
+        if b is not None and self.reset_after:
+            b, rb = b[0], b[1]
+        x = [side(inputs[g], self.kernel, b, g) for g in range(3)]
+        h = [side(seen[g], self.recurrent_kernel, rb, g) for g in range(3 if self.reset_after else 2)]
+        z, r = (self.recurrent_activation(ops.add(x[g], h[g])) for g in (0, 1))
+        if self.reset_after:
+            inner = ops.multiply(r, h[2])
+        else:
+            inner = side(ops.multiply(r, seen[2]), self.recurrent_kernel, None, 2)
+        candidate = self.activation(ops.add(x[2], inner))
+        return [ops.add(ops.multiply(z, states[0]), ops.multiply(ops.subtract(1.0, z), candidate))]
+
+
+@LAYERS.register()
+class StackedRNNCells(Layer):
+    """Cells one upon the other, as one cell; its state is the list of their states."""
+
+    def __init__(self, cells: Any, **kwargs: Any):
+        super().__init__(**kwargs)
+        for cell in cells:
+            if not hasattr(cell, "call") or not hasattr(cell, "state_size"):
+                raise ValueError(f"layer {self.name!r}: a cell has call() and state_size, got {cell!r}")
+        self.cells = list(cells)
+
+    @property
+    def state_size(self) -> list:
+        return [c.state_size for c in self.cells]
+
+    @property
+    def output_size(self) -> int:
+        return output_size(self.cells[-1])
+
+    @property
+    def fused(self) -> bool:
+        return all(is_fused(c) for c in self.cells)
+
+    def build(self, input_shape: tuple) -> None:
+        for cell in self.cells:
+            if isinstance(cell, Layer):
+                cell._ensure_built(input_shape)
+            input_shape = (input_shape[0], output_size(cell))
+        self.built = True
+
+    def get_initial_state(self, batch_size: int) -> list:
+        return [initial_state(c, batch_size, self.dtype) for c in self.cells]
+
+    def begin_sequence(self, batch: int, width: int, training: bool) -> None:
+        for cell in self.cells:
+            if hasattr(cell, "begin_sequence"):
+                cell.begin_sequence(batch, width, training)
+            width = output_size(cell)
+
+    def end_sequence(self) -> None:
+        for cell in self.cells:
+            if hasattr(cell, "end_sequence"):
+                cell.end_sequence()
+
+    def call(self, inputs: Any, states: list, training: bool = False) -> Any:
+        after = []
+        for cell, state in zip(self.cells, states):
+            inputs, new = step(cell, inputs, state, training)
+            after.append(new)
+        return inputs, after
+
+    def sequence(self, x, states, mask, training, go_backwards, return_sequences):
+        # A masked step is ignored by every cell, so that each may run through all of time at once.
+        after = []
+        for i, (cell, state) in enumerate(zip(self.cells, states)):
+            top = i == len(self.cells) - 1
+            # The outputs of a backward walk lie in its own order.
+            turned = go_backwards and i == 0
+            if go_backwards and i == 1 and mask is not None:
+                mask = ops.flip(mask, axis=1)
+            x, new = cell.sequence(x, as_list(state), mask, training, turned, return_sequences or not top)
+            after.append(new)
+        return x, after
+
+
+def as_list(state: Any) -> list:
+    return list(state) if isinstance(state, (list, tuple)) else [state]
+
+
+def output_size(cell: Any) -> int:
+    size = getattr(cell, "output_size", None)
+    return size if size is not None else as_list(cell.state_size)[0]
+
+
+def is_fused(cell: Any) -> bool:
+    """Whether the cell is one of ours (a subclass may step differently) with known activations."""
+    return type(cell) in (SimpleRNNCell, LSTMCell, GRUCell, StackedRNNCells) and cell.fused
+
+
+def initial_state(cell: Any, batch: int, dtype: str) -> list:
+    make = getattr(cell, "get_initial_state", None)
+    if make is not None:
+        return as_list(make(batch_size=batch))
+    return [zeros((batch, n), dtype) for n in as_list(cell.state_size)]
+
+
+def step(cell: Any, x: Tensor, state: Any, training: bool) -> tuple:
+    """One step of any cell, which is a layer or has just a call()."""
+    state = as_list(state)
+    if isinstance(cell, Layer):
+        y, new = cell(x, state, training=training)
+    else:
+        y, new = cell.call(x, state)
+    return y, as_list(new)

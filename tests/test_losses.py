@@ -1,0 +1,206 @@
+"""Losses against real Keras: values, reductions, weights, masks, gradients; and their mistakes."""
+
+import os
+
+import numpy as np
+import pytest
+
+from fastnn import autograd, losses, ops
+from fastnn.tensor import Tensor
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+# float32 on both sides, sums in a different order; a probability near 1 magnifies: 1 - p has few bits.
+TOLERANCE = dict(rtol=2e-4, atol=2e-5)
+REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none")
+
+
+@pytest.fixture(scope="module")
+def keras():
+    return pytest.importorskip("keras")
+
+
+def positive(rng, shape):
+    return rng.uniform(0.05, 0.95, shape).astype("f")
+
+
+def normal(rng, shape):
+    return rng.standard_normal(shape).astype("f")
+
+
+def distribution(rng, shape):
+    p = rng.uniform(0.05, 1, shape)
+    return (p / p.sum(-1, keepdims=True)).astype("f")
+
+
+def bits(rng, shape):
+    return rng.integers(0, 2, shape).astype("f")
+
+
+def one_hot(rng, shape):
+    return np.eye(shape[-1], dtype="f")[rng.integers(0, shape[-1], shape[:-1])]
+
+
+CASES = [
+    ("MeanSquaredError", {}, normal, normal), ("MeanAbsoluteError", {}, normal, normal),
+    ("MeanAbsolutePercentageError", {}, normal, normal), ("MeanSquaredLogarithmicError", {}, positive, normal),
+    ("Huber", {}, normal, normal), ("Huber", dict(delta=0.3), normal, normal), ("LogCosh", {}, normal, normal),
+    ("Hinge", {}, bits, normal), ("Hinge", {}, lambda r, s: 2 * bits(r, s) - 1, normal), ("SquaredHinge", {}, bits, normal),
+    ("CategoricalHinge", {}, one_hot, normal), ("CosineSimilarity", {}, normal, normal), ("CosineSimilarity", dict(axis=1), normal, normal),
+    ("KLDivergence", {}, distribution, distribution), ("Poisson", {}, positive, positive),
+    ("BinaryCrossentropy", {}, bits, positive), ("BinaryCrossentropy", dict(from_logits=True), bits, normal),
+    ("BinaryCrossentropy", dict(label_smoothing=0.2), bits, positive),
+    ("BinaryCrossentropy", dict(from_logits=True, label_smoothing=0.1, axis=1), bits, normal),
+    ("BinaryFocalCrossentropy", {}, bits, positive), ("BinaryFocalCrossentropy", dict(apply_class_balancing=True, alpha=0.4, gamma=3.0), bits, positive),
+    ("BinaryFocalCrossentropy", dict(from_logits=True, label_smoothing=0.1), bits, normal),
+    ("CategoricalCrossentropy", {}, one_hot, positive), ("CategoricalCrossentropy", dict(from_logits=True), one_hot, normal),
+    ("CategoricalCrossentropy", dict(label_smoothing=0.1), distribution, distribution),
+    ("CategoricalCrossentropy", dict(label_smoothing=0.1, from_logits=True), one_hot, normal),
+    ("CategoricalFocalCrossentropy", {}, one_hot, positive), ("CategoricalFocalCrossentropy", dict(from_logits=True, gamma=1.5, label_smoothing=0.1), one_hot, normal),
+    ("SparseCategoricalCrossentropy", {}, None, positive), ("SparseCategoricalCrossentropy", dict(from_logits=True), None, normal),
+    ("SparseCategoricalCrossentropy", dict(ignore_class=1), None, positive),
+    ("SparseCategoricalCrossentropy", dict(ignore_class=0, from_logits=True), None, normal),
+    ("Dice", {}, bits, positive), ("Dice", dict(axis=(1,)), bits, positive), ("Tversky", dict(alpha=0.3, beta=0.7), bits, positive),
+]  # fmt: skip
+
+
+def draw(rng, target, prediction, shape):
+    y = prediction(rng, shape)
+    t = rng.integers(0, shape[-1], shape[:-1]).astype("i4") if target is None else target(rng, shape)
+    return t, y
+
+
+@pytest.mark.parametrize("name,arguments,target,prediction", CASES, ids=lambda v: getattr(v, "__name__", str(v)))
+def test_as_keras(keras, name, arguments, target, prediction):
+    import jax
+
+    for seed, shape in enumerate([(6, 5), (1, 3), (4, 3, 7), (2, 3, 2, 3), (33, 10)]):
+        rng = np.random.default_rng(seed)
+        t, y = draw(rng, target, prediction, shape)
+        for reduction in REDUCTIONS:
+            ours = getattr(losses, name)(reduction=reduction, **arguments)
+            theirs = getattr(keras.losses, name)(reduction=reduction, **arguments)
+            np.testing.assert_allclose(ours(t, y).numpy(), theirs(t, y), **TOLERANCE)
+            values = theirs.call(keras.ops.convert_to_tensor(t), keras.ops.convert_to_tensor(y))
+            if len(values.shape):
+                w = rng.uniform(0, 2, values.shape).astype("f")
+                np.testing.assert_allclose(ours(t, y, w).numpy(), theirs(t, y, w), **TOLERANCE)
+        theirs = getattr(keras.losses, name)(**arguments)
+        want = jax.grad(lambda y: theirs(t, y))(y)  # noqa: B023
+        leaf = Tensor(y)
+        leaf.requires_grad = True
+        (got,) = autograd.gradients(getattr(losses, name)(**arguments)(t, leaf), [leaf])
+        np.testing.assert_allclose(got.numpy(), want, **TOLERANCE)
+
+
+FUNCTIONS = (
+    "mean_squared_error mean_absolute_error mean_absolute_percentage_error mean_squared_logarithmic_error huber log_cosh "
+    "hinge squared_hinge categorical_hinge cosine_similarity kl_divergence poisson binary_crossentropy "
+    "categorical_crossentropy binary_focal_crossentropy categorical_focal_crossentropy dice tversky"
+).split()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions_as_keras(keras, name):
+    rng = np.random.default_rng(0)
+    for shape in [(4, 3), (2, 5, 3)]:
+        t, y = positive(rng, shape), positive(rng, shape)
+        np.testing.assert_allclose(getattr(losses, name)(t, y).numpy(), getattr(keras.losses, name)(t, y), **TOLERANCE)
+        np.testing.assert_allclose(losses.get(name)(t, y).numpy(), keras.losses.get(name)(t, y), **TOLERANCE)
+
+
+def test_clipping_at_the_ends(keras):
+    y = np.array([[0, 1.0], [1, 0], [1e-9, 1], [0.5, 0.5]], "f")
+    t = np.array([[1, 0], [1, 0], [1, 0], [0, 1]], "f")
+    for name in ("BinaryCrossentropy", "CategoricalCrossentropy", "KLDivergence"):
+        got = getattr(losses, name)(reduction="none")(t, y).numpy()
+        np.testing.assert_allclose(got, getattr(keras.losses, name)(reduction="none")(t, y), rtol=1e-5, atol=1e-6)
+        leaf = Tensor(y)
+        leaf.requires_grad = True
+        (g,) = autograd.gradients(getattr(losses, name)()(t, leaf), [leaf])
+        assert np.isfinite(g.numpy()).all()
+    got = losses.SparseCategoricalCrossentropy(reduction="none")(np.array([0, 0, 0, 1]), y).numpy()
+    np.testing.assert_allclose(got, keras.losses.SparseCategoricalCrossentropy(reduction="none")(np.array([0, 0, 0, 1]), y), rtol=1e-5, atol=1e-6)
+    assert got[0] == pytest.approx(16.118, abs=1e-3)
+
+
+def test_large_logits_stay_finite():
+    y = Tensor(np.array([[1e4, -1e4, 0], [-1e4, 1e4, 3]], "f"))
+    y.requires_grad = True
+    loss = losses.SparseCategoricalCrossentropy(from_logits=True)(np.array([1, 1]), y)
+    assert float(loss) == pytest.approx(1e4)
+    (g,) = autograd.gradients(loss, [y])
+    np.testing.assert_allclose(g.numpy(), [[0.5, -0.5, 0], [0, 0, 0]], atol=1e-6)
+
+
+def test_squeezing_as_keras(keras):
+    rng = np.random.default_rng(0)
+    flat, column = positive(rng, 6), positive(rng, (6, 1))
+    for name in ("MeanSquaredError", "BinaryCrossentropy", "Huber"):
+        for t, y in ((flat, column), (column, flat), (column, column), (flat, flat)):
+            np.testing.assert_allclose(getattr(losses, name)()(t, y).numpy(), getattr(keras.losses, name)()(t, y), **TOLERANCE)
+    labels = rng.integers(0, 3, (6, 1))
+    y = distribution(rng, (6, 3))
+    np.testing.assert_allclose(
+        losses.SparseCategoricalCrossentropy()(labels, y).numpy(), keras.losses.SparseCategoricalCrossentropy()(labels, y), **TOLERANCE
+    )
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_mask_as_keras(keras, reduction, weighted):
+    rng = np.random.default_rng(0)
+    t, y = normal(rng, (4, 5, 3)), normal(rng, (4, 5, 3))
+    mask = rng.random((4, 5)) < 0.6
+    weights = rng.uniform(0, 2, (4, 5)).astype("f") if weighted else None
+    theirs_y = keras.ops.convert_to_tensor(y)
+    keras.src.backend.set_keras_mask(theirs_y, keras.ops.convert_to_tensor(mask))
+    ours_y = Tensor(y)
+    ours_y._keras_mask = Tensor(mask)
+    got = losses.MeanSquaredError(reduction=reduction)(t, ours_y, weights).numpy()
+    np.testing.assert_allclose(got, keras.losses.MeanSquaredError(reduction=reduction)(t, theirs_y, weights), **TOLERANCE)
+    ours_y._keras_mask = Tensor(np.zeros((4, 5), bool))
+    assert np.all(losses.MeanSquaredError(reduction=reduction)(t, ours_y, weights).numpy() == 0)
+
+
+def test_own_losses():
+    class Own(losses.Loss):
+        def call(self, y_true, y_pred):
+            return ops.mean(ops.multiply(y_true, y_pred), axis=-1)
+
+    t, y = np.arange(6).reshape(2, 3), Tensor(np.ones((2, 3), "f"))
+    assert float(Own()(t, y)) == 2.5
+    assert Own().name == "own"
+    wrapped = losses.LossFunctionWrapper(lambda t, y: ops.sum(ops.subtract(t, y), axis=-1), reduction="sum")
+    assert float(wrapped(t, y)) == 9
+
+
+def test_names_and_configs(keras):
+    for name, arguments, _, _ in CASES:
+        ours, theirs = getattr(losses, name)(**arguments), getattr(keras.losses, name)(**arguments)
+        config = ours.get_config()
+        assert {k: config[k] for k in theirs.get_config()} == theirs.get_config()
+        copy = losses.deserialize(losses.serialize(ours))
+        assert type(copy) is type(ours) and copy.get_config() == config
+    for alias in ("mse", "MSE", "mae", "mape", "MSLE", "bce", "kld", "huber", "MeanSquaredError", "SparseCategoricalCrossentropy"):
+        assert losses.get(alias) is not None
+    assert losses.get("mse") is losses.mean_squared_error
+    assert losses.get(None) is None
+
+
+@pytest.mark.parametrize(
+    "make,message",
+    [
+        (lambda: losses.MeanSquaredError()(np.ones(3), np.ones((3, 3))), "equal"),
+        (lambda: losses.MeanSquaredError()(np.ones((3, 1)), np.ones((3, 2))), "equal"),
+        (lambda: losses.MeanSquaredError(reduction="max"), "reduction"),
+        (lambda: losses.MeanSquaredError()(np.ones((3, 2)), np.ones((3, 2)), np.ones(2)), "sample_weight"),
+        (lambda: losses.SparseCategoricalCrossentropy()([0, 3], np.ones((2, 3), "f")), "label is 3, expected 0 <= value < 3"),
+        (lambda: losses.SparseCategoricalCrossentropy()([0, -1], np.ones((2, 3), "f")), "label is -1"),
+        (lambda: losses.SparseCategoricalCrossentropy()([0, 1, 2], np.ones((2, 3), "f")), "target"),
+        (lambda: losses.get("mean_square"), "mean_squared_error"),
+    ],
+)
+def test_mistakes_are_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
