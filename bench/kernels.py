@@ -23,7 +23,7 @@ from fastnn import _core, reference
 from fastnn.tensor import from_numpy
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from test_kernels import make_arguments  # noqa: E402
+from test_kernels import make_arguments
 
 
 def best_of(functions, seconds=0.25, rounds=7):

@@ -11,6 +11,7 @@ import re
 import shutil
 
 import pytest
+
 from cuda_build import (
     BUILD,
     CUDA,

@@ -24,11 +24,9 @@ CASES = [
     ("Dense", dict(units=5, use_bias=False, activation="gelu"), STEPS),
     ("Dense", dict(units=3, activation="relu", kernel_regularizer="l2", activity_regularizer="l1"), ROWS),
     *[("Dense", dict(units=4, activation=a), ROWS) for a in
-      "sigmoid tanh relu relu6 leaky_relu elu selu gelu silu softplus softsign hard_sigmoid exponential softmax "
-      "log_softmax linear mish hard_silu".split()],
+      ["sigmoid", "tanh", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "softsign", "hard_sigmoid", "exponential", "softmax", "log_softmax", "linear", "mish", "hard_silu"]],
     *[("Activation", dict(activation=a), STEPS) for a in
-      "sigmoid tanh relu relu6 leaky_relu elu selu gelu silu softplus softsign hard_sigmoid exponential softmax "
-      "linear".split()],
+      ["sigmoid", "tanh", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "softsign", "hard_sigmoid", "exponential", "softmax", "linear"]],
     ("ReLU", dict(max_value=1.0, negative_slope=0.1, threshold=0.2), STEPS),
     ("ReLU", dict(), STEPS),
     ("LeakyReLU", dict(), STEPS),
@@ -132,7 +130,7 @@ def test_layer(case, training):
 
     t = Tensor(x)
     t.requires_grad = True
-    y = ours(t, **({"training": training}))
+    y = ours(t, training=training)
     seed = rng.standard_normal(y.shape).astype("float32")
     (_, (want, moved)), (dw, dx) = jax.value_and_grad(forward, argnums=(0, 1), has_aux=True)(trainable, x)
     close(y, want)

@@ -7,10 +7,10 @@ formula itself loses digits (noted at the case).
 
 import numpy as np
 import pytest
-from keras_reference import keras
 
 from fastnn import _core, metrics
 from fastnn.tensor import Tensor
+from keras_reference import keras
 
 BATCHES = (16, 5)  # few shapes: JAX compiles every one of them
 
@@ -175,9 +175,7 @@ for average in (None, "micro", "macro", "weighted"):
     case("FBetaScore", probabilities(3), average=average, beta=0.5, threshold=0.7)
 VECTOR = numbers()
 for data in (numbers(1), VECTOR, numbers(4), numbers(3, 2)):
-    for name in (
-        "MeanSquaredError RootMeanSquaredError MeanAbsoluteError MeanAbsolutePercentageError LogCoshError"
-    ).split():
+    for name in ["MeanSquaredError", "RootMeanSquaredError", "MeanAbsoluteError", "MeanAbsolutePercentageError", "LogCoshError"]:
         # A vector is one sample to these losses, in Keras too: weights need a second axis.
         case(name, data, SAMPLE if data is not VECTOR or name.startswith("Root") else (None,))
 case("RootMeanSquaredError", numbers(3), (per_entry, per_sample_column, one_for_all))

@@ -8,9 +8,9 @@ by sqrt(v) magnifies it where gradients are near zero.
 
 import numpy as np
 import pytest
-from keras_reference import keras
 
 import fastnn
+from keras_reference import keras
 
 SEEDS = range(3)
 

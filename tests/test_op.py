@@ -6,10 +6,10 @@ Tolerance 1e-5: a handful of float32 operations each.
 
 import numpy as np
 import pytest
-from keras_reference import keras
 
 import fastnn
 from fastnn.layers.op import Operation
+from keras_reference import keras
 
 RNG = np.random.default_rng(0)
 ROW = RNG.standard_normal(6).astype("float32")

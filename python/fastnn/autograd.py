@@ -34,7 +34,7 @@ _state = _State()
 class Node:
     """One call of an op: its inputs, its backward closure, and how many results it has."""
 
-    __slots__ = ("name", "inputs", "backward", "results", "order")
+    __slots__ = ("backward", "inputs", "name", "order", "results")
 
     def __init__(self, name: str, inputs: tuple, backward: Callable, results: tuple[Tensor, ...]):
         self.name = name

@@ -20,7 +20,6 @@ import numpy as np
 from . import _core
 from .tensor import Tensor
 
-
 # The first may make weights, the second states that depend on them; nothing is left to make then.
 _ATTEMPTS = 3
 

@@ -161,7 +161,7 @@ class Stream:
                 batch = next(self._iterator)
             except StopIteration:
                 self._iterator = None
-                if steps is None or count == 0 and hasattr(self.source, "__next__"):
+                if steps is None or (count == 0 and hasattr(self.source, "__next__")):
                     return
                 self._iterator = self._start()
                 if hasattr(self.source, "__next__"):

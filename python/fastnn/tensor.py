@@ -198,4 +198,3 @@ def is_tensor(value: Any) -> bool:
     return isinstance(value, Tensor)
 
 
-from . import operators  # noqa: E402  gives Tensor its + - * / @ == < [] and so on

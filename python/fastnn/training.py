@@ -514,7 +514,7 @@ class Trainer:
         count = source.steps(batch) if steps is None else min(steps, source.steps(batch))
         for i in range(count):
             rows = slice(i * batch, min((i + 1) * batch, source.rows))
-            yield map_structure(lambda a: None if a is None else a[rows], source.structure)
+            yield map_structure(lambda a, rows=rows: None if a is None else a[rows], source.structure)
 
     # --- single batches ------------------------------------------------------------------------
     def train_on_batch(

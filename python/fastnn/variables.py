@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-import numpy as np
-
 from . import _core, config, initializers, kernels
 from .tensor import Tensor, dtype_name, host_array
 

@@ -2,23 +2,76 @@
 
 from __future__ import annotations
 
-import importlib
-
+from .activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
 from .base import LAYERS, InputSpec, Layer
+from .conv import (
+    Conv1D,
+    Conv1DTranspose,
+    Conv2D,
+    Conv2DTranspose,
+    DepthwiseConv1D,
+    DepthwiseConv2D,
+    SeparableConv1D,
+    SeparableConv2D,
+)
+from .dense import Dense
+from .dropout import AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D
+from .embedding import Embedding, Masking
 from .input import Input, InputLayer
+from .merge import (
+    Add,
+    Average,
+    Concatenate,
+    Dot,
+    Maximum,
+    Minimum,
+    Multiply,
+    Subtract,
+    add,
+    average,
+    concatenate,
+    dot,
+    maximum,
+    minimum,
+    multiply,
+    subtract,
+)
+from .move import (
+    Cropping1D,
+    Cropping2D,
+    Flatten,
+    Identity,
+    Permute,
+    RepeatVector,
+    Reshape,
+    ZeroPadding1D,
+    ZeroPadding2D,
+)
+from .norm import BatchNormalization, GroupNormalization, LayerNormalization, UnitNormalization
+from .pooling import (
+    AveragePooling1D,
+    AveragePooling2D,
+    GlobalAveragePooling1D,
+    GlobalAveragePooling2D,
+    GlobalMaxPooling1D,
+    GlobalMaxPooling2D,
+    MaxPooling1D,
+    MaxPooling2D,
+    UpSampling1D,
+    UpSampling2D,
+)
+from .recurrent import GRU, LSTM, RNN, SimpleRNN
+from .recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
+from .wrappers import Bidirectional, TimeDistributed, Wrapper
 
-for _family in "op dense activation move merge conv pooling norm dropout embedding recurrent wrappers".split():
-    try:
-        _module = importlib.import_module(f"{__name__}.{_family}")
-    except ModuleNotFoundError as error:
-        if error.name != f"{__name__}.{_family}":
-            raise
-        continue
-    for _name, _value in vars(_module).items():
-        if isinstance(_value, type) and issubclass(_value, Layer) and not _name.startswith("_"):
-            globals()[_name] = _value
-
-from .merge import add, average, concatenate, dot, maximum, minimum, multiply, subtract  # noqa: E402
+# Keras' other names of the same classes.
+AvgPool1D, AvgPool2D = AveragePooling1D, AveragePooling2D
+MaxPool1D, MaxPool2D = MaxPooling1D, MaxPooling2D
+GlobalAvgPool1D, GlobalAvgPool2D = GlobalAveragePooling1D, GlobalAveragePooling2D
+GlobalMaxPool1D, GlobalMaxPool2D = GlobalMaxPooling1D, GlobalMaxPooling2D
+Convolution1D, Convolution2D = Conv1D, Conv2D
+Convolution1DTranspose, Convolution2DTranspose = Conv1DTranspose, Conv2DTranspose
+SeparableConvolution1D, SeparableConvolution2D = SeparableConv1D, SeparableConv2D
 
 serialize = LAYERS.serialize
 deserialize = LAYERS.deserialize

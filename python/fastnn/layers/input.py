@@ -56,7 +56,7 @@ class InputLayer(Layer):
         return {"batch_shape": list(self.batch_shape), "dtype": self.dtype, "name": self.name}
 
 
-def Input(  # noqa: N802 (Keras' name)
+def Input(
     shape: Any = None,
     batch_size: int | None = None,
     dtype: Any = None,

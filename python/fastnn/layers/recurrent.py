@@ -27,10 +27,10 @@ from .recurrent_cells import (
 
 __all__ = [
     "GRU",
-    "GRUCell",
     "LSTM",
-    "LSTMCell",
     "RNN",
+    "GRUCell",
+    "LSTMCell",
     "SimpleRNN",
     "SimpleRNNCell",
     "StackedRNNCells",
@@ -238,11 +238,7 @@ class _CellLayer(RNN):
         return config
 
 
-for _name in (
-    "units activation use_bias kernel_initializer recurrent_initializer bias_initializer kernel_regularizer "
-    "recurrent_regularizer bias_regularizer kernel_constraint recurrent_constraint bias_constraint dropout "
-    "recurrent_dropout seed"
-).split():
+for _name in ["units", "activation", "use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer", "kernel_regularizer", "recurrent_regularizer", "bias_regularizer", "kernel_constraint", "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout", "seed"]:
     setattr(_CellLayer, _name, _of_cell(_name))
 
 

@@ -85,7 +85,7 @@ class Bidirectional(Layer):
         **kwargs: Any,
     ):
         for given in (layer, backward_layer):
-            if not isinstance(given, Layer) and given is not None or layer is None:
+            if (not isinstance(given, Layer) and given is not None) or layer is None:
                 raise ValueError(f"Bidirectional wraps a layer, got {given!r}")
         if merge_mode not in ("sum", "mul", "ave", "concat", None):
             raise ValueError(

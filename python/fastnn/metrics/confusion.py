@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import config, kernels, ops
+from .. import config, kernels
 from ..tensor import Tensor, empty, to_tensor, view
 from .base import METRICS, Metric, Scalar, as_float, as_result, divide_no_nan, same_shape, weight_like
 

@@ -6,9 +6,31 @@ One module per family, forward and backward side by side.
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING
 
 from ..kernels import FAMILIES
 from ..symbolic import operation
+
+if TYPE_CHECKING:  # what the loop below does, for readers and type checkers
+    from .activation import *
+    from .compare import *
+    from .conv import *
+    from .create import *
+    from .dropout import *
+    from .elementwise import *
+    from .embedding import *
+    from .index import *
+    from .loss import *
+    from .matmul import *
+    from .move import *
+    from .norm import *
+    from .pooling import *
+    from .recurrent import *
+    from .reduce import *
+    from .slice import *
+    from .softmax import *
+    from .sort import *
+    from .unary import *
 
 # Ops whose results are integers, truth values or constants: they have no derivative.
 NOT_DIFFERENTIABLE: list[str] = []

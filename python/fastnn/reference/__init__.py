@@ -27,6 +27,7 @@ import numpy as np
 
 from ..kernels import FAMILIES
 
+
 @dataclass
 class KernelCase:
     """One kernel's meaning and the sizes it is tested and timed on."""
