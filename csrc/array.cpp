@@ -76,10 +76,12 @@ void Array::copy_from_host(const void* data) {
 }
 
 void Array::copy_to_host(void* data) const {
-  if (view_.device == Device::cpu)
+  if (view_.device == Device::cpu) {
     memcpy(data, view_.data, static_cast<size_t>(bytes()));
-  else
+  } else {
     check(cuda_backend().copy_out(data, view_.data, static_cast<size_t>(bytes())), "copy from the device");
+    wait_for_cuda("copy from the device");  // what made these values may have found a fault
+  }
 }
 
 void Array::rebind(const Array& other) {

@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <mutex>
 
@@ -79,12 +80,17 @@ std::string folder_of_this_library() {
 }
 
 const CudaBackend* load_cuda(std::string& error) {
-  const char* mode = getenv("FASTNN_CUDA");
-  const bool sim = mode && std::string(mode) == "sim";
-  const std::string file = folder_of_this_library() + (sim ? "/libfastnn_cuda_sim.so" : "/libfastnn_cuda.so");
+  // FASTNN_CUDA: "sim" for the host simulator of the kernels, or a library's path.
+  const char* given = getenv("FASTNN_CUDA");
+  const std::string mode = given ? given : "";
+  const std::string file = mode.find('/') != mode.npos ? mode
+                           : folder_of_this_library() + (mode == "sim" ? "/libfastnn_cuda_sim.so" : "/libfastnn_cuda.so");
   void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) {
-    error = "device 'cuda' is not available: this build of fastnn has no CUDA kernels (" + file + ")";
+    const char* why = dlerror();
+    error = access(file.c_str(), F_OK) != 0
+                ? "device 'cuda' is not available: this build of fastnn has no CUDA kernels (no " + file + ")"
+                : "device 'cuda' is not available: " + std::string(why ? why : file);
     return nullptr;
   }
   auto entry = reinterpret_cast<const CudaBackend* (*)()>(dlsym(library, "fastnn_cuda_backend"));

@@ -102,11 +102,30 @@ void throw_fault(const team::Fault& f) {
   throw std::invalid_argument(text);
 }
 
+namespace {
+
+void throw_cuda_fault(const CudaBackend& cuda) {
+  CudaFault f;
+  if (cuda.take_fault(&f)) throw_fault({f.kernel, f.what, f.value, f.limit});
+}
+
+}  // namespace
+
+void run_on_cuda(const Call& call) {
+  const CudaBackend& cuda = cuda_backend();
+  call.run();
+  check(cuda.take_error(), call.kernel->name);
+  throw_cuda_fault(cuda);
+}
+
+void wait_for_cuda(const char* what) {
+  const CudaBackend& cuda = cuda_backend();
+  check(cuda.synchronize(), what);
+  throw_cuda_fault(cuda);
+}
+
 void run_now(const Call& call) {
-  if (call.device == Device::cuda) {
-    call.run();
-    return;
-  }
+  if (call.device == Device::cuda) return run_on_cuda(call);
   constexpr double kParallelFrom_ns = 20'000;
   const int threads = call.cost_ns() < kParallelFrom_ns ? 1 : team::max_threads();
   const auto body = [](void* c) {

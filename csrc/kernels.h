@@ -1,5 +1,6 @@
-// Declares every kernel of the catalogue once per backend: the CPU's instruction-set builds, each
-// in the namespace of its build, and CUDA. A kernel declared but not written is a link error.
+// Declares every kernel of the catalogue once per instruction-set build of the CPU, each in the
+// namespace of its build. A kernel declared but not written is a link error. CUDA's are declared in
+// csrc/cuda/backend.cu, in a library of their own.
 #pragma once
 #include "tensor.h"
 
@@ -13,11 +14,6 @@ namespace fastnn::avx2 {
 #include "kernels.def"
 }
 namespace fastnn::avx512 {
-#include "kernels.def"
-}
-#undef KERNEL_CPU
-#define KERNEL_CPU(name, params, shapes, flops, doc)
-namespace fastnn::cuda {
 #include "kernels.def"
 }
 #undef KERNEL

@@ -25,21 +25,26 @@ size_t size_class(size_t bytes) {
 
 struct OutOfMemory : std::bad_alloc {
   std::string text;
-  explicit OutOfMemory(size_t bytes, Device device)
-      : text("out of memory: " + std::to_string(bytes) + " bytes wanted on " + name(device)) {}
+  OutOfMemory(size_t bytes, Device device, const char* why = nullptr)
+      : text("out of memory: " + std::to_string(bytes) + " bytes wanted on " + name(device) +
+             (why ? std::string(" (") + why + ")" : "")) {}
   const char* what() const noexcept override { return text.c_str(); }
 };
 
-void* cuda_allocate(size_t bytes) {
-  void* data = nullptr;
-  return cuda_backend().allocate(bytes, &data) ? nullptr : data;
-}
-
 void* system_allocate(size_t bytes, Device device) {
-  void* p = device == Device::cpu ? aligned_alloc(kAlign, bytes) : cuda_allocate(bytes);
-  if (!p) throw OutOfMemory(bytes, device);
+  void* p = nullptr;
+  const char* why = nullptr;
+  if (device == Device::cpu)
+    p = aligned_alloc(kAlign, bytes);
+  else
+    why = cuda_backend().allocate(bytes, &p);
+  if (!p) throw OutOfMemory(bytes, device, why);
   return p;
 }
+
+// The simulator watches the bounds of every allocation; a block with room to spare would hide what
+// it is there to find.
+bool is_exact(Device device) { return device == Device::cuda && cuda_backend().exact_memory; }
 
 void system_free(void* p, Device device) {
   if (device == Device::cpu)
@@ -55,28 +60,45 @@ bool poison() {
   return on;
 }
 
+void fill_with_nan(const Block& block) {
+  if (block.device == Device::cpu) {
+    memset(block.data, 0xff, block.bytes);
+  } else if (is_exact(block.device)) {
+    const std::string bytes(block.bytes, '\xff');
+    check(cuda_backend().copy_in(block.data, bytes.data(), block.bytes), "poison");
+  }
+}
+
 }  // namespace
 
 BlockPtr Pool::allocate(size_t bytes) {
   if (bytes > SIZE_MAX / 4) throw OutOfMemory(bytes, device_);
-  const size_t size = size_class(bytes);
+  const bool exact = is_exact(device_);
+  const size_t size = exact ? bytes + !bytes : size_class(bytes);
   void* data = nullptr;
   {
     std::lock_guard lock(mutex_);
     // A block up to twice the size serves; a larger one would be wasted on this request.
     const auto it = free_.lower_bound(size);
-    if (it != free_.end() && it->first <= 2 * size) {
+    if (it != free_.end() && it->first <= (exact ? size : 2 * size)) {
       auto block = std::make_shared<Block>();
       block->data = it->second;
       block->bytes = it->first;
       free_.erase(it);
       block->device = device_;
       block->pool = this;
-      block->release = [pool = shared_from_this()](Block& b) {
+      // A program's calls go on using freed blocks; of other memory the simulator watches the end too.
+      const bool frees = exact && this == common_pool(device_).get();
+      block->release = [pool = shared_from_this(), frees](Block& b) {
         std::lock_guard lock(pool->mutex_);
-        pool->free_.emplace(b.bytes, b.data);
+        if (frees) {
+          system_free(b.data, b.device);
+          pool->reserved_ -= b.bytes;
+        } else {
+          pool->free_.emplace(b.bytes, b.data);
+        }
       };
-      if (poison() && device_ == Device::cpu) memset(block->data, 0xff, block->bytes);
+      if (poison()) fill_with_nan(*block);
       return block;
     }
   }

@@ -108,9 +108,8 @@ void Program::run_steps() const {
 
 void Program::run() {
   if (device_ == Device::cuda) {
-    for (const Step& s : steps_) s.call.run();
-    check(cuda_backend().synchronize(), "program");
-    return;
+    for (const Step& s : steps_) run_on_cuda(s.call);
+    return wait_for_cuda("program");
   }
   const auto fault = team::run(threads_, [](void* p) { static_cast<Program*>(p)->run_steps(); }, this);
   if (fault.what) throw_fault(fault);
@@ -122,11 +121,13 @@ int64_t Program::run_batches(const int32_t* order, const View& slot, int64_t beg
   const double deadline = now() + seconds;
   if (device_ == Device::cuda) {
     int64_t i = begin;
-    do {
+    while (i < end) {
       check(cuda_backend().copy_in(slot.data, order + i * batch, bytes), "program");
-      for (const Step& s : steps_) s.call.run();
-    } while (++i < end && now() < deadline);
-    check(cuda_backend().synchronize(), "program");
+      for (const Step& s : steps_) run_on_cuda(s.call);
+      ++i;
+      if (now() >= deadline) break;
+    }
+    wait_for_cuda("program");
     return i;
   }
   struct Loop {
@@ -194,8 +195,8 @@ std::vector<CallTiming> Program::profile(int rounds) {
     for (int r = 0; r < rounds; ++r)
       for (size_t i = 0; i < steps_.size(); ++i) {
         const double start = now();
-        steps_[i].call.run();
-        check(cuda_backend().synchronize(), "profile");
+        run_on_cuda(steps_[i].call);
+        wait_for_cuda("profile");
         rows[i].seconds += (now() - start) / rounds;
       }
     return rows;

@@ -1,91 +1,41 @@
-"""Builds the CUDA kernels for the host simulator with g++ and runs tests/cuda; no GPU is needed.
+"""Builds the CUDA kernels for the host simulator and runs tests/cuda.
 
-Objects are kept in build/cuda_tests, named by a digest of their sources and flags, so a second run
-compiles only what changed. Where nvcc is on the PATH, the same files are compiled for real GPUs
-too, which shows register spills and what the library says on a machine without a driver.
+Where nvcc is on the PATH, the same files are compiled for real GPUs too, which shows register spills
+and what the library says on a machine without a driver.
 
 FASTNN_SANITIZE=1 repeats everything under AddressSanitizer and UBSan (minutes instead of seconds).
 """
 
-import hashlib
 import os
 import re
 import shutil
-import subprocess
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-
-try:
-    import fcntl
-except ImportError:  # not a POSIX system
-    fcntl = None
-
-ROOT = Path(__file__).resolve().parent.parent
-CUDA = ROOT / "csrc" / "cuda"
-TESTS = ROOT / "tests" / "cuda"
-BUILD = ROOT / "build" / "cuda_tests"
-
-KERNELS = sorted(p for p in CUDA.glob("*.cu") if p.name != "device.cu")
-SIMULATOR = sorted((CUDA / "sim").glob("*.cpp"))
-PROGRAMS = sorted(TESTS.glob("*.cpp"))
-# -O1 compiles fastest; vectorized, the simulated products run twice as fast.
-FLAGS = ["-std=c++20", "-O1", "-ftree-vectorize", "-Wall", "-Wextra", "-Werror"]
-SANITIZE = ["-g1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
-GXX, NVCC = shutil.which("g++"), shutil.which("nvcc")
+from cuda_build import (
+    BUILD,
+    CUDA,
+    GXX,
+    KERNELS,
+    NVCC,
+    PROGRAMS,
+    SANITIZE,
+    SIMULATOR,
+    SOURCES,
+    TESTS,
+    compile_all,
+    compile_for_simulator,
+    digest,
+    fcntl,
+    included,
+    link,
+    make,
+    run,
+)
 
 needs_gxx = pytest.mark.skipif(GXX is None or fcntl is None, reason="needs g++ on a POSIX system")
 needs_nvcc = pytest.mark.skipif(
     NVCC is None or fcntl is None, reason="nvcc is not on the PATH, or no POSIX system"
 )
-
-
-def digest(*parts):
-    return hashlib.sha256("\0".join(str(p) for p in parts).encode()).hexdigest()[:16]
-
-
-def headers(folder):
-    return "".join(p.read_text() for p in sorted(folder.rglob("*")) if p.suffix in (".h", ".cuh"))
-
-
-def run(command, **options):
-    return subprocess.run(
-        [str(c) for c in command], capture_output=True, text=True, timeout=900, **options
-    )
-
-
-def make(target, command):
-    """Runs `command + [temporary]`, then renames: a stopped build leaves nothing half done."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with open(target.with_suffix(".lock"), "w") as lock:  # parallel test runs share the folder
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not target.exists():
-            temporary = target.with_suffix(f".new{target.suffix}")
-            done = run([*command, temporary])
-            assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stderr[-5000:]}"
-            target.with_suffix(".log").write_text(done.stderr + done.stdout)
-            os.replace(temporary, target)
-    return target
-
-
-def compile_for_simulator(source, flags=(), cuda=CUDA):
-    flags = [*FLAGS, *flags]
-    key = digest(source.read_text(), headers(cuda), headers(TESTS), flags)
-    command = [GXX, *flags, "-DFASTNN_CUDA_SIM", f"-I{cuda}", "-x", "c++", "-c", source, "-o"]
-    return make(BUILD / f"{source.name}-{key}.o", command)
-
-
-def compile_all(sources, flags=()):
-    with ThreadPoolExecutor(2) as pool:
-        # The slowest first, so that the last ones fill the gaps.
-        order = sorted(sources, key=lambda p: p.name != "matmul.cu")
-        return list(pool.map(lambda s: compile_for_simulator(s, flags), order))
-
-
-def link(objects, flags=()):
-    target = BUILD / f"tests-{digest(*sorted(o.name for o in objects), flags)}"
-    return make(target, [GXX, *flags, *objects, "-o"])
 
 
 def run_case(program, *cases, **environment):
@@ -153,7 +103,7 @@ def test_portable_context_switch():
 NOTICED_BY = {
     "gemm.cuh": ("matmul.cu", ["matmul_unaligned"]),
     "warp.cuh": ("softmax.cu", ["softmax_float"]),
-    "reduce.cu": ("reduce.cu", ["sum_rows"]),
+    "reduce.cu": ("reduce.cu", ["sum_middle"]),
     "optimizer.cu": ("optimizer.cu", ["adam"]),
 }
 SYNC = re.compile(r"^ +(block_sync\(\);|cp_wait<.*>\(\);)")
@@ -196,8 +146,11 @@ def test_under_sanitizers():
 
 def compile_for_gpu(source, arch):
     flags = ["-std=c++20", f"-arch={arch}", "-Xptxas", "-v", "-Werror", "all-warnings"]
-    key = digest(source.read_text(), headers(CUDA), flags)
-    return make(BUILD / f"{source.name}-{arch}-{key}.o", [NVCC, *flags, "-c", source, "-o"])
+    key = digest(source.read_text(), included(CUDA, source), flags)
+    folders = [f"-I{CUDA}", f"-I{SOURCES}"]
+    return make(
+        BUILD / f"{source.name}-{arch}-{key}.o", [NVCC, *flags, *folders, "-c", source, "-o"]
+    )
 
 
 def ptxas_report(target):
@@ -211,7 +164,9 @@ def ptxas_report(target):
 
 
 @needs_nvcc
-@pytest.mark.parametrize("source", KERNELS, ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "source", [p for p in KERNELS if p.stem != "backend"], ids=lambda p: p.stem
+)
 def test_compiles_for_gpus_without_spills(source):
     report = ptxas_report(compile_for_gpu(source, "sm_80"))
     kernels = [(name, spilled) for name, spilled in report if "_kernel" in name]

@@ -47,7 +47,11 @@ def make_arguments(case, kernel, sizes, scalars, storage, seed=0):
 def run_kernel(kernel, values):
     arrays = [v.copy() if isinstance(v, np.ndarray) else v for v in values]
     kernel(*[from_numpy(a) if isinstance(a, np.ndarray) else a for a in arrays])
-    return [a for a, (_, kind) in zip(arrays, kernel.params) if kind in ("Out", "InOut") and a is not None]
+    return [
+        a
+        for a, (_, kind) in zip(arrays, kernel.params)
+        if kind in ("Out", "InOut") and a is not None
+    ]
 
 
 def expected(case, kernel, values, sizes):
@@ -61,7 +65,9 @@ def expected(case, kernel, values, sizes):
     result = case.function(**arguments)
     results = result if isinstance(result, tuple) else (result,)
     # An absent output is computed all the same, and not looked at.
-    given = [v is not None for v, (_, kind) in zip(values, kernel.params) if kind in ("Out", "InOut")]
+    given = [
+        v is not None for v, (_, kind) in zip(values, kernel.params) if kind in ("Out", "InOut")
+    ]
     return [r for r, wanted in zip(results, given, strict=True) if wanted]
 
 
@@ -85,7 +91,9 @@ def check(case, kernel, sizes, scalars, storage):
         np.testing.assert_array_equal(g[~finite], w[~finite].astype(g.dtype))
         scale = max(1.0, float(np.abs(w[finite]).max(initial=0.0)))
         error = np.abs(g[finite] - w[finite]).max(initial=0.0) / (scale * eps)
-        assert error <= tolerance, f"error {error:.1f} eps, allowed {tolerance:.1f}, at {sizes} {scalars}"
+        assert error <= tolerance, (
+            f"error {error:.1f} eps, allowed {tolerance:.1f}, at {sizes} {scalars}"
+        )
 
 
 @pytest.mark.parametrize("storage", ["float32", "float64"])
@@ -111,7 +119,12 @@ def test_same_bits_for_any_thread_count(name):
     if name in TESTED_ELSEWHERE:
         pytest.skip(f"tested in {TESTED_ELSEWHERE[name]}")
     case, kernel = reference.KERNELS[name], _core.kernels[name]
-    sizes = max([*case.sizes, *case.bench], key=lambda s: math.prod(np.ravel([np.prod(v) for v in s.values() if not isinstance(v, str)])))
+    sizes = max(
+        [*case.sizes, *case.bench],
+        key=lambda s: math.prod(
+            np.ravel([np.prod(v) for v in s.values() if not isinstance(v, str)])
+        ),
+    )
     values = make_arguments(case, kernel, sizes, case.scalars[0], "float32")
     before = _core.max_threads()
     try:

@@ -99,6 +99,11 @@ FN_DEVICE void block_sync() { __syncthreads(); }
 FN_DEVICE int atomic_add(int* p, int v) { return atomicAdd(p, v); }
 FN_DEVICE int atomic_max(int* p, int v) { return atomicMax(p, v); }
 FN_DEVICE int atomic_cas(int* p, int expected, int v) { return atomicCAS(p, expected, v); }
+// Writes after everything this thread wrote before, as the host sees it.
+FN_DEVICE void publish(int* p, int v) {
+  __threadfence_system();
+  *static_cast<volatile int*>(p) = v;
+}
 
 void check(cudaError_t error, const std::string& what);  // throws DeviceError
 

@@ -3,7 +3,7 @@
 // Tolerance: a sum of k products in any order is off by at most k eps sum |a||b| (Higham, Accuracy
 // and Stability, section 3.1). A lost or doubled term would be far outside it.
 #include "check.h"
-#include "kernels.h"
+#include "launches.h"
 
 using namespace test;
 
@@ -122,11 +122,11 @@ CASE(dense_bias_relu) {
     every_schedule([&] {
       Array<float> y(m * n), z(m * n), plain(m * n);
       const auto tolerance = [&](std::size_t i) { return want.bound[i]; };
-      dense_launch<float>(dx, dw, db, y, m, n, k, Epilogue::kLinear, nullptr);
+      dense_launch<float>(dx, dw, db, y, m, n, k, Activation::linear, 0, nullptr);
       expect_close(y.host(), linear, tolerance, "dense");
-      dense_launch<float>(dx, dw, db, z, m, n, k, Epilogue::kRelu, nullptr);
+      dense_launch<float>(dx, dw, db, z, m, n, k, Activation::relu, 0, nullptr);
       expect_close(z.host(), relu, tolerance, "dense relu");
-      dense_launch<float>(dx, dw, nullptr, plain, m, n, k, Epilogue::kLinear, nullptr);
+      dense_launch<float>(dx, dw, nullptr, plain, m, n, k, Activation::linear, 0, nullptr);
       expect_close(plain.host(), want.value, tolerance, "dense without bias");
     });
   }
@@ -137,7 +137,7 @@ CASE(matmul_keeps_nan_and_infinity) {
   a[3 * 8 + 2] = NAN;
   a[5 * 8 + 7] = INFINITY;
   Array<float> da(a), db(b), dc(64);
-  dense_launch<float>(da, db, nullptr, dc, 8, 8, 8, Epilogue::kRelu, nullptr);
+  dense_launch<float>(da, db, nullptr, dc, 8, 8, 8, Activation::relu, 0, nullptr);
   std::vector<double> want(64, 8.0);
   for (int j = 0; j < 8; ++j) want[3 * 8 + j] = NAN, want[5 * 8 + j] = INFINITY;
   expect_close(dc.host(), want, [](std::size_t) { return 0.0; }, "special values");

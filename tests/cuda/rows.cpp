@@ -1,6 +1,6 @@
 // Softmax, cross-entropy, column sums and gathers against plain double code.
 #include "check.h"
-#include "kernels.h"
+#include "launches.h"
 
 using namespace test;
 
@@ -74,18 +74,24 @@ void check_softmax(int64_t rows, int64_t cols) {
           return tolerance<T>(want.y[i] * (std::abs(dy[i]) + 2 * size[i / cols]), cols);
         },
         "softmax_grad " + shape);
-    softmax_xent_launch<T>(dev_x, dev_labels, l, rows, cols, nullptr);
+    Array<T> stats(2 * rows);
+    FaultWord word{};
+    const Report report{&word, "kernel", "label"};
+    sparse_crossentropy_launch<T>(dev_x, dev_labels, l, stats, rows, cols, true, -7, report,
+                                  nullptr);
     expect_close(
         l.host(), loss,
         [&](std::size_t i) { return kEps<T> * (24 + cols / 32.0 + std::abs(loss[i])); },
-        "softmax_xent " + shape);
-    softmax_xent_grad_launch<T>(dev_x, dev_labels, dev_dloss, gl, rows, cols, nullptr);
+        "sparse_crossentropy " + shape);
+    sparse_crossentropy_grad_launch<T>(dev_x, dev_labels, stats, dev_dloss, gl, rows, cols, true,
+                                       -7, report, nullptr);
     expect_close(
         gl.host(), dx_loss,
         [&](std::size_t i) {
           return std::abs(dloss[i / cols]) * (tolerance<T>(want.y[i], cols) + kEps<T>);
         },
-        "softmax_xent_grad " + shape);
+        "sparse_crossentropy_grad " + shape);
+    expect(!word.ready, "no fault");
   });
 }
 
@@ -110,42 +116,51 @@ CASE(softmax_rows_of_infinity_and_nan) {
   for (int j = 8; j < 12; ++j) expect(std::isnan(h[j]), "NaN spreads over its row");
 }
 
-CASE(softmax_xent_bad_label) {
+CASE(sparse_crossentropy_bad_label) {
   for (int64_t cols : {3, 2000})
     for (int32_t label : {-1, static_cast<int32_t>(cols), 1 << 30}) {
       const auto x = normal<float>(2 * cols, 1);
-      Array<float> dx(x), loss(2), g(2 * cols), dloss(std::vector<float>{1, 1});
+      Array<float> dx(x), loss(2), stats(4), g(2 * cols), dloss(std::vector<float>{1, 1});
       Array<int32_t> labels(std::vector<int32_t>{label, 1});
-      softmax_xent_launch<float>(dx, labels, loss, 2, cols, nullptr);
-      softmax_xent_grad_launch<float>(dx, labels, dloss, g, 2, cols, nullptr);
-      expect(std::isnan(loss.host()[0]) && std::isfinite(loss.host()[1]), "loss");
-      expect(std::isnan(g.host()[0]) && std::isfinite(g.host()[cols]), "gradient");
+      FaultWord word{};
+      const Report report{&word, "kernel", "label"};
+      sparse_crossentropy_launch<float>(dx, labels, loss, stats, 2, cols, true, 99, report, nullptr);
+      expect(word.ready && word.value == label && word.limit == cols, "report");
+      expect(loss.host()[0] == 0 && loss.host()[1] > 0, "loss");
+      word = {};
+      sparse_crossentropy_grad_launch<float>(dx, labels, stats, dloss, g, 2, cols, true, 99, report,
+                                             nullptr);
+      expect(word.ready && word.value == label, "report of the gradient");
+      expect(g.host()[0] == 0 && g.host()[cols] != 0, "gradient");
     }
 }
 
-CASE(sum_rows) {
-  for (int64_t rows : {0, 1, 7, 8, 9, 255, 256, 257, 513, 20011})
-    for (int64_t cols : {1, 31, 32, 33, 67}) {
-      if (rows > 1000 && cols > 33) continue;
-      const auto x = normal<float>(rows * cols, 1);
-      std::vector<double> want(cols), bound(cols);
-      for (int64_t i = 0; i < rows * cols; ++i) {
-        want[i % cols] += x[i];
-        bound[i % cols] += std::abs(x[i]);
+CASE(sum_middle) {
+  for (int64_t outer : {1, 3})
+    for (int64_t n : {0, 1, 7, 8, 9, 255, 256, 257, 513, 20011})
+      for (int64_t inner : {1, 2, 31, 32, 33, 67}) {
+        if (n > 1000 && (inner > 33 || outer > 1)) continue;
+        const auto x = normal<float>(outer * n * inner, 1);
+        std::vector<double> want(outer * inner), bound(outer * inner);
+        for (int64_t i = 0; i < outer * n * inner; ++i) {
+          const int64_t at = i / (n * inner) * inner + i % inner;
+          want[at] += x[i];
+          bound[at] += std::abs(x[i]);
+        }
+        Array<float> dx(x);
+        std::vector<float> first;
+        every_schedule([&] {
+          Array<float> y(outer * inner);
+          Array<double> workspace(sum_workspace(outer, n, inner));
+          sum_launch<float, float>(dx, y, workspace, outer, n, inner, Finish{}, nullptr);
+          // Summed in double, rounded once.
+          expect_close(
+              y.host(), want, [&](std::size_t j) { return bound[j] * kEps<float>; },
+              "sum " + shape_text({outer, n, inner}));
+          if (first.empty()) first = y.host();
+          expect_same(y.host(), first, "sum in another order");
+        });
       }
-      Array<float> dx(x);
-      std::vector<float> first;
-      every_schedule([&] {
-        Array<float> y(cols), workspace(sum_rows_workspace(rows, cols));
-        sum_rows_launch<float>(dx, y, workspace, rows, cols, nullptr);
-        // Adds at most 64 + 8 + 64 numbers one after another.
-        expect_close(
-            y.host(), want, [&](std::size_t j) { return bound[j] * kEps<float> * 136; },
-            "sum_rows " + shape_text({rows, cols}));
-        if (first.empty()) first = y.host();
-        expect_same(y.host(), first, "sum_rows in another order");
-      });
-    }
 }
 
 template <class T>
@@ -160,29 +175,34 @@ static void check_gather(int64_t rows, int64_t count, int64_t cols, int64_t offs
   }
   Array<T> dx(x, offset);
   Array<int32_t> di(index);
+  FaultWord word{};
   every_schedule([&] {
     Array<T> y(count * cols, offset);
-    gather_rows_launch<T>(dx, di, y, rows, count, cols, nullptr);
+    gather_rows_launch<T>(dx, di, y, rows, count, cols, Report{&word, "", ""}, nullptr);
     expect_same(y.host(), want, "gather_rows " + shape_text({rows, count, cols}));
   });
+  expect(!word.ready, "no fault");
 }
 
 CASE(gather_rows) {
   for (int64_t cols : {1, 3, 4, 28, 257})
     for (int64_t count : {1, 7, 300}) {
-      check_gather<float>(11, count, cols, 0);
-      check_gather<float>(11, count, cols, 1);
-      check_gather<double>(11, count, cols, 0);
-      check_gather<int32_t>(11, count, cols, 0);
+      check_gather<std::uint32_t>(11, count, cols, 0);
+      check_gather<std::uint32_t>(11, count, cols, 1);
+      check_gather<std::uint64_t>(11, count, cols, 0);
+      check_gather<std::uint8_t>(11, count, cols, 0);
     }
 }
 
 CASE(gather_rows_bad_index) {
   for (int64_t cols : {1, 4}) {
-    Array<float> x(normal<float>(3 * cols, 1)), y(3 * cols);
+    Array<std::uint32_t> x(std::vector<std::uint32_t>(3 * cols, 5)), y(3 * cols);
     Array<int32_t> index(std::vector<int32_t>{-1, 2, 3});
-    gather_rows_launch<float>(x, index, y, 3, 3, cols, nullptr);
+    FaultWord word{};
+    gather_rows_launch<std::uint32_t>(x, index, y, 3, 3, cols, Report{&word, "k", "index"},
+                                      nullptr);
     const auto h = y.host();
-    expect(std::isnan(h[0]) && std::isfinite(h[cols]) && std::isnan(h[2 * cols]), "poison");
+    expect(h[0] == 0 && h[cols] == 5 && h[2 * cols] == 0, "zeros");
+    expect(word.ready && (word.value == -1 || word.value == 3) && word.limit == 3, "report");
   }
 }

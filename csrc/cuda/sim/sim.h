@@ -105,6 +105,8 @@ inline int atomic_cas(int* p, int expected, int v) {
   return std::exchange(*p, *p == expected ? v : *p);
 }
 
+inline void publish(int* p, int v) { *p = v; }
+
 template <auto Kernel, class... Args>
 void launch(const LaunchCfg& cfg, Args... args) {
   constexpr std::string_view name = kernel_name(__PRETTY_FUNCTION__);
