@@ -23,7 +23,9 @@ operator.mod,
 )
 def test_both_ways(f, other):
     want = np.asarray(other, "float32")
-    for got, expected in ((f(Tensor(A), other), f(A, want)), (f(other, Tensor(A)), f(want, A))):
+    with np.errstate(all="ignore"):
+        pairs = (f(Tensor(A), other), f(A, want)), (f(other, Tensor(A)), f(want, A))
+    for got, expected in pairs:
         assert isinstance(got, Tensor)
         assert got.dtype == ("bool" if expected.dtype == bool else "float32")
         np.testing.assert_allclose(got.numpy(), expected, rtol=1e-6)

@@ -9,7 +9,8 @@ namespace fastnn::FASTNN_ISA {
 
 namespace {
 
-constexpr int64_t kKinds = sizeof(activation::derivative_reads) / sizeof(activation::derivative_reads[0]);
+constexpr int64_t kKinds =
+    sizeof(activation::derivative_reads) / sizeof(activation::derivative_reads[0]);
 
 }  // namespace
 
@@ -26,27 +27,35 @@ void activation_forward(In x, Out y, int64_t kind, double alpha) noexcept {
 void activation_grad(In x, In y, In dy, Out dx, int64_t kind, double alpha) noexcept {
   if (kind >= kKinds) return team::fault("kind", kind, kKinds);
   const DerivativeReads reads = activation::derivative_reads[kind];
-  if (reads == DerivativeReads::input && !x) return team::fault("this activation's derivative needs x");
-  if (reads == DerivativeReads::output && !y) return team::fault("this activation's derivative needs y");
+  if (reads == DerivativeReads::input && !x)
+    return team::fault("this activation's derivative needs x");
+  if (reads == DerivativeReads::output && !y)
+    return team::fault("this activation's derivative needs y");
   with_float(dy.dtype(), [&](auto t) {
     using T = decltype(t);
     with_activation(static_cast<Activation>(kind), alpha, [&](auto act) {
       constexpr DerivativeReads reads = decltype(act)::reads;
-      const T* known = reads == DerivativeReads::input ? x.data<T>() : reads == DerivativeReads::output ? y.data<T>() : dy.data<T>();
-      map(known, dy.data<T>(), dx.data<T>(), dy.size(), [&](auto v, auto d) { return d * act.derivative(v, v); });
+      const T* known = reads == DerivativeReads::input    ? x.data<T>()
+                       : reads == DerivativeReads::output ? y.data<T>()
+                                                          : dy.data<T>();
+      map(known, dy.data<T>(), dx.data<T>(), dy.size(),
+          [&](auto v, auto d) { return d * act.derivative(v, v); });
     });
   });
 }
 
-// --- a slope that is learnt ------------------------------------------------------------------------
-// He et al., Delving deep into rectifiers, 2015.
+// --- a slope that is learnt
+// ------------------------------------------------------------------------ He et al., Delving deep
+// into rectifiers, 2015.
 
 void prelu(In x, In alpha, Out y) noexcept {
   with_float(x.dtype(), [&](auto t) {
     using T = decltype(t);
-    broadcast_binary<T, T>(x, alpha, y, []<bool kOneA, bool kOneB>(const T* x, const T* a, T* y, int64_t n) {
-      map_run<kOneA, kOneB>(x, a, y, n, [](auto v, auto s) { return select(v > Vec<T>(0), v, s * v); });
-    });
+    broadcast_binary<T, T>(
+        x, alpha, y, []<bool kOneA, bool kOneB>(const T* x, const T* a, T* y, int64_t n) {
+          map_run<kOneA, kOneB>(x, a, y, n,
+                                [](auto v, auto s) { return select(v > Vec<T>(0), v, s * v); });
+        });
   });
 }
 
@@ -54,14 +63,16 @@ void prelu_grad(In x, In alpha, In dy, Out dx) noexcept {
   with_float(x.dtype(), [&](auto t) {
     using T = decltype(t);
     using V = Vec<T>;
-    broadcast_binary<T, T>(x, alpha, dx, [&]<bool kOneA, bool kOneB>(const T* x, const T* a, T* d, int64_t n) {
-      const T* seed = dy.data<T>() + (d - dx.data<T>());
-      for (int64_t i = 0; i < n; i += V::size) {
-        const int64_t m = n - i;
-        const V slope = kOneB ? V(*a) : V::load_n(a + i, m), v = kOneA ? V(*x) : V::load_n(x + i, m);
-        (V::load_n(seed + i, m) * select(v > V(0), V(1), slope)).store_n(d + i, m);
-      }
-    });
+    broadcast_binary<T, T>(
+        x, alpha, dx, [&]<bool kOneA, bool kOneB>(const T* x, const T* a, T* d, int64_t n) {
+          const T* seed = dy.data<T>() + (d - dx.data<T>());
+          for (int64_t i = 0; i < n; i += V::size) {
+            const int64_t m = n - i;
+            const V slope = kOneB ? V(*a) : V::load_n(a + i, m),
+                    v = kOneA ? V(*x) : V::load_n(x + i, m);
+            (V::load_n(seed + i, m) * select(v > V(0), V(1), slope)).store_n(d + i, m);
+          }
+        });
   });
 }
 

@@ -28,8 +28,7 @@ struct Walk {
     total *= n;
     if (n == 1) return;
     bool merges = rank > 0;
-    for (int k = 0; k < N; ++k)
-      merges = merges && step[k] == stride[k][rank - 1] * size[rank - 1];
+    for (int k = 0; k < N; ++k) merges = merges && step[k] == stride[k][rank - 1] * size[rank - 1];
     if (merges) {
       size[rank - 1] *= n;
       return;
@@ -135,9 +134,12 @@ FASTNN_OUTLINE void broadcast_binary(In a, In b, Out y, Body body) {
     pieces(plan.total, kElementGrain, [&](int64_t begin, int64_t end) {
       plan.runs(begin, end, [&](int64_t at, const int64_t* offset, int64_t n) {
         const T *from_a = pa + offset[0], *from_b = pb + offset[1];
-        if (moves_a && moves_b) both_move(from_a, from_b, py + at, n);
-        else if (moves_a) body.template operator()<false, true>(from_a, from_b, py + at, n);
-        else body.template operator()<true, false>(from_a, from_b, py + at, n);
+        if (moves_a && moves_b)
+          both_move(from_a, from_b, py + at, n);
+        else if (moves_a)
+          body.template operator()<false, true>(from_a, from_b, py + at, n);
+        else
+          body.template operator()<true, false>(from_a, from_b, py + at, n);
       });
     });
   }
@@ -163,9 +165,8 @@ FASTNN_INLINE void map_run(const T* x, T* y, int64_t n, F f) {
 }
 template <class T, class F>
 FASTNN_INLINE void map(const T* x, T* y, int64_t n, F f) {
-  pieces(n, kElementGrain, [&](int64_t begin, int64_t end) {
-    map_run(x + begin, y + begin, end - begin, f);
-  });
+  pieces(n, kElementGrain,
+         [&](int64_t begin, int64_t end) { map_run(x + begin, y + begin, end - begin, f); });
 }
 template <class T, class F>
 FASTNN_INLINE void map(const T* a, const T* b, T* y, int64_t n, F f) {
@@ -183,7 +184,8 @@ FASTNN_OUTLINE void copy_from(const Walk<1>& walk, const T* x, T* y) {
       const T* from = x + offset[0];
       T* to = y + at;
       if (step == 1) {
-        if (n * sizeof(T) >= 64) memcpy(to, from, n * sizeof(T));
+        if (n * sizeof(T) >= 64)
+          memcpy(to, from, n * sizeof(T));
         else
           for (int64_t i = 0; i < n; ++i) to[i] = from[i];
       } else if (step == -1) {

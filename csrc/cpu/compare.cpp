@@ -10,31 +10,44 @@ namespace {
 
 struct Equal {
   template <class T>
-  FASTNN_INLINE bool operator()(T a, T b) const { return a == b; }
+  FASTNN_INLINE bool operator()(T a, T b) const {
+    return a == b;
+  }
 };
 struct NotEqual {
   template <class T>
-  FASTNN_INLINE bool operator()(T a, T b) const { return a != b; }
+  FASTNN_INLINE bool operator()(T a, T b) const {
+    return a != b;
+  }
 };
 struct Less {
   template <class T>
-  FASTNN_INLINE bool operator()(T a, T b) const { return a < b; }
+  FASTNN_INLINE bool operator()(T a, T b) const {
+    return a < b;
+  }
 };
 struct LessEqual {
   template <class T>
-  FASTNN_INLINE bool operator()(T a, T b) const { return a <= b; }
+  FASTNN_INLINE bool operator()(T a, T b) const {
+    return a <= b;
+  }
 };
 struct Greater {
   template <class T>
-  FASTNN_INLINE bool operator()(T a, T b) const { return a > b; }
+  FASTNN_INLINE bool operator()(T a, T b) const {
+    return a > b;
+  }
 };
 struct GreaterEqual {
   template <class T>
-  FASTNN_INLINE bool operator()(T a, T b) const { return a >= b; }
+  FASTNN_INLINE bool operator()(T a, T b) const {
+    return a >= b;
+  }
 };
 
 template <bool kOneA, bool kOneB, class T, class F>
-FASTNN_INLINE void truth_run(const T* __restrict a, const T* __restrict b, uint8_t* __restrict y, int64_t n, F f) {
+FASTNN_INLINE void truth_run(const T* __restrict a, const T* __restrict b, uint8_t* __restrict y,
+                             int64_t n, F f) {
   const T one_a = *a, one_b = *b;
   for (int64_t i = 0; i < n; ++i) y[i] = f(kOneA ? one_a : a[i], kOneB ? one_b : b[i]);
 }
@@ -43,9 +56,10 @@ template <class F>
 FASTNN_INLINE void compare(In a, In b, Out y, F f) {
   with_number(a.dtype(), [&](auto t) {
     using T = decltype(t);
-    broadcast_binary<T, uint8_t>(a, b, y, [&]<bool kOneA, bool kOneB>(const T* a, const T* b, uint8_t* y, int64_t n) {
-      truth_run<kOneA, kOneB>(a, b, y, n, f);
-    });
+    broadcast_binary<T, uint8_t>(
+        a, b, y, [&]<bool kOneA, bool kOneB>(const T* a, const T* b, uint8_t* y, int64_t n) {
+          truth_run<kOneA, kOneB>(a, b, y, n, f);
+        });
   });
 }
 
@@ -86,14 +100,16 @@ COMPARISON_SCALAR(less_equal_scalar, LessEqual)
 COMPARISON_SCALAR(greater_scalar, Greater)
 COMPARISON_SCALAR(greater_equal_scalar, GreaterEqual)
 
-// --- logic ----------------------------------------------------------------------------------------
+// --- logic
+// ----------------------------------------------------------------------------------------
 
-#define LOGIC(name, expression)                                                                  \
-  void name(In a, In b, Out y) noexcept {                                                        \
-    broadcast_binary<uint8_t, uint8_t>(                                                          \
-        a, b, y, []<bool kOneA, bool kOneB>(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n) { \
-          truth_run<kOneA, kOneB>(a, b, y, n, [](uint8_t p, uint8_t q) { return expression; });  \
-        });                                                                                      \
+#define LOGIC(name, expression)                                                                 \
+  void name(In a, In b, Out y) noexcept {                                                       \
+    broadcast_binary<uint8_t, uint8_t>(                                                         \
+        a, b, y,                                                                                \
+        []<bool kOneA, bool kOneB>(const uint8_t* a, const uint8_t* b, uint8_t* y, int64_t n) { \
+          truth_run<kOneA, kOneB>(a, b, y, n, [](uint8_t p, uint8_t q) { return expression; }); \
+        });                                                                                     \
   }
 
 LOGIC(logical_and, (p != 0) & (q != 0))
@@ -106,26 +122,27 @@ void logical_not(In x, Out y) noexcept {
   });
 }
 
-#define NUMBER_TEST(name, expression)                                                                \
-  void name(In x, Out y) noexcept {                                                                  \
-    with_float(x.dtype(), [&](auto t) {                                                              \
-      using T = decltype(t);                                                                         \
-      constexpr T inf = infinity<T>;                                                                 \
-      (void)inf;                                                                                     \
-      pieces(x.size(), kElementGrain, [&](int64_t begin, int64_t end) {                              \
-        for (int64_t i = begin; i < end; ++i) {                                                      \
-          const T v = x.data<T>()[i];                                                                \
-          y.data<uint8_t>()[i] = expression;                                                         \
-        }                                                                                            \
-      });                                                                                            \
-    });                                                                                              \
+#define NUMBER_TEST(name, expression)                                   \
+  void name(In x, Out y) noexcept {                                     \
+    with_float(x.dtype(), [&](auto t) {                                 \
+      using T = decltype(t);                                            \
+      constexpr T inf = infinity<T>;                                    \
+      (void)inf;                                                        \
+      pieces(x.size(), kElementGrain, [&](int64_t begin, int64_t end) { \
+        for (int64_t i = begin; i < end; ++i) {                         \
+          const T v = x.data<T>()[i];                                   \
+          y.data<uint8_t>()[i] = expression;                            \
+        }                                                               \
+      });                                                               \
+    });                                                                 \
   }
 
 NUMBER_TEST(isnan, v != v)
 NUMBER_TEST(isinf, (v == inf) | (v == -inf))
 NUMBER_TEST(isfinite, (v > -inf) & (v < inf))
 
-// --- choices --------------------------------------------------------------------------------------
+// --- choices
+// --------------------------------------------------------------------------------------
 
 namespace {
 
@@ -153,7 +170,8 @@ void where(In condition, In a, In b, Out y) noexcept {
         const uint8_t* c = pc + offset[0];
         const T* ra = pa + offset[1];
         const T* rb = pb + offset[2];
-        const bool one_c = !plan.stride[0][0], one_a = !plan.stride[1][0], one_b = !plan.stride[2][0];
+        const bool one_c = !plan.stride[0][0], one_a = !plan.stride[1][0],
+                   one_b = !plan.stride[2][0];
         if (one_c) {
           const T* chosen = *c ? ra : rb;
           const bool one = *c ? one_a : one_b;
@@ -178,10 +196,13 @@ void clip(In x, Out y, double low, double high) noexcept {
     if constexpr (is_float<T>) {
       const Vec<T> l(static_cast<T>(low)), h(static_cast<T>(high));
       // In this order NaN stays NaN, and high wins over a larger low.
-      map(x.data<T>(), y.data<T>(), x.size(), [&](auto x) { return min_or_second(h, max_or_second(l, x)); });
+      map(x.data<T>(), y.data<T>(), x.size(),
+          [&](auto x) { return min_or_second(h, max_or_second(l, x)); });
     } else {
       const double most = 0x7fffffff, least = -most - 1;
-      const auto bounded = [&](double v) { return static_cast<T>(v < least ? least : v > most ? most : v); };
+      const auto bounded = [&](double v) {
+        return static_cast<T>(v < least ? least : v > most ? most : v);
+      };
       const IntVec<T> l(bounded(__builtin_ceil(low))), h(bounded(__builtin_floor(high)));
       map(x.data<T>(), y.data<T>(), x.size(), [&](auto x) { return min(h, max(l, x)); });
     }

@@ -42,11 +42,13 @@ void arange(Out y, double start, double step) noexcept {
   const int64_t n = y.dim(0);
   const double last = start + static_cast<double>(n - 1) * step;
   const bool fits = start >= -0x1p31 && start < 0x1p31 && last >= -0x1p31 && last < 0x1p31;
-  if (y.dtype() == DType::int32 && n && !fits) return team::fault("the range does not fit in int32");
+  if (y.dtype() == DType::int32 && n && !fits)
+    return team::fault("the range does not fit in int32");
   with_number(y.dtype(), [&](auto t) {
     using T = decltype(t);
     pieces(n, kElementGrain, [&](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) y.data<T>()[i] = static_cast<T>(start + static_cast<double>(i) * step);
+      for (int64_t i = begin; i < end; ++i)
+        y.data<T>()[i] = static_cast<T>(start + static_cast<double>(i) * step);
     });
   });
 }

@@ -18,31 +18,44 @@ struct Slow {  // beside these functions the walk through the operands costs not
 
 struct Add : Quick {
   template <class V>
-  FASTNN_INLINE V operator()(V a, V b) const { return a + b; }
+  FASTNN_INLINE V operator()(V a, V b) const {
+    return a + b;
+  }
 };
 struct Subtract : Quick {
   template <class V>
-  FASTNN_INLINE V operator()(V a, V b) const { return a - b; }
+  FASTNN_INLINE V operator()(V a, V b) const {
+    return a - b;
+  }
 };
 struct Multiply : Quick {
   template <class V>
-  FASTNN_INLINE V operator()(V a, V b) const { return a * b; }
+  FASTNN_INLINE V operator()(V a, V b) const {
+    return a * b;
+  }
 };
 struct Divide : Quick {
   template <class V>
-  FASTNN_INLINE V operator()(V a, V b) const { return a / b; }
+  FASTNN_INLINE V operator()(V a, V b) const {
+    return a / b;
+  }
 };
 
 struct Maximum : Quick {  // NaN wins
   template <class V>
-  FASTNN_INLINE V operator()(V a, V b) const { return max(a, b); }
+  FASTNN_INLINE V operator()(V a, V b) const {
+    return max(a, b);
+  }
 };
 struct Minimum : Quick {
   template <class V>
-  FASTNN_INLINE V operator()(V a, V b) const { return min(a, b); }
+  FASTNN_INLINE V operator()(V a, V b) const {
+    return min(a, b);
+  }
 };
 
-// --- one lane at a time: what no instruction set has in its registers -----------------------------
+// --- one lane at a time: what no instruction set has in its registers
+// -----------------------------
 
 template <class V, class F>
 FASTNN_INLINE V by_lane(V a, V b, F f) {
@@ -74,7 +87,8 @@ FASTNN_INLINE T floored_quotient(T a, T b) {
   if (b == 0) return a / b;
   // a - remainder is a multiple of b but for rounding: the nearest integer is meant.
   const T q = (a - remainder(a, b)) / b;
-  return __builtin_copysign(sizeof(T) == 4 ? T(__builtin_rintf(float(q))) : T(__builtin_rint(q)), q);
+  return __builtin_copysign(sizeof(T) == 4 ? T(__builtin_rintf(float(q))) : T(__builtin_rint(q)),
+                            q);
 }
 FASTNN_INLINE int32_t floored_quotient(int32_t a, int32_t b) {
   if (b == 0) return 0;
@@ -105,7 +119,9 @@ struct FloorDivide : Slow {
 };
 struct Power : Slow {
   template <class V>
-  FASTNN_INLINE V operator()(V a, V b) const { return pow(a, b); }
+  FASTNN_INLINE V operator()(V a, V b) const {
+    return pow(a, b);
+  }
   FASTNN_INLINE IntVec<int32_t> operator()(IntVec<int32_t> a, IntVec<int32_t> b) const {
     return by_lane(a, b, [](int32_t x, int32_t y) { return integer_power(x, y); });
   }
@@ -114,14 +130,17 @@ struct Power : Slow {
 template <class F>
 struct Swapped : F {
   template <class V>
-  FASTNN_INLINE V operator()(V a, V b) const { return F{}(b, a); }
+  FASTNN_INLINE V operator()(V a, V b) const {
+    return F{}(b, a);
+  }
 };
 
 template <class T, class F>
 FASTNN_INLINE void binary(In a, In b, Out y) {
-  broadcast_binary<T, T, F::kSlow>(a, b, y, []<bool kOneA, bool kOneB>(const T* a, const T* b, T* y, int64_t n) {
-    map_run<kOneA, kOneB>(a, b, y, n, F{});
-  });
+  broadcast_binary<T, T, F::kSlow>(
+      a, b, y, []<bool kOneA, bool kOneB>(const T* a, const T* b, T* y, int64_t n) {
+        map_run<kOneA, kOneB>(a, b, y, n, F{});
+      });
 }
 
 template <class T, class F>
@@ -138,17 +157,21 @@ FASTNN_INLINE void with_scalar(In x, Out y, double value) {
 }  // namespace
 
 // Kernels of float32, float64 and int32, and of float32 and float64 alone.
-#define NUMBERS(name, F) \
-  void name(In a, In b, Out y) noexcept { with_number(y.dtype(), [&](auto t) { binary<decltype(t), F>(a, b, y); }); }
-#define FLOATS(name, F) \
-  void name(In a, In b, Out y) noexcept { with_float(y.dtype(), [&](auto t) { binary<decltype(t), F>(a, b, y); }); }
-#define NUMBERS_SCALAR(name, F)                         \
-  void name(In x, Out y, double value) noexcept {       \
+#define NUMBERS(name, F)                                                      \
+  void name(In a, In b, Out y) noexcept {                                     \
+    with_number(y.dtype(), [&](auto t) { binary<decltype(t), F>(a, b, y); }); \
+  }
+#define FLOATS(name, F)                                                      \
+  void name(In a, In b, Out y) noexcept {                                    \
+    with_float(y.dtype(), [&](auto t) { binary<decltype(t), F>(a, b, y); }); \
+  }
+#define NUMBERS_SCALAR(name, F)                                                        \
+  void name(In x, Out y, double value) noexcept {                                      \
     with_number(y.dtype(), [&](auto t) { with_scalar<decltype(t), F>(x, y, value); }); \
   }
-#define FLOATS_SCALAR(name, F)                          \
-  void name(In x, Out y, double value) noexcept {       \
-    with_float(y.dtype(), [&](auto t) { with_scalar<decltype(t), F>(x, y, value); });  \
+#define FLOATS_SCALAR(name, F)                                                        \
+  void name(In x, Out y, double value) noexcept {                                     \
+    with_float(y.dtype(), [&](auto t) { with_scalar<decltype(t), F>(x, y, value); }); \
   }
 
 NUMBERS(add, Add)
@@ -174,7 +197,8 @@ NUMBERS_SCALAR(floor_divide_scalar, FloorDivide)
 NUMBERS_SCALAR(rfloor_divide_scalar, Swapped<FloorDivide>)
 NUMBERS_SCALAR(rpower_scalar, Swapped<Power>)
 
-// --- powers with a constant exponent --------------------------------------------------------------
+// --- powers with a constant exponent
+// --------------------------------------------------------------
 
 namespace {
 
@@ -207,12 +231,14 @@ void power_scalar_grad(In x, In dy, Out dx, double value) noexcept {
     using T = decltype(t);
     const T factor = static_cast<T>(value);
     with_exponent(value - 1, [&](auto raise) {
-      map(x.data<T>(), dy.data<T>(), dx.data<T>(), x.size(), [&](auto x, auto dy) { return raise(x) * decltype(x)(factor) * dy; });
+      map(x.data<T>(), dy.data<T>(), dx.data<T>(), x.size(),
+          [&](auto x, auto dy) { return raise(x) * decltype(x)(factor) * dy; });
     });
   });
 }
 
-// --- derivatives that read both operands ----------------------------------------------------------
+// --- derivatives that read both operands
+// ----------------------------------------------------------
 
 namespace {
 
@@ -221,36 +247,46 @@ template <class F>
 FASTNN_INLINE void times_derivative(In a, In b, In dy, Out da) {
   with_float(da.dtype(), [&](auto t) {
     using T = decltype(t);
-    broadcast_binary<T, T, F::kSlow>(a, b, da, [&]<bool kOneA, bool kOneB>(const T* a, const T* b, T* d, int64_t n) {
-      using V = Vec<T>;
-      const T* seed = dy.data<T>() + (d - da.data<T>());
-      for (int64_t i = 0; i < n; i += V::size) {
-        const int64_t m = n - i;
-        const V va = kOneA ? V(*a) : V::load_n(a + i, m), vb = kOneB ? V(*b) : V::load_n(b + i, m);
-        (V::load_n(seed + i, m) * F{}(va, vb)).store_n(d + i, m);
-      }
-    });
+    broadcast_binary<T, T, F::kSlow>(
+        a, b, da, [&]<bool kOneA, bool kOneB>(const T* a, const T* b, T* d, int64_t n) {
+          using V = Vec<T>;
+          const T* seed = dy.data<T>() + (d - da.data<T>());
+          for (int64_t i = 0; i < n; i += V::size) {
+            const int64_t m = n - i;
+            const V va = kOneA ? V(*a) : V::load_n(a + i, m),
+                    vb = kOneB ? V(*b) : V::load_n(b + i, m);
+            (V::load_n(seed + i, m) * F{}(va, vb)).store_n(d + i, m);
+          }
+        });
   });
 }
 
 struct IsLarger : Quick {  // ties share the gradient
   template <class V>
-  FASTNN_INLINE V operator()(V a, V b) const { return select(a > b, V(1), select(a == b, V(0.5), V(0))); }
+  FASTNN_INLINE V operator()(V a, V b) const {
+    return select(a > b, V(1), select(a == b, V(0.5), V(0)));
+  }
 };
 struct PowerByBase : Slow {
   template <class V>
-  FASTNN_INLINE V operator()(V a, V b) const { return select(b == V(0), V(0), b * pow(a, b - V(1))); }
+  FASTNN_INLINE V operator()(V a, V b) const {
+    return select(b == V(0), V(0), b * pow(a, b - V(1)));
+  }
 };
 struct PowerByExponent : Slow {  // 0^b does not depend on b > 0
   template <class V>
-  FASTNN_INLINE V operator()(V a, V b) const { return pow(a, b) * log(select(a == V(0), V(1), a)); }
+  FASTNN_INLINE V operator()(V a, V b) const {
+    return pow(a, b) * log(select(a == V(0), V(1), a));
+  }
 };
 
 }  // namespace
 
 void maximum_grad(In a, In b, In dy, Out da) noexcept { times_derivative<IsLarger>(a, b, dy, da); }
 void power_grad(In a, In b, In dy, Out da) noexcept { times_derivative<PowerByBase>(a, b, dy, da); }
-void power_exponent_grad(In a, In b, In dy, Out db) noexcept { times_derivative<PowerByExponent>(a, b, dy, db); }
+void power_exponent_grad(In a, In b, In dy, Out db) noexcept {
+  times_derivative<PowerByExponent>(a, b, dy, db);
+}
 
 // --- cast ---------------------------------------------------------------------------------------
 

@@ -11,7 +11,8 @@ namespace fastnn::FASTNN_ISA {
 
 namespace {
 
-// The index as a place in an axis of n, counted from the end if negative; -1 and a fault if outside.
+// The index as a place in an axis of n, counted from the end if negative; -1 and a fault if
+// outside.
 FASTNN_INLINE int64_t place(int32_t index, int64_t n) {
   const int64_t i = index < 0 ? index + n : index;
   if (i >= 0 && i < n) return i;
@@ -39,9 +40,12 @@ void take(In x, In index, Out y) noexcept {
     pieces(rows, larger(1, kElementGrain / (i + 1)), [&](int64_t begin, int64_t end) {
       for (int64_t r = begin; r < end; ++r) {
         const int64_t from = place(at[r % k], n);
-        if (from < 0) memset(py + r * i, 0, i * sizeof(T));
-        else if (i == 1) py[r] = px[r / k * n + from];
-        else memcpy(py + r * i, px + (r / k * n + from) * i, i * sizeof(T));
+        if (from < 0)
+          memset(py + r * i, 0, i * sizeof(T));
+        else if (i == 1)
+          py[r] = px[r / k * n + from];
+        else
+          memcpy(py + r * i, px + (r / k * n + from) * i, i * sizeof(T));
       }
     });
   });
@@ -65,8 +69,10 @@ void take_grad(In index, In dy, Out dx) noexcept {
       for (int64_t q = 0; q < k; ++q) {
         const int64_t p = place(at[q], n);
         if (p < first || p >= last) continue;
-        if (i == 1) to[p] += from[q];
-        else add_to(to + p * i, from + q * i, i);
+        if (i == 1)
+          to[p] += from[q];
+        else
+          add_to(to + p * i, from + q * i, i);
       }
     });
   });
@@ -104,7 +110,8 @@ void take_along_grad(In index, In dy, Out dx) noexcept {
   });
 }
 
-// --- minibatches ----------------------------------------------------------------------------------
+// --- minibatches
+// ----------------------------------------------------------------------------------
 
 namespace {
 
@@ -119,7 +126,8 @@ FASTNN_INLINE void each_row(const In& data, const In& index, int64_t row_bytes, 
     for (int64_t r = begin; r < end; ++r) {
       if (r + 2 < end && at[r + 2] >= 0 && at[r + 2] < n) {
         const char* ahead = base + at[r + 2] * row_bytes;
-        for (int64_t line = 0; line < row_bytes && line < 1024; line += 64) __builtin_prefetch(ahead + line);
+        for (int64_t line = 0; line < row_bytes && line < 1024; line += 64)
+          __builtin_prefetch(ahead + line);
       }
       const bool inside = at[r] >= 0 && at[r] < n;
       if (!inside) team::fault("index", at[r], n);
@@ -131,11 +139,14 @@ FASTNN_INLINE void each_row(const In& data, const In& index, int64_t row_bytes, 
 }  // namespace
 
 void gather_rows(In data, In index, Out y) noexcept {
-  const int64_t bytes = data.product(1, data.rank()) * static_cast<int64_t>(item_bytes(data.dtype()));
+  const int64_t bytes =
+      data.product(1, data.rank()) * static_cast<int64_t>(item_bytes(data.dtype()));
   each_row(data, index, bytes, [&](int64_t r, int64_t from) {
     char* to = y.data<char>() + r * bytes;
-    if (from < 0) memset(to, 0, bytes);
-    else memcpy(to, data.data<char>() + from * bytes, bytes);
+    if (from < 0)
+      memset(to, 0, bytes);
+    else
+      memcpy(to, data.data<char>() + from * bytes, bytes);
   });
 }
 
@@ -147,7 +158,8 @@ void gather_rows_scaled(In data, In index, Out y, double scale) noexcept {
     each_row(data, index, n, [&](int64_t r, int64_t from) {
       const uint8_t* x = data.data<uint8_t>() + (from < 0 ? 0 : from) * n;
       T* to = y.data<T>() + r * n;
-      if (from < 0) memset(to, 0, n * sizeof(T));
+      if (from < 0)
+        memset(to, 0, n * sizeof(T));
       else
         for (int64_t k = 0; k < n; ++k) to[k] = static_cast<T>(x[k]) * factor;
     });

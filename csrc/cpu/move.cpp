@@ -90,8 +90,10 @@ void transpose(In x, Out y, Ints axes) noexcept {
     using T = decltype(t);
     int along = 0;
     while (along < walk.rank && walk.stride[0][along] != 1) ++along;
-    if (along == 0 || walk.rank == 0) copy_from(walk, x.data<T>(), y.data<T>());  // runs stay runs
-    else transpose_matrices(walk, along, x.data<T>(), y.data<T>());
+    if (along == 0 || walk.rank == 0)
+      copy_from(walk, x.data<T>(), y.data<T>());  // runs stay runs
+    else
+      transpose_matrices(walk, along, x.data<T>(), y.data<T>());
   });
 }
 

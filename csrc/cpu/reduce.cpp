@@ -20,19 +20,27 @@ struct Wide<float> {
 };
 
 template <class V>
-FASTNN_INLINE V plus(V a, V b) { return a + b; }
+FASTNN_INLINE V plus(V a, V b) {
+  return a + b;
+}
 FASTNN_INLINE int32_t plus(int32_t a, int32_t b) { return int32_t(uint32_t(a) + uint32_t(b)); }
 template <class V>
-FASTNN_INLINE V times(V a, V b) { return a * b; }
+FASTNN_INLINE V times(V a, V b) {
+  return a * b;
+}
 FASTNN_INLINE int32_t times(int32_t a, int32_t b) { return int32_t(uint32_t(a) * uint32_t(b)); }
 
 // Plain numbers in the way of registers: NaN wins.
 template <class V>
-FASTNN_INLINE V larger_of(V a, V b) { return max(a, b); }
+FASTNN_INLINE V larger_of(V a, V b) {
+  return max(a, b);
+}
 template <class V>
-FASTNN_INLINE V smaller_of(V a, V b) { return min(a, b); }
-#define PLAIN(T)                                                                            \
-  FASTNN_INLINE T larger_of(T a, T b) { return a != a ? a : a > b ? a : b; }                \
+FASTNN_INLINE V smaller_of(V a, V b) {
+  return min(a, b);
+}
+#define PLAIN(T)                                                             \
+  FASTNN_INLINE T larger_of(T a, T b) { return a != a ? a : a > b ? a : b; } \
   FASTNN_INLINE T smaller_of(T a, T b) { return a != a ? a : a < b ? a : b; }
 PLAIN(float)
 PLAIN(double)
@@ -52,30 +60,46 @@ struct Sum {
   template <class T>
   using Acc = typename Wide<T>::type;
   template <class T>
-  static FASTNN_INLINE T initial() { return 0; }
+  static FASTNN_INLINE T initial() {
+    return 0;
+  }
   template <class V>
-  FASTNN_INLINE V map(V x, V) const { return x; }
+  FASTNN_INLINE V map(V x, V) const {
+    return x;
+  }
   template <class V>
-  FASTNN_INLINE V combine(V a, V b) const { return plus(a, b); }
+  FASTNN_INLINE V combine(V a, V b) const {
+    return plus(a, b);
+  }
   template <class T, class A>
-  FASTNN_INLINE T finish(A a, int64_t, T) const { return static_cast<T>(a); }
+  FASTNN_INLINE T finish(A a, int64_t, T) const {
+    return static_cast<T>(a);
+  }
 };
 
 struct Mean : Sum {
   template <class T, class A>
-  FASTNN_INLINE T finish(A a, int64_t n, T) const { return static_cast<T>(a / static_cast<A>(n)); }
+  FASTNN_INLINE T finish(A a, int64_t n, T) const {
+    return static_cast<T>(a / static_cast<A>(n));
+  }
 };
 
 struct Variance : Mean {  // the parameter is the mean
   template <class V>
-  FASTNN_INLINE V map(V x, V mean) const { return (x - mean) * (x - mean); }
+  FASTNN_INLINE V map(V x, V mean) const {
+    return (x - mean) * (x - mean);
+  }
 };
 
 struct Norm : Sum {
   template <class V>
-  FASTNN_INLINE V map(V x, V) const { return x * x; }
+  FASTNN_INLINE V map(V x, V) const {
+    return x * x;
+  }
   template <class T, class A>
-  FASTNN_INLINE T finish(A a, int64_t, T) const { return static_cast<T>(__builtin_sqrt(a)); }
+  FASTNN_INLINE T finish(A a, int64_t, T) const {
+    return static_cast<T>(__builtin_sqrt(a));
+  }
 };
 
 // Of a row of infinities the maximum cannot be taken away; e^x is 0 or infinite anyway.
@@ -87,7 +111,9 @@ FASTNN_INLINE V shift_of(V max) {
 
 struct LogSumExp : Sum {  // the parameter is the maximum
   template <class V>
-  FASTNN_INLINE V map(V x, V max) const { return exp(x - shift_of(max)); }
+  FASTNN_INLINE V map(V x, V max) const {
+    return exp(x - shift_of(max));
+  }
   template <class T, class A>
   FASTNN_INLINE T finish(A a, int64_t, T max) const {
     const A shift = __builtin_isfinite(max) ? A(max) : A(0);
@@ -97,25 +123,37 @@ struct LogSumExp : Sum {  // the parameter is the maximum
 
 struct Prod : Sum {
   template <class T>
-  static FASTNN_INLINE T initial() { return 1; }
+  static FASTNN_INLINE T initial() {
+    return 1;
+  }
   template <class V>
-  FASTNN_INLINE V combine(V a, V b) const { return times(a, b); }
+  FASTNN_INLINE V combine(V a, V b) const {
+    return times(a, b);
+  }
 };
 
 struct Max : Sum {
   template <class T>
   using Acc = T;
   template <class T>
-  static FASTNN_INLINE T initial() { return lowest<T>; }
+  static FASTNN_INLINE T initial() {
+    return lowest<T>;
+  }
   template <class V>
-  FASTNN_INLINE V combine(V a, V b) const { return larger_of(a, b); }
+  FASTNN_INLINE V combine(V a, V b) const {
+    return larger_of(a, b);
+  }
 };
 
 struct Min : Max {
   template <class T>
-  static FASTNN_INLINE T initial() { return highest<T>; }
+  static FASTNN_INLINE T initial() {
+    return highest<T>;
+  }
   template <class V>
-  FASTNN_INLINE V combine(V a, V b) const { return smaller_of(a, b); }
+  FASTNN_INLINE V combine(V a, V b) const {
+    return smaller_of(a, b);
+  }
 };
 
 // Bytes of truth values; a byte that is neither 0 nor 1 is true all the same.
@@ -123,21 +161,33 @@ struct Any {
   template <class T>
   using Acc = uint8_t;
   template <class T>
-  static FASTNN_INLINE T initial() { return 0; }
+  static FASTNN_INLINE T initial() {
+    return 0;
+  }
   template <class V>
-  FASTNN_INLINE V map(V x, V) const { return x; }
+  FASTNN_INLINE V map(V x, V) const {
+    return x;
+  }
   template <class V>
-  FASTNN_INLINE V combine(V a, V b) const { return a | b; }
+  FASTNN_INLINE V combine(V a, V b) const {
+    return a | b;
+  }
   FASTNN_INLINE uint8_t combine(uint8_t a, uint8_t b) const { return a | b; }
   template <class T>
-  FASTNN_INLINE uint8_t finish(uint8_t a, int64_t, T) const { return a != 0; }
+  FASTNN_INLINE uint8_t finish(uint8_t a, int64_t, T) const {
+    return a != 0;
+  }
 };
 
 struct All : Any {  // as "none is false": the number of zeros, saturated by |
   template <class V>
-  FASTNN_INLINE V map(V x, V) const { return V::of((typename V::Raw)(x.v == 0)); }
+  FASTNN_INLINE V map(V x, V) const {
+    return V::of((typename V::Raw)(x.v == 0));
+  }
   template <class T>
-  FASTNN_INLINE uint8_t finish(uint8_t a, int64_t, T) const { return a == 0; }
+  FASTNN_INLINE uint8_t finish(uint8_t a, int64_t, T) const {
+    return a == 0;
+  }
 };
 
 template <class T, class Op>
@@ -147,16 +197,16 @@ FASTNN_INLINE void over_middle(In x, const T* param, Out y, Op op) {
 
 }  // namespace
 
-#define REDUCTION(with, name, Op)                                                           \
-  void name(In x, Out y) noexcept {                                                         \
-    with(x.dtype(), [&](auto t) { over_middle<decltype(t)>(x, nullptr, y, Op{}); });        \
+#define REDUCTION(with, name, Op)                                                    \
+  void name(In x, Out y) noexcept {                                                  \
+    with(x.dtype(), [&](auto t) { over_middle<decltype(t)>(x, nullptr, y, Op{}); }); \
   }
-#define REDUCTION_AROUND(name, param, Op)                                                   \
-  void name(In x, In param, Out y) noexcept {                                               \
-    with_float(x.dtype(), [&](auto t) {                                                     \
-      using T = decltype(t);                                                                \
-      over_middle<T>(x, param.data<T>(), y, Op{});                                          \
-    });                                                                                     \
+#define REDUCTION_AROUND(name, param, Op)          \
+  void name(In x, In param, Out y) noexcept {      \
+    with_float(x.dtype(), [&](auto t) {            \
+      using T = decltype(t);                       \
+      over_middle<T>(x, param.data<T>(), y, Op{}); \
+    });                                            \
   }
 
 REDUCTION(with_number, sum, Sum)
@@ -167,10 +217,10 @@ REDUCTION_AROUND(var, mean, Variance)
 REDUCTION_AROUND(logsumexp, max, LogSumExp)
 
 // There is no largest of nothing.
-#define EXTREMUM(name, Op)                                                                   \
-  void name(In x, Out y) noexcept {                                                          \
-    if (x.dim(1) == 0 && y.size()) return team::fault("the axis is empty");                  \
-    with_number(x.dtype(), [&](auto t) { over_middle<decltype(t)>(x, nullptr, y, Op{}); });  \
+#define EXTREMUM(name, Op)                                                                  \
+  void name(In x, Out y) noexcept {                                                         \
+    if (x.dim(1) == 0 && y.size()) return team::fault("the axis is empty");                 \
+    with_number(x.dtype(), [&](auto t) { over_middle<decltype(t)>(x, nullptr, y, Op{}); }); \
   }
 
 EXTREMUM(max, Max)

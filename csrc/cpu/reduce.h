@@ -76,13 +76,15 @@ FASTNN_INLINE void add_row(T* acc, const T* x, const T* p, int64_t width, Op op)
   }
 }
 template <class Op, class T>
-FASTNN_INLINE void add_rows_4(T* acc, const T* x, int64_t stride, const T* p, int64_t width, Op op) {
+FASTNN_INLINE void add_rows_4(T* acc, const T* x, int64_t stride, const T* p, int64_t width,
+                              Op op) {
   using V = Pack<T>;
   int64_t j = 0;
   for (; j + V::size <= width; j += V::size) {
     const V q = V::load(p + j);
     const V ab = op.combine(op.map(V::load(x + j), q), op.map(V::load(x + stride + j), q));
-    const V cd = op.combine(op.map(V::load(x + 2 * stride + j), q), op.map(V::load(x + 3 * stride + j), q));
+    const V cd =
+        op.combine(op.map(V::load(x + 2 * stride + j), q), op.map(V::load(x + 3 * stride + j), q));
     op.combine(V::load(acc + j), op.combine(ab, cd)).store(acc + j);
   }
   if (j < width)
@@ -90,11 +92,11 @@ FASTNN_INLINE void add_rows_4(T* acc, const T* x, int64_t stride, const T* p, in
 }
 
 // Rows of `width` columns, `stride` apart, into total[width]. Where the rows touch one another
-// (width == stride) and are narrow, several of them are taken as one wide row and folded at the end.
-// acc and p have room for kStrip numbers, p only being touched where several rows are one.
+// (width == stride) and are narrow, several of them are taken as one wide row and folded at the
+// end. acc and p have room for kStrip numbers, p only being touched where several rows are one.
 template <class Op, class T, class A>
 FASTNN_OUTLINE void reduce_columns(const T* x, int64_t rows, int64_t width, int64_t stride,
-                                  const T* param, A* total, T* acc, T* wide_param, Op op) {
+                                   const T* param, A* total, T* acc, T* wide_param, Op op) {
   int64_t fold = 1;
   if (width == stride)
     while (2 * fold * width <= kStrip && 2 * fold <= rows) fold *= 2;
@@ -122,7 +124,8 @@ FASTNN_OUTLINE void reduce_columns(const T* x, int64_t rows, int64_t width, int6
 
 // y (o, i) = Op over n of x (o, n, i), with an optional parameter (o, i) for each result.
 template <class Op, class T, class R>
-FASTNN_INLINE void reduce(const T* x, const T* param, R* y, int64_t o, int64_t n, int64_t i, Op op) {
+FASTNN_INLINE void reduce(const T* x, const T* param, R* y, int64_t o, int64_t n, int64_t i,
+                          Op op) {
   using A = typename Op::template Acc<T>;
   if (o == 0 || i == 0) return;
   const int64_t strip = smaller(i, kStrip), strips = ceil_div(i, strip), units = o * strips;

@@ -8,6 +8,8 @@ namespace fastnn::FASTNN_ISA {
 
 namespace {
 
+constexpr int64_t kWidth = 64;  // columns worked on together where lines are strided
+
 // dx = f(x, p, q), p and q being per output, (o, i), and walked along with x.
 template <class T, class F>
 FASTNN_INLINE void per_element(In x, const T* p, const T* q, Out dx, F f) {
@@ -17,13 +19,16 @@ FASTNN_INLINE void per_element(In x, const T* p, const T* q, Out dx, F f) {
   T* pd = dx.data<T>();
   if (i == 1) {  // one output for a whole row
     const int64_t chunk = n < 4096 ? n : 4096, chunks = n ? ceil_div(n, chunk) : 0;
-    pieces(x.dim(0) * chunks, larger(1, kElementGrain / (chunk + 1)), [&](int64_t begin, int64_t end) {
-      for (int64_t t = begin; t < end; ++t) {
-        const int64_t o = t / chunks, from = o * n + t % chunks * chunk, to = smaller(from + chunk, (o + 1) * n);
-        const V vp(p[o]), vq(q[o]);
-        for (int64_t k = from; k < to; k += V::size) f(V::load_n(px + k, to - k), vp, vq).store_n(pd + k, to - k);
-      }
-    });
+    pieces(x.dim(0) * chunks, larger(1, kElementGrain / (chunk + 1)),
+           [&](int64_t begin, int64_t end) {
+             for (int64_t t = begin; t < end; ++t) {
+               const int64_t o = t / chunks, from = o * n + t % chunks * chunk,
+                             to = smaller(from + chunk, (o + 1) * n);
+               const V vp(p[o]), vq(q[o]);
+               for (int64_t k = from; k < to; k += V::size)
+                 f(V::load_n(px + k, to - k), vp, vq).store_n(pd + k, to - k);
+             }
+           });
     return;
   }
   const int64_t strip = smaller(i, 4096), strips = i ? ceil_div(i, strip) : 0;
@@ -46,8 +51,9 @@ void var_grad(In x, In mean, In dy, Out dx) noexcept {
   with_float(x.dtype(), [&](auto t) {
     using T = decltype(t);
     const T factor = static_cast<T>(x.dim(1) ? 2.0 / static_cast<double>(x.dim(1)) : 0.0);
-    per_element<T>(x, mean.data<T>(), dy.data<T>(), dx,
-                   [=](auto x, auto mean, auto dy) { return (x - mean) * dy * decltype(x)(factor); });
+    per_element<T>(x, mean.data<T>(), dy.data<T>(), dx, [=](auto x, auto mean, auto dy) {
+      return (x - mean) * dy * decltype(x)(factor);
+    });
   });
 }
 
@@ -65,38 +71,107 @@ void norm_grad(In x, In y, In dy, Out dx) noexcept {
 void logsumexp_grad(In x, In y, In dy, Out dx) noexcept {
   with_float(x.dtype(), [&](auto t) {
     using T = decltype(t);
-    per_element<T>(x, y.data<T>(), dy.data<T>(), dx, [](auto x, auto y, auto dy) { return dy * exp(x - y); });
+    per_element<T>(x, y.data<T>(), dy.data<T>(), dx,
+                   [](auto x, auto y, auto dy) { return dy * exp(x - y); });
   });
 }
 
-// share = 1 / the number of elements equal to y, so that ties divide the gradient among them.
+namespace {
+
+template <class T>
+FASTNN_INLINE double count_equal(const T* x, int64_t n, T value) {
+  using V = Vec<T>;
+  double count = 0;
+  for (int64_t begin = 0; begin < n; begin += 65536) {  // floats count far beyond that exactly
+    const int64_t end = smaller(n, begin + 65536);
+    V hits(0);
+    int64_t k = begin;
+    for (; k + V::size <= end; k += V::size) hits += select(V::load(x + k) == V(value), V(1), V(0));
+    count += static_cast<double>(reduce_add(hits));
+    for (; k < end; ++k) count += x[k] == value;
+  }
+  return count;
+}
+
+template <class T>
+FASTNN_INLINE void share_out(const T* x, T* dx, int64_t n, T value, T share) {
+  map_run(x, dx, n, [=](auto v) { return select(v == Vec<T>(value), Vec<T>(share), Vec<T>(0)); });
+}
+
+// Contiguous rows; long ones are counted and written in parts.
+template <class T>
+FASTNN_INLINE void extremum_grad_rows(const T* x, const T* y, const T* dy, T* dx, int64_t o,
+                                      int64_t n) {
+  const int64_t parts = ceil_div(n, kElementGrain);
+  auto* count =
+      parts > 1 ? static_cast<double*>(team::shared_scratch(o * parts * sizeof(double))) : nullptr;
+  if (!count) {
+    pieces(o, larger(1, kElementGrain / (n + 1)), [&](int64_t begin, int64_t end) {
+      for (int64_t r = begin; r < end; ++r) {
+        const T share = static_cast<T>(dy[r] / count_equal(x + r * n, n, y[r]));
+        share_out(x + r * n, dx + r * n, n, y[r], share);
+      }
+    });
+    return;
+  }
+  const auto first = [&](int64_t t) { return t / parts * n + t % parts * kElementGrain; };
+  const auto length = [&](int64_t t) {
+    return smaller(kElementGrain, n - t % parts * kElementGrain);
+  };
+  team::barrier();
+  tiles(o * parts,
+        [&](int64_t t) { count[t] = count_equal(x + first(t), length(t), y[t / parts]); });
+  team::barrier();
+  tiles(o * parts, [&](int64_t t) {
+    const int64_t r = t / parts;
+    double total = 0;
+    for (int64_t p = 0; p < parts; ++p) total += count[r * parts + p];
+    share_out(x + first(t), dx + first(t), length(t), y[r], static_cast<T>(dy[r] / total));
+  });
+  team::barrier();
+}
+
+// Columns, a strip of them at a time.
+template <class T>
+FASTNN_INLINE void extremum_grad_columns(const T* x, const T* y, const T* dy, T* dx, int64_t o,
+                                         int64_t n, int64_t i) {
+  const int64_t strips = ceil_div(i, kWidth);
+  pieces(o * strips, larger(1, kElementGrain / (n * smaller(i, kWidth) + 1)),
+         [&](int64_t begin, int64_t end) {
+           for (int64_t u = begin; u < end; ++u) {
+             const int64_t row = u / strips, j = u % strips * kWidth,
+                           width = smaller(kWidth, i - j);
+             const T *from = x + row * n * i + j, *best = y + row * i + j, *seed = dy + row * i + j;
+             T* to = dx + row * n * i + j;
+             T share[kWidth] = {};
+             for (int64_t r = 0; r < n; ++r)
+               for (int64_t k = 0; k < width; ++k)
+                 share[k] += from[r * i + k] == best[k] ? T(1) : T(0);
+             for (int64_t k = 0; k < width; ++k) share[k] = seed[k] / share[k];
+             for (int64_t r = 0; r < n; ++r)
+               for (int64_t k = 0; k < width; ++k)
+                 to[r * i + k] = from[r * i + k] == best[k] ? share[k] : T(0);
+           }
+         });
+}
+
+}  // namespace
+
+// Elements equal to the extremum divide its gradient among them. Where it is NaN, so is the share
+// of none: all get 0.
 void extremum_grad(In x, In y, In dy, Out dx) noexcept {
   with_float(x.dtype(), [&](auto t) {
     using T = decltype(t);
     const T *px = x.data<T>(), *py = y.data<T>(), *seed = dy.data<T>();
-    T* pd = dx.data<T>();
-    const int64_t n = x.dim(1), i = x.dim(2);
-    // Lines along n; where they are strided, a strip of them is worked on together.
-    constexpr int64_t kWidth = 64;
-    const int64_t strip = smaller(larger(i, 1), kWidth), strips = ceil_div(i, strip);
-    pieces(x.dim(0) * strips, larger(1, kElementGrain / (n * strip + 1)), [&](int64_t begin, int64_t end) {
-      for (int64_t u = begin; u < end; ++u) {
-        const int64_t o = u / strips, j = u % strips * strip, width = smaller(strip, i - j);
-        T share[kWidth] = {};
-        const T* from = px + o * n * i + j;
-        const T* best = py + o * i + j;
-        for (int64_t r = 0; r < n; ++r)
-          for (int64_t k = 0; k < width; ++k) share[k] += from[r * i + k] == best[k] ? T(1) : T(0);
-        for (int64_t k = 0; k < width; ++k) share[k] = seed[o * i + j + k] / share[k];
-        T* to = pd + o * n * i + j;
-        for (int64_t r = 0; r < n; ++r)
-          for (int64_t k = 0; k < width; ++k) to[r * i + k] = from[r * i + k] == best[k] ? share[k] : T(0);
-      }
-    });
+    if (x.dim(2) == 1)
+      extremum_grad_rows(px, py, seed, dx.data<T>(), x.dim(0), x.dim(1));
+    else
+      extremum_grad_columns(px, py, seed, dx.data<T>(), x.dim(0), x.dim(1), x.dim(2));
   });
 }
 
-// --- along the axis -------------------------------------------------------------------------------
+// --- along the axis
+// -------------------------------------------------------------------------------
 
 namespace {
 
@@ -113,13 +188,27 @@ struct Wide<int32_t> {
   using type = uint32_t;  // wraps
 };
 
-// f(o, first column, columns) for strips of columns, shared among the team; a line is serial.
+struct One {  // the number of columns where it is known to be one
+  FASTNN_INLINE operator int64_t() const { return 1; }
+};
+
+// f(o, first column, columns) for strips of at most kWidth columns, shared among the team; each of
+// the lines along n is serial.
 template <class F>
-FASTNN_INLINE void line_strips(In x, int64_t width, F f) {
-  const int64_t n = x.dim(1), i = x.dim(2), strip = smaller(larger(i, 1), width), strips = ceil_div(i, strip);
-  pieces(x.dim(0) * strips, larger(1, kElementGrain / (n * strip + 1)), [&](int64_t begin, int64_t end) {
-    for (int64_t u = begin; u < end; ++u) f(u / strips, u % strips * strip, smaller(strip, i - u % strips * strip));
-  });
+FASTNN_INLINE void line_strips(In x, F f) {
+  const int64_t n = x.dim(1), i = x.dim(2);
+  if (i == 1) {
+    pieces(x.dim(0), larger(1, kElementGrain / (n + 1)), [&](int64_t begin, int64_t end) {
+      for (int64_t o = begin; o < end; ++o) f(o, int64_t(0), One{});
+    });
+    return;
+  }
+  const int64_t strips = ceil_div(i, kWidth);
+  pieces(x.dim(0) * strips, larger(1, kElementGrain / (n * smaller(i, kWidth) + 1)),
+         [&](int64_t begin, int64_t end) {
+           for (int64_t u = begin; u < end; ++u)
+             f(u / strips, u % strips * kWidth, smaller(kWidth, i - u % strips * kWidth));
+         });
 }
 
 }  // namespace
@@ -128,9 +217,8 @@ void cumsum(In x, Out y, bool reverse) noexcept {
   with_number(x.dtype(), [&](auto t) {
     using T = decltype(t);
     using A = typename Wide<T>::type;
-    constexpr int64_t kWidth = 64;
     const int64_t n = x.dim(1), i = x.dim(2);
-    line_strips(x, kWidth, [&](int64_t o, int64_t j, int64_t width) {
+    line_strips(x, [&](int64_t o, int64_t j, auto width) {
       A total[kWidth] = {};
       for (int64_t r = 0; r < n; ++r) {
         const int64_t at = (o * n + (reverse ? n - 1 - r : r)) * i + j;
@@ -147,11 +235,10 @@ void cumsum(In x, Out y, bool reverse) noexcept {
 void prod_grad(In x, In dy, Out dx) noexcept {
   with_float(x.dtype(), [&](auto t) {
     using T = decltype(t);
-    constexpr int64_t kWidth = 64;
     const int64_t n = x.dim(1), i = x.dim(2);
     const T* px = x.data<T>();
     T* pd = dx.data<T>();
-    line_strips(x, kWidth, [&](int64_t o, int64_t j, int64_t width) {
+    line_strips(x, [&](int64_t o, int64_t j, auto width) {
       T product[kWidth];
       for (int64_t k = 0; k < width; ++k) product[k] = dy.data<T>()[o * i + j + k];
       for (int64_t r = 0; r < n; ++r)

@@ -52,7 +52,8 @@ FASTNN_INLINE Found<T> find(const T* x, int64_t begin, int64_t end, bool least) 
     const T v = extremum(x + b, smaller(kBlock, end - b), least);
     if (b == begin || Better{least}(v, best.value)) best = {v, b};
   }
-  while (best.index + 1 < end && !(x[best.index] == best.value || (best.value != best.value && x[best.index] != x[best.index])))
+  while (best.index + 1 < end && !(x[best.index] == best.value ||
+                                   (best.value != best.value && x[best.index] != x[best.index])))
     ++best.index;
   return best;
 }
@@ -63,7 +64,8 @@ FASTNN_INLINE void arg_rows(const T* x, int32_t* y, int64_t o, int64_t n, bool l
   const int64_t part = larger(kPart, ceil_div(n, kMaxParts)), parts = ceil_div(n, part);
   if (parts == 1 || o > 64) {
     pieces(o, larger(1, kPart / n), [&](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r) y[r] = static_cast<int32_t>(find(x + r * n, 0, n, least).index);
+      for (int64_t r = begin; r < end; ++r)
+        y[r] = static_cast<int32_t>(find(x + r * n, 0, n, least).index);
     });
     return;
   }
@@ -86,30 +88,32 @@ FASTNN_INLINE void arg_rows(const T* x, int32_t* y, int64_t o, int64_t n, bool l
 }
 
 template <class T>
-FASTNN_INLINE void arg_columns(const T* x, int32_t* y, int64_t o, int64_t n, int64_t i, bool least) {
+FASTNN_INLINE void arg_columns(const T* x, int32_t* y, int64_t o, int64_t n, int64_t i,
+                               bool least) {
   constexpr int64_t kWidth = 256;
   const int64_t strips = ceil_div(i, kWidth);
-  pieces(o * strips, larger(1, kTileSize / (n * smaller(i, kWidth))), [&](int64_t begin, int64_t end) {
-    for (int64_t u = begin; u < end; ++u) {
-      const int64_t at = u / strips, j = u % strips * kWidth, width = smaller(kWidth, i - j);
-      const T* from = x + at * n * i + j;
-      T best[kWidth];
-      int32_t place[kWidth];
-      for (int64_t k = 0; k < width; ++k) {
-        best[k] = from[k];
-        place[k] = 0;
-      }
-      for (int64_t r = 1; r < n; ++r)
-        for (int64_t k = 0; k < width; ++k) {
-          const T v = from[r * i + k], b = best[k];
-          // As Better, without branches: a NaN beats all but a NaN.
-          const bool takes = ((least ? v < b : v > b) | (v != v)) & (b == b);
-          best[k] = takes ? v : b;
-          place[k] = takes ? static_cast<int32_t>(r) : place[k];
-        }
-      for (int64_t k = 0; k < width; ++k) y[at * i + j + k] = place[k];
-    }
-  });
+  pieces(o * strips, larger(1, kTileSize / (n * smaller(i, kWidth))),
+         [&](int64_t begin, int64_t end) {
+           for (int64_t u = begin; u < end; ++u) {
+             const int64_t at = u / strips, j = u % strips * kWidth, width = smaller(kWidth, i - j);
+             const T* from = x + at * n * i + j;
+             T best[kWidth];
+             int32_t place[kWidth];
+             for (int64_t k = 0; k < width; ++k) {
+               best[k] = from[k];
+               place[k] = 0;
+             }
+             for (int64_t r = 1; r < n; ++r)
+               for (int64_t k = 0; k < width; ++k) {
+                 const T v = from[r * i + k], b = best[k];
+                 // As Better, without branches: a NaN beats all but a NaN.
+                 const bool takes = ((least ? v < b : v > b) | (v != v)) & (b == b);
+                 best[k] = takes ? v : b;
+                 place[k] = takes ? static_cast<int32_t>(r) : place[k];
+               }
+             for (int64_t k = 0; k < width; ++k) y[at * i + j + k] = place[k];
+           }
+         });
 }
 
 FASTNN_INLINE void arg_extremum(In x, Out y, bool least) {
@@ -119,8 +123,10 @@ FASTNN_INLINE void arg_extremum(In x, Out y, bool least) {
   if (n > INT32_MAX) return team::fault("the axis is too long for int32 indices");
   with_number(x.dtype(), [&](auto t) {
     using T = decltype(t);
-    if (i == 1) arg_rows(x.data<T>(), y.data<int32_t>(), o, n, least);
-    else arg_columns(x.data<T>(), y.data<int32_t>(), o, n, i, least);
+    if (i == 1)
+      arg_rows(x.data<T>(), y.data<int32_t>(), o, n, least);
+    else
+      arg_columns(x.data<T>(), y.data<int32_t>(), o, n, i, least);
   });
 }
 

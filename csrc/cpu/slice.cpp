@@ -21,10 +21,10 @@ struct BoxWalk : Walk<1> {
     for (int d = part.rank() - 1; d >= 0; --d) {
       const int64_t n = part.dim(d), extent = whole.dim(d);
       int64_t last = 0;
-      const bool fits = n == 0 || (start[d] >= 0 && start[d] < extent &&
-                                   !__builtin_mul_overflow(n - 1, step[d], &last) &&
-                                   !__builtin_add_overflow(last, start[d], &last) && last >= 0 &&
-                                   last < extent);
+      const bool fits =
+          n == 0 ||
+          (start[d] >= 0 && start[d] < extent && !__builtin_mul_overflow(n - 1, step[d], &last) &&
+           !__builtin_add_overflow(last, start[d], &last) && last >= 0 && last < extent);
       if (!fits) inside = false;
       if (!inside) return;
       base += n ? start[d] * below : 0;
@@ -57,7 +57,8 @@ void slice_update(InOut x, In value, Ints start, Ints step) noexcept {
     const int64_t stride = walk.stride[0][0];
     pieces(walk.total, kElementGrain, [&](int64_t begin, int64_t end) {
       walk.runs(begin, end, [&](int64_t at, const int64_t* offset, int64_t n) {
-        if (stride == 1) memcpy(to + offset[0], from + at, n * sizeof(T));
+        if (stride == 1)
+          memcpy(to + offset[0], from + at, n * sizeof(T));
         else
           for (int64_t i = 0; i < n; ++i) to[offset[0] + i * stride] = from[at + i];
       });
@@ -126,8 +127,10 @@ void triangle(In x, Out y, int64_t k, bool upper) noexcept {
         const T* from = x.data<T>() + r * n;
         T* to = y.data<T>() + r * n;
         memset(upper ? to : to + cut, 0, (upper ? cut : n - cut) * sizeof(T));
-        if (upper) memcpy(to + cut, from + cut, (n - cut) * sizeof(T));
-        else memcpy(to, from, cut * sizeof(T));
+        if (upper)
+          memcpy(to + cut, from + cut, (n - cut) * sizeof(T));
+        else
+          memcpy(to, from, cut * sizeof(T));
       }
     });
   });

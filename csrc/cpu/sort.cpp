@@ -48,7 +48,8 @@ FASTNN_INLINE void insertion_sort(const T* x, int32_t* index, int64_t n, bool de
 }
 
 template <class T>
-FASTNN_INLINE void radix_sort(const T* x, int32_t* index, int32_t* work, int64_t n, bool descending) {
+FASTNN_INLINE void radix_sort(const T* x, int32_t* index, int32_t* work, int64_t n,
+                              bool descending) {
   constexpr int kDigits = sizeof(T);
   int32_t count[kDigits][256] = {};
   for (int64_t i = 0; i < n; ++i) {
@@ -91,8 +92,10 @@ void sort(In x, Out y, Out index, Out rank, bool descending) noexcept {
         const T* from = x.data<T>() + r * n;
         int32_t* order = index.data<int32_t>() + r * n;
         int32_t* place = rank.data<int32_t>() + r * n;  // scratch until the order is known
-        if (n < 48) insertion_sort(from, order, n, descending);
-        else radix_sort(from, order, place, n, descending);
+        if (n < 48)
+          insertion_sort(from, order, n, descending);
+        else
+          radix_sort(from, order, place, n, descending);
         for (int64_t i = 0; i < n; ++i) {
           y.data<T>()[r * n + i] = from[order[i]];
           place[order[i]] = static_cast<int32_t>(i);
@@ -102,7 +105,8 @@ void sort(In x, Out y, Out index, Out rank, bool descending) noexcept {
   });
 }
 
-// --- the largest ----------------------------------------------------------------------------------
+// --- the largest
+// ----------------------------------------------------------------------------------
 
 namespace {
 

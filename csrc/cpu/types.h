@@ -77,26 +77,36 @@ using Pack = typename PackOf<T>::type;
 
 template <class F>
 FASTNN_INLINE void with_float(DType type, F f) {
-  if (type == DType::float32) f(float{});
-  else f(double{});
+  if (type == DType::float32)
+    f(float{});
+  else
+    f(double{});
 }
 
 template <class F>
 FASTNN_INLINE void with_number(DType type, F f) {
-  if (type == DType::float32) f(float{});
-  else if (type == DType::float64) f(double{});
-  else f(int32_t{});
+  if (type == DType::float32)
+    f(float{});
+  else if (type == DType::float64)
+    f(double{});
+  else
+    f(int32_t{});
 }
 
 // bool stands for the one byte of a truth value; it must be read as `byte != 0`.
 template <class F>
 FASTNN_INLINE void with_any(DType type, F f) {
   switch (type) {
-    case DType::float32: return f(float{});
-    case DType::float64: return f(double{});
-    case DType::int32: return f(int32_t{});
-    case DType::uint8: return f(uint8_t{});
-    case DType::boolean: return f(bool{});
+    case DType::float32:
+      return f(float{});
+    case DType::float64:
+      return f(double{});
+    case DType::int32:
+      return f(int32_t{});
+    case DType::uint8:
+      return f(uint8_t{});
+    case DType::boolean:
+      return f(bool{});
   }
 }
 
@@ -104,9 +114,12 @@ FASTNN_INLINE void with_any(DType type, F f) {
 template <class F>
 FASTNN_INLINE void with_bytes(DType type, F f) {
   switch (item_bytes(type)) {
-    case 1: return f(uint8_t{});
-    case 4: return f(uint32_t{});
-    default: return f(uint64_t{});
+    case 1:
+      return f(uint8_t{});
+    case 4:
+      return f(uint32_t{});
+    default:
+      return f(uint64_t{});
   }
 }
 

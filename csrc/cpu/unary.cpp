@@ -16,27 +16,29 @@ FASTNN_INLINE IntVec<int32_t> sign_of(IntVec<int32_t> x) {
   return IntVec<int32_t>::of((x.v < 0) - (x.v > 0));  // true is -1 in a vector
 }
 template <class T>
-FASTNN_INLINE Vec<T> magnitude(Vec<T> x) { return abs(x); }
+FASTNN_INLINE Vec<T> magnitude(Vec<T> x) {
+  return abs(x);
+}
 FASTNN_INLINE IntVec<int32_t> magnitude(IntVec<int32_t> x) { return max(x, -x); }
 
 }  // namespace
 
-#define UNARY(with, name, expression)                                              \
-  void name(In x, Out y) noexcept {                                                \
-    with(x.dtype(), [&](auto t) {                                                  \
-      using T = decltype(t);                                                       \
-      map(x.data<T>(), y.data<T>(), x.size(), [](auto x) {                         \
-        using V = decltype(x);                                                     \
-        (void)sizeof(V);                                                           \
-        return expression;                                                         \
-      });                                                                          \
-    });                                                                            \
+#define UNARY(with, name, expression)                      \
+  void name(In x, Out y) noexcept {                        \
+    with(x.dtype(), [&](auto t) {                          \
+      using T = decltype(t);                               \
+      map(x.data<T>(), y.data<T>(), x.size(), [](auto x) { \
+        using V = decltype(x);                             \
+        (void)sizeof(V);                                   \
+        return expression;                                 \
+      });                                                  \
+    });                                                    \
   }
 
 UNARY(with_number, negative, -x)
 UNARY(with_number, abs, magnitude(x))
 UNARY(with_number, sign, sign_of(x))
-UNARY(with_number, square, x * x)
+UNARY(with_number, square, x* x)
 UNARY(with_float, sqrt, sqrt(x))
 UNARY(with_float, rsqrt, V(1) / sqrt(x))
 UNARY(with_float, reciprocal, V(1) / x)
@@ -52,19 +54,19 @@ UNARY(with_float, ceil, -floor(-x))
 UNARY(with_float, round, round_nearest(x))
 
 // dx = dy f'(known), known being x or y.
-#define GRADIENT(name, known, expression)                                                    \
-  void name(In known, In dy, Out dx) noexcept {                                              \
-    with_float(dy.dtype(), [&](auto t) {                                                     \
-      using T = decltype(t);                                                                 \
-      map(known.data<T>(), dy.data<T>(), dx.data<T>(), dy.size(), [](auto known, auto dy) {  \
-        using V = decltype(known);                                                           \
-        (void)sizeof(V);                                                                     \
-        return expression;                                                                   \
-      });                                                                                    \
-    });                                                                                      \
+#define GRADIENT(name, known, expression)                                                   \
+  void name(In known, In dy, Out dx) noexcept {                                             \
+    with_float(dy.dtype(), [&](auto t) {                                                    \
+      using T = decltype(t);                                                                \
+      map(known.data<T>(), dy.data<T>(), dx.data<T>(), dy.size(), [](auto known, auto dy) { \
+        using V = decltype(known);                                                          \
+        (void)sizeof(V);                                                                    \
+        return expression;                                                                  \
+      });                                                                                   \
+    });                                                                                     \
   }
 
-GRADIENT(abs_grad, x, dy * sign_of(x))
+GRADIENT(abs_grad, x, dy* sign_of(x))
 GRADIENT(square_grad, x, (x + x) * dy)
 GRADIENT(sqrt_grad, y, V(0.5) * dy / y)
 GRADIENT(rsqrt_grad, y, V(-0.5) * y * y * y * dy)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import kernels
-from ..autograd import grad_to, op
+from ..autograd import grad_buffer, op
 from ..tensor import Tensor, empty, to_tensor
 from .elementwise import maximum, minimum, multiply, subtract
 from .promotion import (
@@ -201,7 +201,13 @@ def where(condition: Any, x1: Any, x2: Any):
 def _clip(x: Tensor, low: float, high: float):
     y = empty(x.shape, like=x)
     kernels.clip(x, y, low, high)
-    return y, lambda dy: grad_to(x, lambda dx: kernels.clip_grad(x, dy, dx, low, high))
+
+    def backward(dy):
+        dx = grad_buffer(x)
+        kernels.clip_grad(x, dy, dx, low, high)
+        return dx
+
+    return y, backward
 
 
 def clip(x: Any, x_min: Any = None, x_max: Any = None) -> Tensor:
