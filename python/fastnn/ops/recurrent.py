@@ -29,20 +29,17 @@ __all__ = ["gru", "lstm", "simple_rnn", "zero_masked_steps"]
 
 def fused_activation(activation: Any) -> tuple[int, float] | None:
     """(kind, alpha) of an activation that the kernels know, else None."""
-    if activation is None:
-        activation = "linear"
-    if isinstance(activation, str):
-        return (_core.activations[activation][0], 0.0) if activation in _core.activations else None
-    fused = getattr(activation, "fused", None)
+    from .. import activations  # which stand on ops
+
+    fused = getattr(activations.get(activation), "fused", None)
     return None if fused is None else (_core.activations[fused[0]][0], float(fused[1]))
 
 
 def _known(name: str, activation: Any) -> tuple[int, float]:
     fused = fused_activation(activation)
     if fused is None:
-        raise ValueError(
-            f"{name}: activation {activation!r} is none of {', '.join(_core.activations)}"
-        )
+        known = ", ".join(_core.activations)
+        raise ValueError(f"{name}: activation {activation!r} is none of {known}")
     return fused
 
 
