@@ -1,7 +1,7 @@
-// How a window slides along one axis: output o looks with tap t at input o*stride - pad + t*dilation,
-// and what lies outside [0, in) is padding. Convolution and pooling, forward and backward, CPU and
-// CUDA, all count with these few lines. Any `out` is allowed: padding is whatever lies outside.
-// Dumoulin & Visin 2016, "A guide to convolution arithmetic for deep learning".
+// How a window slides along one axis: output o looks with tap t at input o*stride - pad +
+// t*dilation, and what lies outside [0, in) is padding. Convolution and pooling, forward and
+// backward, CPU and CUDA, all count with these few lines. Any `out` is allowed: padding is whatever
+// lies outside. Dumoulin & Visin 2016, "A guide to convolution arithmetic for deep learning".
 #pragma once
 #include <stdint.h>
 
@@ -21,7 +21,9 @@ namespace fastnn::FASTNN_ISA {
 
 // ceil(a / b) for b > 0 and any a.
 FASTNN_GEOMETRY int64_t ceil_div(int64_t a, int64_t b) { return a > 0 ? (a - 1) / b + 1 : a / b; }
-FASTNN_GEOMETRY int64_t floor_div(int64_t a, int64_t b) { return a >= 0 ? a / b : -((-a - 1) / b) - 1; }
+FASTNN_GEOMETRY int64_t floor_div(int64_t a, int64_t b) {
+  return a >= 0 ? a / b : -((-a - 1) / b) - 1;
+}
 FASTNN_GEOMETRY int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
 FASTNN_GEOMETRY int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -45,7 +47,8 @@ struct Axis {
   // Outputs that see the input with tap t.
   FASTNN_GEOMETRY Range outputs_inside(int64_t t) const {
     const int64_t shift = t * dilation - pad;  // o*stride + shift in [0, in)
-    return {larger(ceil_div(-shift, stride), 0), smaller(floor_div(in - 1 - shift, stride) + 1, out)};
+    return {larger(ceil_div(-shift, stride), 0),
+            smaller(floor_div(in - 1 - shift, stride) + 1, out)};
   }
   // Outputs whose whole window lies inside the input.
   FASTNN_GEOMETRY Range whole_windows() const {

@@ -2,8 +2,8 @@
 // numbers: as easy as 1, 2, 3", SC 2011, section 3.3), for CPU and CUDA. Nothing is stored: the
 // backward pass of dropout draws its mask again.
 //
-// A state is four int32 {seed_lo, seed_hi, step_lo, step_hi}. Numbers come in blocks of 64 words from
-// 16 counters, laid out for vectors: word j of counter l of a block is number 16 j + l of it.
+// A state is four int32 {seed_lo, seed_hi, step_lo, step_hi}. Numbers come in blocks of 64 words
+// from 16 counters, laid out for vectors: word j of counter l of a block is number 16 j + l of it.
 #pragma once
 #include <stdint.h>
 
@@ -33,8 +33,9 @@ FASTNN_HD inline PhiloxKey philox_key(const int32_t* state) {
 }
 
 // One round on a counter c with the round's key.
-FASTNN_HD inline __attribute__((always_inline)) void philox_round(uint32_t& c0, uint32_t& c1, uint32_t& c2,
-                                                                  uint32_t& c3, uint32_t k0, uint32_t k1) {
+FASTNN_HD inline __attribute__((always_inline)) void philox_round(uint32_t& c0, uint32_t& c1,
+                                                                  uint32_t& c2, uint32_t& c3,
+                                                                  uint32_t k0, uint32_t k1) {
   const uint64_t a = uint64_t(0xD2511F53u) * c0, b = uint64_t(0xCD9E8D57u) * c2;
   c0 = uint32_t(b >> 32) ^ c1 ^ k0;
   c1 = uint32_t(b);
@@ -57,7 +58,8 @@ FASTNN_HD inline void philox(PhiloxKey key, uint64_t index, uint32_t out[4]) {
 // All words of a block: out[16 j + l] is word j of counter 16 block + l.
 template <int rounds>
 inline void philox_block(PhiloxKey key, uint64_t block, uint32_t* out) {
-  uint32_t *c0 = out, *c1 = out + kPhiloxLanes, *c2 = out + 2 * kPhiloxLanes, *c3 = out + 3 * kPhiloxLanes;
+  uint32_t *c0 = out, *c1 = out + kPhiloxLanes, *c2 = out + 2 * kPhiloxLanes,
+           *c3 = out + 3 * kPhiloxLanes;
   const uint64_t first = block * kPhiloxLanes;
   for (int l = 0; l < kPhiloxLanes; ++l) {
     c0[l] = uint32_t(first) + uint32_t(l);  // 16 divides 2^32: no carry

@@ -46,7 +46,10 @@ def make_arguments(case, kernel, sizes, scalars, storage, seed=0):
 
 def run_kernel(kernel, values, device="cpu"):
     """The Out and InOut arguments after a call with copies of `values`."""
-    place = (lambda v: from_numpy(v.copy())) if device == "cpu" else (lambda v: Tensor(v, device=device))
+
+    def place(v):
+        return from_numpy(v.copy()) if device == "cpu" else Tensor(v, device=device)
+
     tensors = [place(v) if isinstance(v, np.ndarray) else v for v in values]
     kernel(*tensors)
     written = [t for t, (_, kind) in zip(tensors, kernel.params) if kind in ("Out", "InOut")]
@@ -64,7 +67,9 @@ def expected(case, kernel, values, sizes):
     result = case.function(**arguments)
     results = result if isinstance(result, tuple) else (result,)
     # An absent output is computed all the same, and not looked at.
-    given = [v is not None for v, (_, kind) in zip(values, kernel.params) if kind in ("Out", "InOut")]
+    given = [
+        v is not None for v, (_, kind) in zip(values, kernel.params) if kind in ("Out", "InOut")
+    ]
     return [r for r, wanted in zip(results, given, strict=True) if wanted]
 
 
@@ -88,7 +93,9 @@ def check(case, kernel, sizes, scalars, storage, device="cpu"):
         np.testing.assert_array_equal(g[~finite], w[~finite].astype(g.dtype))
         scale = max(1.0, float(np.abs(w[finite]).max(initial=0.0)))
         error = np.abs(g[finite] - w[finite]).max(initial=0.0) / (scale * eps)
-        assert error <= tolerance, f"error {error:.1f} eps, allowed {tolerance:.1f}, at {sizes} {scalars}"
+        assert error <= tolerance, (
+            f"error {error:.1f} eps, allowed {tolerance:.1f}, at {sizes} {scalars}"
+        )
 
 
 @pytest.mark.parametrize("storage", ["float32", "float64"])
@@ -114,7 +121,12 @@ def test_same_bits_for_any_thread_count(name):
     if name in TESTED_ELSEWHERE:
         pytest.skip(f"tested in {TESTED_ELSEWHERE[name]}")
     case, kernel = reference.KERNELS[name], _core.kernels[name]
-    sizes = max([*case.sizes, *case.bench], key=lambda s: math.prod(np.ravel([np.prod(v) for v in s.values() if not isinstance(v, str)])))
+    sizes = max(
+        [*case.sizes, *case.bench],
+        key=lambda s: math.prod(
+            np.ravel([np.prod(v) for v in s.values() if not isinstance(v, str)])
+        ),
+    )
     values = make_arguments(case, kernel, sizes, case.scalars[0], "float32")
     before = _core.max_threads()
     try:

@@ -10,7 +10,7 @@ from fastnn.tensor import Tensor
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
-# float32 on both sides, sums in a different order; a probability near 1 magnifies: 1 - p has few bits.
+# float32 on both sides, sums in a different order; near 1 a probability p leaves 1 - p few bits.
 TOLERANCE = dict(rtol=2e-4, atol=2e-5)
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none")
 
@@ -42,71 +42,132 @@ def one_hot(rng, shape):
 
 
 CASES = [
-    ("MeanSquaredError", {}, normal, normal), ("MeanAbsoluteError", {}, normal, normal),
-    ("MeanAbsolutePercentageError", {}, normal, normal), ("MeanSquaredLogarithmicError", {}, positive, normal),
-    ("Huber", {}, normal, normal), ("Huber", dict(delta=0.3), normal, normal), ("LogCosh", {}, normal, normal),
-    ("Hinge", {}, bits, normal), ("Hinge", {}, lambda r, s: 2 * bits(r, s) - 1, normal), ("SquaredHinge", {}, bits, normal),
-    ("CategoricalHinge", {}, one_hot, normal), ("CosineSimilarity", {}, normal, normal), ("CosineSimilarity", dict(axis=1), normal, normal),
-    ("KLDivergence", {}, distribution, distribution), ("Poisson", {}, positive, positive),
-    ("BinaryCrossentropy", {}, bits, positive), ("BinaryCrossentropy", dict(from_logits=True), bits, normal),
+    ("MeanSquaredError", {}, normal, normal),
+    ("MeanAbsoluteError", {}, normal, normal),
+    ("MeanAbsolutePercentageError", {}, normal, normal),
+    ("MeanSquaredLogarithmicError", {}, positive, normal),
+    ("Huber", {}, normal, normal),
+    ("Huber", dict(delta=0.3), normal, normal),
+    ("LogCosh", {}, normal, normal),
+    ("Hinge", {}, bits, normal),
+    ("Hinge", {}, lambda r, s: 2 * bits(r, s) - 1, normal),
+    ("SquaredHinge", {}, bits, normal),
+    ("CategoricalHinge", {}, one_hot, normal),
+    ("CosineSimilarity", {}, normal, normal),
+    ("CosineSimilarity", dict(axis=1), normal, normal),
+    ("KLDivergence", {}, distribution, distribution),
+    ("Poisson", {}, positive, positive),
+    ("BinaryCrossentropy", {}, bits, positive),
+    ("BinaryCrossentropy", dict(from_logits=True), bits, normal),
     ("BinaryCrossentropy", dict(label_smoothing=0.2), bits, positive),
     ("BinaryCrossentropy", dict(from_logits=True, label_smoothing=0.1, axis=1), bits, normal),
-    ("BinaryFocalCrossentropy", {}, bits, positive), ("BinaryFocalCrossentropy", dict(apply_class_balancing=True, alpha=0.4, gamma=3.0), bits, positive),
+    ("BinaryFocalCrossentropy", {}, bits, positive),
+    (
+        "BinaryFocalCrossentropy",
+        dict(apply_class_balancing=True, alpha=0.4, gamma=3.0),
+        bits,
+        positive,
+    ),
     ("BinaryFocalCrossentropy", dict(from_logits=True, label_smoothing=0.1), bits, normal),
-    ("CategoricalCrossentropy", {}, one_hot, positive), ("CategoricalCrossentropy", dict(from_logits=True), one_hot, normal),
+    ("CategoricalCrossentropy", {}, one_hot, positive),
+    ("CategoricalCrossentropy", dict(from_logits=True), one_hot, normal),
     ("CategoricalCrossentropy", dict(label_smoothing=0.1), distribution, distribution),
     ("CategoricalCrossentropy", dict(label_smoothing=0.1, from_logits=True), one_hot, normal),
-    ("CategoricalFocalCrossentropy", {}, one_hot, positive), ("CategoricalFocalCrossentropy", dict(from_logits=True, gamma=1.5, label_smoothing=0.1), one_hot, normal),
-    ("SparseCategoricalCrossentropy", {}, None, positive), ("SparseCategoricalCrossentropy", dict(from_logits=True), None, normal),
+    ("CategoricalFocalCrossentropy", {}, one_hot, positive),
+    (
+        "CategoricalFocalCrossentropy",
+        dict(from_logits=True, gamma=1.5, label_smoothing=0.1),
+        one_hot,
+        normal,
+    ),
+    ("SparseCategoricalCrossentropy", {}, None, positive),
+    ("SparseCategoricalCrossentropy", dict(from_logits=True), None, normal),
     ("SparseCategoricalCrossentropy", dict(ignore_class=1), None, positive),
     ("SparseCategoricalCrossentropy", dict(ignore_class=0, from_logits=True), None, normal),
-    ("Dice", {}, bits, positive), ("Dice", dict(axis=(1,)), bits, positive), ("Tversky", dict(alpha=0.3, beta=0.7), bits, positive),
-]  # fmt: skip
+    ("Dice", {}, bits, positive),
+    ("Dice", dict(axis=(1,)), bits, positive),
+    ("Tversky", dict(alpha=0.3, beta=0.7), bits, positive),
+]
 
 
 def draw(rng, target, prediction, shape):
     y = prediction(rng, shape)
-    t = rng.integers(0, shape[-1], shape[:-1]).astype("i4") if target is None else target(rng, shape)
+    t = (
+        rng.integers(0, shape[-1], shape[:-1]).astype("i4")
+        if target is None
+        else target(rng, shape)
+    )
     return t, y
 
 
-@pytest.mark.parametrize("name,arguments,target,prediction", CASES, ids=lambda v: getattr(v, "__name__", str(v)))
+@pytest.mark.parametrize(
+    "name,arguments,target,prediction", CASES, ids=lambda v: getattr(v, "__name__", str(v))
+)
 def test_as_keras(keras, name, arguments, target, prediction):
     import jax
 
-    for seed, shape in enumerate([(6, 5), (1, 3), (4, 3, 7), (2, 3, 2, 3), (33, 10)]):
+    make = getattr(keras.losses, name)
+
+    @jax.jit
+    def theirs(t, y, w):
+        """Every reduction, weighted and not, and a gradient: one compilation a shape."""
+        plain = [make(reduction=r, **arguments)(t, y) for r in REDUCTIONS]
+        weighted = (
+            [] if w is None else [make(reduction=r, **arguments)(t, y, w) for r in REDUCTIONS]
+        )
+        return plain, weighted, jax.grad(lambda y: make(**arguments)(t, y))(y)
+
+    for seed, shape in enumerate([(6, 5), (4, 3, 7), (33, 10)]):
         rng = np.random.default_rng(seed)
         t, y = draw(rng, target, prediction, shape)
-        for reduction in REDUCTIONS:
-            ours = getattr(losses, name)(reduction=reduction, **arguments)
-            theirs = getattr(keras.losses, name)(reduction=reduction, **arguments)
-            np.testing.assert_allclose(ours(t, y).numpy(), theirs(t, y), **TOLERANCE)
-            values = theirs.call(keras.ops.convert_to_tensor(t), keras.ops.convert_to_tensor(y))
-            if len(values.shape):
-                w = rng.uniform(0, 2, values.shape).astype("f")
-                np.testing.assert_allclose(ours(t, y, w).numpy(), theirs(t, y, w), **TOLERANCE)
-        theirs = getattr(keras.losses, name)(**arguments)
-        want = jax.grad(lambda y: theirs(t, y))(y)  # noqa: B023
+        one_each = getattr(losses, name)(reduction="none", **arguments)(t, y)
+        w = rng.uniform(0, 2, one_each.shape).astype("f") if one_each.ndim else None
+        plain, weighted, slope = theirs(t, y, w)
+        for reduction, want in zip(REDUCTIONS, plain):
+            got = getattr(losses, name)(reduction=reduction, **arguments)(t, y)
+            np.testing.assert_allclose(got.numpy(), want, **TOLERANCE)
+        for reduction, want in zip(REDUCTIONS, weighted):
+            got = getattr(losses, name)(reduction=reduction, **arguments)(t, y, w)
+            np.testing.assert_allclose(got.numpy(), want, **TOLERANCE)
         leaf = Tensor(y)
         leaf.requires_grad = True
         (got,) = autograd.gradients(getattr(losses, name)(**arguments)(t, leaf), [leaf])
-        np.testing.assert_allclose(got.numpy(), want, **TOLERANCE)
+        np.testing.assert_allclose(got.numpy(), slope, **TOLERANCE)
 
 
-FUNCTIONS = (
-    "mean_squared_error mean_absolute_error mean_absolute_percentage_error mean_squared_logarithmic_error huber log_cosh "
-    "hinge squared_hinge categorical_hinge cosine_similarity kl_divergence poisson binary_crossentropy "
-    "categorical_crossentropy binary_focal_crossentropy categorical_focal_crossentropy dice tversky"
-).split()
+FUNCTIONS = [
+    "mean_squared_error",
+    "mean_absolute_error",
+    "mean_absolute_percentage_error",
+    "mean_squared_logarithmic_error",
+    "huber",
+    "log_cosh",
+    "hinge",
+    "squared_hinge",
+    "categorical_hinge",
+    "cosine_similarity",
+    "kl_divergence",
+    "poisson",
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "binary_focal_crossentropy",
+    "categorical_focal_crossentropy",
+    "dice",
+    "tversky",
+]
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_as_keras(keras, name):
     rng = np.random.default_rng(0)
-    for shape in [(4, 3), (2, 5, 3)]:
+    for shape in [(2, 5, 3)]:
         t, y = positive(rng, shape), positive(rng, shape)
-        np.testing.assert_allclose(getattr(losses, name)(t, y).numpy(), getattr(keras.losses, name)(t, y), **TOLERANCE)
-        np.testing.assert_allclose(losses.get(name)(t, y).numpy(), keras.losses.get(name)(t, y), **TOLERANCE)
+        np.testing.assert_allclose(
+            getattr(losses, name)(t, y).numpy(), getattr(keras.losses, name)(t, y), **TOLERANCE
+        )
+        np.testing.assert_allclose(
+            losses.get(name)(t, y).numpy(), keras.losses.get(name)(t, y), **TOLERANCE
+        )
 
 
 def test_clipping_at_the_ends(keras):
@@ -114,13 +175,20 @@ def test_clipping_at_the_ends(keras):
     t = np.array([[1, 0], [1, 0], [1, 0], [0, 1]], "f")
     for name in ("BinaryCrossentropy", "CategoricalCrossentropy", "KLDivergence"):
         got = getattr(losses, name)(reduction="none")(t, y).numpy()
-        np.testing.assert_allclose(got, getattr(keras.losses, name)(reduction="none")(t, y), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            got, getattr(keras.losses, name)(reduction="none")(t, y), rtol=1e-5, atol=1e-6
+        )
         leaf = Tensor(y)
         leaf.requires_grad = True
         (g,) = autograd.gradients(getattr(losses, name)()(t, leaf), [leaf])
         assert np.isfinite(g.numpy()).all()
     got = losses.SparseCategoricalCrossentropy(reduction="none")(np.array([0, 0, 0, 1]), y).numpy()
-    np.testing.assert_allclose(got, keras.losses.SparseCategoricalCrossentropy(reduction="none")(np.array([0, 0, 0, 1]), y), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        got,
+        keras.losses.SparseCategoricalCrossentropy(reduction="none")(np.array([0, 0, 0, 1]), y),
+        rtol=1e-5,
+        atol=1e-6,
+    )
     assert got[0] == pytest.approx(16.118, abs=1e-3)
 
 
@@ -138,11 +206,17 @@ def test_squeezing_as_keras(keras):
     flat, column = positive(rng, 6), positive(rng, (6, 1))
     for name in ("MeanSquaredError", "BinaryCrossentropy", "Huber"):
         for t, y in ((flat, column), (column, flat), (column, column), (flat, flat)):
-            np.testing.assert_allclose(getattr(losses, name)()(t, y).numpy(), getattr(keras.losses, name)()(t, y), **TOLERANCE)
+            np.testing.assert_allclose(
+                getattr(losses, name)()(t, y).numpy(),
+                getattr(keras.losses, name)()(t, y),
+                **TOLERANCE,
+            )
     labels = rng.integers(0, 3, (6, 1))
     y = distribution(rng, (6, 3))
     np.testing.assert_allclose(
-        losses.SparseCategoricalCrossentropy()(labels, y).numpy(), keras.losses.SparseCategoricalCrossentropy()(labels, y), **TOLERANCE
+        losses.SparseCategoricalCrossentropy()(labels, y).numpy(),
+        keras.losses.SparseCategoricalCrossentropy()(labels, y),
+        **TOLERANCE,
     )
 
 
@@ -158,7 +232,9 @@ def test_mask_as_keras(keras, reduction, weighted):
     ours_y = Tensor(y)
     ours_y._keras_mask = Tensor(mask)
     got = losses.MeanSquaredError(reduction=reduction)(t, ours_y, weights).numpy()
-    np.testing.assert_allclose(got, keras.losses.MeanSquaredError(reduction=reduction)(t, theirs_y, weights), **TOLERANCE)
+    np.testing.assert_allclose(
+        got, keras.losses.MeanSquaredError(reduction=reduction)(t, theirs_y, weights), **TOLERANCE
+    )
     ours_y._keras_mask = Tensor(np.zeros((4, 5), bool))
     assert np.all(losses.MeanSquaredError(reduction=reduction)(t, ours_y, weights).numpy() == 0)
 
@@ -171,7 +247,9 @@ def test_own_losses():
     t, y = np.arange(6).reshape(2, 3), Tensor(np.ones((2, 3), "f"))
     assert float(Own()(t, y)) == 2.5
     assert Own().name == "own"
-    wrapped = losses.LossFunctionWrapper(lambda t, y: ops.sum(ops.subtract(t, y), axis=-1), reduction="sum")
+    wrapped = losses.LossFunctionWrapper(
+        lambda t, y: ops.sum(ops.subtract(t, y), axis=-1), reduction="sum"
+    )
     assert float(wrapped(t, y)) == 9
 
 
@@ -182,7 +260,18 @@ def test_names_and_configs(keras):
         assert {k: config[k] for k in theirs.get_config()} == theirs.get_config()
         copy = losses.deserialize(losses.serialize(ours))
         assert type(copy) is type(ours) and copy.get_config() == config
-    for alias in ("mse", "MSE", "mae", "mape", "MSLE", "bce", "kld", "huber", "MeanSquaredError", "SparseCategoricalCrossentropy"):
+    for alias in (
+        "mse",
+        "MSE",
+        "mae",
+        "mape",
+        "MSLE",
+        "bce",
+        "kld",
+        "huber",
+        "MeanSquaredError",
+        "SparseCategoricalCrossentropy",
+    ):
         assert losses.get(alias) is not None
     assert losses.get("mse") is losses.mean_squared_error
     assert losses.get(None) is None
@@ -194,9 +283,18 @@ def test_names_and_configs(keras):
         (lambda: losses.MeanSquaredError()(np.ones(3), np.ones((3, 3))), "equal"),
         (lambda: losses.MeanSquaredError()(np.ones((3, 1)), np.ones((3, 2))), "equal"),
         (lambda: losses.MeanSquaredError(reduction="max"), "reduction"),
-        (lambda: losses.MeanSquaredError()(np.ones((3, 2)), np.ones((3, 2)), np.ones(2)), "sample_weight"),
-        (lambda: losses.SparseCategoricalCrossentropy()([0, 3], np.ones((2, 3), "f")), "label is 3, expected 0 <= value < 3"),
-        (lambda: losses.SparseCategoricalCrossentropy()([0, -1], np.ones((2, 3), "f")), "label is -1"),
+        (
+            lambda: losses.MeanSquaredError()(np.ones((3, 2)), np.ones((3, 2)), np.ones(2)),
+            "sample_weight",
+        ),
+        (
+            lambda: losses.SparseCategoricalCrossentropy()([0, 3], np.ones((2, 3), "f")),
+            "label is 3, expected 0 <= value < 3",
+        ),
+        (
+            lambda: losses.SparseCategoricalCrossentropy()([0, -1], np.ones((2, 3), "f")),
+            "label is -1",
+        ),
         (lambda: losses.SparseCategoricalCrossentropy()([0, 1, 2], np.ones((2, 3), "f")), "target"),
         (lambda: losses.get("mean_square"), "mean_squared_error"),
     ],

@@ -29,6 +29,8 @@ def normal(rng, *shape):
 @pytest.mark.parametrize("shape", [(8, 3), (4, 5, 6), (2, 7, 5, 9), (40, 1), (3, 200)])
 @pytest.mark.parametrize("masked", [False, True])
 def test_batch_norm_training(shape, masked):
+    if masked and shape[-1] == 1:
+        pytest.skip("Keras squeezes the channel axis away")
     rng = np.random.default_rng(sum(shape))
     x, dy = 3 * normal(rng, *shape) + 1, normal(rng, *shape)
     gamma, beta = normal(rng, shape[-1]), normal(rng, shape[-1])
@@ -37,6 +39,7 @@ def test_batch_norm_training(shape, masked):
     layer.build(shape)
     trainable, state = [gamma, beta], [normal(rng, shape[-1]), np.abs(normal(rng, shape[-1]))]
 
+    @jax.jit
     def theirs(x, *trainable):
         return layer.stateless_call(list(trainable), state, x, training=True, mask=mask)
 
@@ -57,14 +60,25 @@ def test_batch_normalization(axis, statistics):
     rng = np.random.default_rng(0)
     x, dy = normal(rng, 4, 5, 6), normal(rng, 4, 5, 6)
     n = x.shape[axis]
-    mean, variance, offset, scale = normal(rng, n), np.abs(normal(rng, n)) + 0.5, normal(rng, n), normal(rng, n)
-    want, pullback = jax.vjp(
-        lambda x, m, v, o, s: keras.ops.batch_normalization(x, m, v, axis, o, s, 1e-2), x, mean, variance, offset, scale
+    mean, variance, offset, scale = (
+        normal(rng, n),
+        np.abs(normal(rng, n)) + 0.5,
+        normal(rng, n),
+        normal(rng, n),
     )
-    leaves = [leaf(x), *((leaf(mean), leaf(variance)) if statistics else (Tensor(mean), Tensor(variance))), leaf(offset), leaf(scale)]
+    theirs = jax.jit(lambda x, m, v, o, s: keras.ops.batch_normalization(x, m, v, axis, o, s, 1e-2))
+    want, pullback = jax.vjp(theirs, x, mean, variance, offset, scale)
+    leaves = [
+        leaf(x),
+        *((leaf(mean), leaf(variance)) if statistics else (Tensor(mean), Tensor(variance))),
+        leaf(offset),
+        leaf(scale),
+    ]
     y = ops.batch_normalization(leaves[0], leaves[1], leaves[2], axis, leaves[3], leaves[4], 1e-2)
     np.testing.assert_allclose(y.numpy(), want, **TOLERANCE)
-    for i, (got, expected) in enumerate(zip(autograd.gradients(y, leaves, Tensor(dy)), pullback(dy))):
+    for i, (got, expected) in enumerate(
+        zip(autograd.gradients(y, leaves, Tensor(dy)), pullback(dy))
+    ):
         if statistics or i not in (1, 2):
             np.testing.assert_allclose(got.numpy(), expected, rtol=1e-3, atol=1e-4)
 
@@ -74,7 +88,11 @@ def test_batch_normalization(axis, statistics):
 def test_layer_normalization(axis, affine):
     rng = np.random.default_rng(0)
     x, dy = 2 * normal(rng, 3, 4, 5) + 1, normal(rng, 3, 4, 5)
-    shape = np.shape(np.zeros((3, 4, 5))[tuple(slice(None) if a in [b % 3 for b in np.atleast_1d(axis)] else 0 for a in range(3))])
+    shape = np.shape(
+        np.zeros((3, 4, 5))[
+            tuple(slice(None) if a in [b % 3 for b in np.atleast_1d(axis)] else 0 for a in range(3))
+        ]
+    )
     parameters = [normal(rng, *shape), normal(rng, *shape)] if affine else []
     if affine and axis != -1:
         # Keras' op wants gamma to broadcast against x; the layer reshapes it so.
@@ -82,12 +100,18 @@ def test_layer_normalization(axis, affine):
         theirs = [p.reshape(full) for p in parameters]
     else:
         theirs = parameters
-    want, pullback = jax.vjp(lambda x, *p: keras.ops.layer_normalization(x, *p, axis=axis, epsilon=1e-3), x, *theirs)
+    want, pullback = jax.vjp(
+        jax.jit(lambda x, *p: keras.ops.layer_normalization(x, *p, axis=axis, epsilon=1e-3)),
+        x,
+        *theirs,
+    )
     leaves = [leaf(x), *map(leaf, parameters)]
     y = ops.layer_normalization(*leaves, axis=axis, epsilon=1e-3)
     np.testing.assert_allclose(y.numpy(), want, **TOLERANCE)
     for got, expected in zip(autograd.gradients(y, leaves, Tensor(dy)), pullback(dy)):
-        np.testing.assert_allclose(got.numpy(), np.reshape(expected, got.shape), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            got.numpy(), np.reshape(expected, got.shape), rtol=1e-3, atol=1e-4
+        )
 
 
 @pytest.mark.parametrize("axis", [-1, 1])
@@ -96,22 +120,37 @@ def test_rms_normalization(axis):
     x, dy = normal(rng, 3, 4, 5), normal(rng, 3, 4, 5)
     scale = normal(rng, x.shape[axis])
     shaped = scale if axis == -1 else scale[:, None]
-    want, pullback = jax.vjp(lambda x, s: keras.ops.rms_normalization(x, s, axis=axis, epsilon=1e-3), x, shaped)
+    want, pullback = jax.vjp(
+        jax.jit(lambda x, s: keras.ops.rms_normalization(x, s, axis=axis, epsilon=1e-3)), x, shaped
+    )
     leaves = [leaf(x), leaf(scale)]
     y = ops.rms_normalization(*leaves, axis=axis, epsilon=1e-3)
     np.testing.assert_allclose(y.numpy(), want, **TOLERANCE)
     for got, expected in zip(autograd.gradients(y, leaves, Tensor(dy)), pullback(dy)):
-        np.testing.assert_allclose(got.numpy(), np.reshape(expected, got.shape), rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            got.numpy(), np.reshape(expected, got.shape), rtol=1e-3, atol=1e-4
+        )
 
 
-@pytest.mark.parametrize("groups,axis,shape", [(2, -1, (3, 4, 6)), (3, -1, (2, 3, 2, 6)), (1, -1, (3, 4)), (4, 1, (2, 4, 3)), (6, -1, (2, 5, 6))])
+@pytest.mark.parametrize(
+    "groups,axis,shape",
+    [
+        (2, -1, (3, 4, 6)),
+        (3, -1, (2, 3, 2, 6)),
+        (1, -1, (3, 4)),
+        (4, 1, (2, 4, 3)),
+        (6, -1, (2, 5, 6)),
+    ],
+)
 def test_group_normalization(groups, axis, shape):
     rng = np.random.default_rng(0)
     x, dy = 2 * normal(rng, *shape) + 1, normal(rng, *shape)
     gamma, beta = normal(rng, shape[axis]), normal(rng, shape[axis])
     layer = keras.layers.GroupNormalization(groups=groups, axis=axis)
     layer.build(shape)
-    want, pullback = jax.vjp(lambda x, *p: layer.stateless_call(list(p), [], x)[0], x, gamma, beta)
+    want, pullback = jax.vjp(
+        jax.jit(lambda x, *p: layer.stateless_call(list(p), [], x)[0]), x, gamma, beta
+    )
     leaves = [leaf(x), leaf(gamma), leaf(beta)]
     y = ops.group_normalization(*leaves, groups=groups, axis=axis, epsilon=1e-3)
     np.testing.assert_allclose(y.numpy(), want, **TOLERANCE)
@@ -137,7 +176,9 @@ def test_same_bits_for_any_thread_count():
         for threads in (1, 2, 3, 7):
             _core.set_max_threads(threads)
             leaves = [leaf(x.numpy()), leaf(np.ones(37, "f")), leaf(np.ones(37, "f"))]
-            y = ops.batch_norm_training(*leaves, Tensor(np.zeros(37, "f")), Tensor(np.ones(37, "f")))
+            y = ops.batch_norm_training(
+                *leaves, Tensor(np.zeros(37, "f")), Tensor(np.ones(37, "f"))
+            )
             results.append([t.numpy().tobytes() for t in (y, *autograd.gradients(y, leaves, dy))])
     finally:
         _core.set_max_threads(before)
@@ -152,12 +193,17 @@ def test_embedding():
         t, dy = leaf(table), normal(rng, *shape, 6)
         y = ops.embedding_lookup(index, t)
         np.testing.assert_array_equal(y.numpy(), want)
-        np.testing.assert_allclose(autograd.gradients(y, [t], Tensor(dy))[0].numpy(), pullback(dy)[0], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(
+            autograd.gradients(y, [t], Tensor(dy))[0].numpy(), pullback(dy)[0], rtol=1e-5, atol=1e-6
+        )
 
 
 def test_embedding_index_outside_the_table():
     for index in ([0, 9], [-1, 2]):
-        with pytest.raises(ValueError, match=f"embedding: index is {9 if 9 in index else -1}, expected 0 <= value < 9"):
+        with pytest.raises(
+            ValueError,
+            match=f"embedding: index is {9 if 9 in index else -1}, expected 0 <= value < 9",
+        ):
             ops.embedding_lookup(index, np.zeros((9, 2), "f"))
     dtable = Tensor(np.ones((3, 2), "f"))
     kernels.embedding_grad(Tensor([0, 7, -5, 2]), Tensor(np.ones((4, 2), "f")), dtable)

@@ -30,28 +30,53 @@ def weights_of(rng, dtype="float32", shapes=((3, 5), (7,), (2, 3, 4), ())):
 
 
 def gradients_of(rng, values):
-    return [np.asarray(rng.standard_normal(v.shape) * rng.choice([0.1, 1, 3]), v.dtype) for v in values]
+    return [
+        np.asarray(rng.standard_normal(v.shape) * rng.choice([0.1, 1, 3]), v.dtype) for v in values
+    ]
 
 
 SCHEDULE = ("ExponentialDecay", dict(initial_learning_rate=0.05, decay_steps=7, decay_rate=0.5))
 CASES = [
-    ("SGD", {}), ("SGD", dict(momentum=0.9)), ("SGD", dict(momentum=0.5, nesterov=True, weight_decay=0.1)),
-    ("RMSprop", {}), ("RMSprop", dict(momentum=0.4, rho=0.8)), ("RMSprop", dict(centered=True, epsilon=1e-3)),
+    ("SGD", {}),
+    ("SGD", dict(momentum=0.9)),
+    ("SGD", dict(momentum=0.5, nesterov=True, weight_decay=0.1)),
+    ("RMSprop", {}),
+    ("RMSprop", dict(momentum=0.4, rho=0.8)),
+    ("RMSprop", dict(centered=True, epsilon=1e-3)),
     ("RMSprop", dict(centered=True, momentum=0.3, weight_decay=0.01)),
-    ("Adam", {}), ("Adam", dict(beta_1=0.5, beta_2=0.9, epsilon=1e-3)), ("Adam", dict(amsgrad=True)),
-    ("Adam", dict(weight_decay=0.3)), ("AdamW", {}), ("AdamW", dict(amsgrad=True, weight_decay=0.2)),
-    ("Adagrad", {}), ("Adagrad", dict(initial_accumulator_value=0.5, epsilon=1e-2)),
-    ("Adadelta", {}), ("Adadelta", dict(rho=0.5, epsilon=1e-3)), ("Adamax", {}), ("Adamax", dict(beta_1=0.7, weight_decay=0.1)),
-    ("Nadam", {}), ("Nadam", dict(beta_1=0.8, epsilon=1e-4)), ("Lion", {}), ("Lion", dict(beta_1=0.5, weight_decay=0.1)),
-    ("Ftrl", {}), ("Ftrl", dict(l1_regularization_strength=0.01, l2_regularization_strength=0.1, beta=0.2)),
+    ("Adam", {}),
+    ("Adam", dict(beta_1=0.5, beta_2=0.9, epsilon=1e-3)),
+    ("Adam", dict(amsgrad=True)),
+    ("Adam", dict(weight_decay=0.3)),
+    ("AdamW", {}),
+    ("AdamW", dict(amsgrad=True, weight_decay=0.2)),
+    ("Adagrad", {}),
+    ("Adagrad", dict(initial_accumulator_value=0.5, epsilon=1e-2)),
+    ("Adadelta", {}),
+    ("Adadelta", dict(rho=0.5, epsilon=1e-3)),
+    ("Adamax", {}),
+    ("Adamax", dict(beta_1=0.7, weight_decay=0.1)),
+    ("Nadam", {}),
+    ("Nadam", dict(beta_1=0.8, epsilon=1e-4)),
+    ("Lion", {}),
+    ("Lion", dict(beta_1=0.5, weight_decay=0.1)),
+    ("Ftrl", {}),
+    ("Ftrl", dict(l1_regularization_strength=0.01, l2_regularization_strength=0.1, beta=0.2)),
     ("Ftrl", dict(learning_rate_power=-0.3, l2_shrinkage_regularization_strength=0.1)),
-]  # fmt: skip
+]
 COMMON = [
-    dict(clipnorm=0.7), dict(clipvalue=0.5), dict(global_clipnorm=1.0), dict(loss_scale_factor=8.0),
-    dict(use_ema=True, ema_momentum=0.8), dict(use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=5),
-    dict(gradient_accumulation_steps=3), dict(gradient_accumulation_steps=4, use_ema=True, global_clipnorm=2.0),
-    dict(learning_rate="schedule"), dict(learning_rate=0.3), dict(weight_decay=0.05, clipnorm=1.0),
-]  # fmt: skip
+    dict(clipnorm=0.7),
+    dict(clipvalue=0.5),
+    dict(global_clipnorm=1.0),
+    dict(loss_scale_factor=8.0),
+    dict(use_ema=True, ema_momentum=0.8),
+    dict(use_ema=True, ema_momentum=0.8, ema_overwrite_frequency=5),
+    dict(gradient_accumulation_steps=3),
+    dict(gradient_accumulation_steps=4, use_ema=True, global_clipnorm=2.0),
+    dict(learning_rate="schedule"),
+    dict(learning_rate=0.3),
+    dict(weight_decay=0.05, clipnorm=1.0),
+]
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +130,11 @@ def test_same_weights_as_keras(keras, name, arguments):
     ours, theirs, _, _ = compare(keras, name, arguments, 0)
     assert [tuple(v.shape) for v in theirs.variables] == [v.shape for v in ours.variables]
     names = [v.name for v in theirs.variables]
-    assert all(a.endswith(b.rsplit("_", 1)[-1]) for a, b in zip((v.name for v in ours.variables), names) if "variable" not in b)
+    assert all(
+        a.endswith(b.rsplit("_", 1)[-1])
+        for a, b in zip((v.name for v in ours.variables), names)
+        if "variable" not in b
+    )
 
 
 @pytest.mark.parametrize("arguments", COMMON, ids=lambda v: str(v))
@@ -148,9 +177,13 @@ def test_a_variable_without_gradient_stays_as_it_is(keras):
         grads = gradients_of(rng, values)
         gone = step % 2
         with pytest.warns(UserWarning, match="no gradients for"):
-            ours.apply_gradients([(None if i == gone else Tensor(g), m) for i, (g, m) in enumerate(zip(grads, mine))])
-        with pytest.warns(UserWarning):
-            theirs.apply_gradients([(None if i == gone else g, o) for i, (g, o) in enumerate(zip(grads, others))])
+            ours.apply_gradients(
+                [(None if i == gone else Tensor(g), m) for i, (g, m) in enumerate(zip(grads, mine))]
+            )
+        with pytest.warns(UserWarning, match="Gradients do not exist"):
+            theirs.apply_gradients(
+                [(None if i == gone else g, o) for i, (g, o) in enumerate(zip(grads, others))]
+            )
     assert_same(mine, others)
 
 
@@ -173,7 +206,9 @@ def training_step(optimizer, mine, x, y):
     """A least-squares step whose gradients are written into the optimizer's slots."""
 
     def step():
-        loss = ops.mean(ops.pointwise_loss(y, ops.add(ops.multiply(x, mine[0]), mine[1]), "squared_error"))
+        loss = ops.mean(
+            ops.pointwise_loss(y, ops.add(ops.multiply(x, mine[0]), mine[1]), "squared_error")
+        )
         grads = autograd.gradients(loss, mine, slots=optimizer.gradient_slots)
         optimizer.apply_gradients(zip(grads, mine))
 
@@ -182,11 +217,18 @@ def training_step(optimizer, mine, x, y):
 
 @pytest.mark.parametrize(
     "name,arguments",
-    [*((n, a) for n, a in CASES if n != "Ftrl"), ("Ftrl", {}), ("Adam", dict(learning_rate="schedule")),
-     ("SGD", dict(clipnorm=0.1)), ("SGD", dict(global_clipnorm=0.1)), ("SGD", dict(clipvalue=0.1)),
-     ("SGD", dict(use_ema=True, ema_overwrite_frequency=3)), ("SGD", dict(loss_scale_factor=2.0))],
+    [
+        *((n, a) for n, a in CASES if n != "Ftrl"),
+        ("Ftrl", {}),
+        ("Adam", dict(learning_rate="schedule")),
+        ("SGD", dict(clipnorm=0.1)),
+        ("SGD", dict(global_clipnorm=0.1)),
+        ("SGD", dict(clipvalue=0.1)),
+        ("SGD", dict(use_ema=True, ema_overwrite_frequency=3)),
+        ("SGD", dict(loss_scale_factor=2.0)),
+    ],
     ids=lambda v: str(v),
-)  # fmt: skip
+)
 def test_replayed_steps_equal_eager_steps(name, arguments):
     if arguments.get("learning_rate") == "schedule":
         arguments = dict(learning_rate=optimizers.schedules.ExponentialDecay(0.05, 3, 0.5))
@@ -194,7 +236,10 @@ def test_replayed_steps_equal_eager_steps(name, arguments):
     for eager in (True, False):
         rng = np.random.default_rng(1)
         mine = [Weight(rng.standard_normal((4, 6)), "a"), Weight(rng.standard_normal(6), "b")]
-        x, y = Tensor(rng.standard_normal((4, 6)).astype("f")), Tensor(rng.standard_normal((4, 6)).astype("f"))
+        x, y = (
+            Tensor(rng.standard_normal((4, 6)).astype("f")),
+            Tensor(rng.standard_normal((4, 6)).astype("f")),
+        )
         optimizer = getattr(optimizers, name)(**arguments)
         optimizer.build(mine)
         capture = Capture(training_step(optimizer, mine, x, y), eager=eager)
@@ -235,7 +280,9 @@ def test_one_update_kernel_for_any_number_of_variables():
 def test_variables_of_two_types():
     mine = [Weight(np.ones(3), "a"), Weight(np.ones((2, 2)), "b", "float64")]
     optimizer = optimizers.SGD(0.5)
-    optimizer.apply_gradients([(Tensor(np.ones(3, "f")), mine[0]), (Tensor(np.ones((2, 2))), mine[1])])
+    optimizer.apply_gradients(
+        [(Tensor(np.ones(3, "f")), mine[0]), (Tensor(np.ones((2, 2))), mine[1])]
+    )
     np.testing.assert_array_equal(mine[0].numpy(), np.full(3, 0.5, "f"))
     np.testing.assert_array_equal(mine[1].numpy(), np.full((2, 2), 0.5))
     with pytest.raises(ValueError, match="one type"):
@@ -275,7 +322,10 @@ def test_state_round_trip():
 
 def test_configs_are_those_of_keras(keras):
     for name, arguments in CASES:
-        ours, theirs = getattr(optimizers, name)(**arguments).get_config(), getattr(keras.optimizers, name)(**arguments).get_config()
+        ours, theirs = (
+            getattr(optimizers, name)(**arguments).get_config(),
+            getattr(keras.optimizers, name)(**arguments).get_config(),
+        )
         assert set(ours) == set(theirs), name
         for key in set(ours) - {"name"}:
             assert ours[key] == pytest.approx(theirs[key]), (name, key)
@@ -294,7 +344,12 @@ def test_schedule_beyond_its_table():
     for step in (0, 3000, 10_000, 50):
         optimizer.iterations.assign(step)
         assert optimizer.cover() >= 2048
-        kernels.schedule_rate(optimizer._rate._table, optimizer.iterations, optimizer._rate._first, optimizer._rate.value)
+        kernels.schedule_rate(
+            optimizer._rate._table,
+            optimizer.iterations,
+            optimizer._rate._first,
+            optimizer._rate.value,
+        )
         assert float(optimizer._rate.value) == schedule(step)
 
 
@@ -307,8 +362,16 @@ def test_schedule_beyond_its_table():
         (lambda: optimizers.SGD(gradient_accumulation_steps=1), ValueError, "2 or more"),
         (lambda: optimizers.SGD().apply([Tensor([1.0])]), ValueError, "build"),
         (lambda: optimizers.SGD().build([Weight([1], "w", "int32")]), TypeError, "float variables"),
-        (lambda: optimizers.SGD().apply_gradients([(Tensor([1.0, 2.0]), Weight([1.0], "w"))]), ValueError, "gradient of w"),
-        (lambda: optimizers.SGD().apply_gradients([(None, Weight([1.0], "w"))]), ValueError, "no gradients"),
+        (
+            lambda: optimizers.SGD().apply_gradients([(Tensor([1.0, 2.0]), Weight([1.0], "w"))]),
+            ValueError,
+            "gradient of w",
+        ),
+        (
+            lambda: optimizers.SGD().apply_gradients([(None, Weight([1.0], "w"))]),
+            ValueError,
+            "no gradients",
+        ),
         (lambda: optimizers.get("adma"), ValueError, "adam"),
     ],
 )

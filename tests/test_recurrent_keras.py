@@ -5,8 +5,6 @@ float32 on both sides. Tolerance 1e-4 relative to the largest magnitude: a chain
 with rounding errors of sums in a different order and of different exponentials, carried on.
 """
 
-import functools
-
 import numpy as np
 import pytest
 
@@ -17,9 +15,22 @@ from fastnn.tensor import Tensor
 keras = pytest.importorskip("keras")
 jax = pytest.importorskip("jax")
 
+# Each configuration is compiled and run once.
+jax.config.update("jax_disable_most_optimizations", True)
+
 TOLERANCE = 1e-4
 KINDS = {"SimpleRNN": 1, "LSTM": 2, "GRU": 1}
-ACTIVATIONS = ["tanh", "sigmoid", "relu", "hard_sigmoid", "softsign", "elu", "gelu", "linear", "silu"]
+ACTIVATIONS = [
+    "tanh",
+    "sigmoid",
+    "relu",
+    "hard_sigmoid",
+    "softsign",
+    "elu",
+    "gelu",
+    "linear",
+    "silu",
+]
 
 
 def close(got, want, what):
@@ -35,7 +46,7 @@ def flat(results):
     return [results]
 
 
-def compare(mine, theirs, x, mask=None, states=None):
+def compare(mine, theirs, x, mask=None, states=None, gradients=True):
     """Outputs of both layers, and gradients of a random combination of them."""
     rng = np.random.default_rng(5)
     theirs.build(x.shape)
@@ -55,28 +66,34 @@ def compare(mine, theirs, x, mask=None, states=None):
 
     def run(weights, x, states):
         extra = {"initial_state": list(states)} if states else {}
-        out, _ = theirs.stateless_call(weights, [v.value for v in theirs.non_trainable_variables], x, **extra, **kwargs)
+        out, _ = theirs.stateless_call(
+            weights, [v.value for v in theirs.non_trainable_variables], x, **extra, **kwargs
+        )
         return flat(out)
 
     weights = [rng.standard_normal(g.shape).astype("float32") for g in got]
 
-    @functools.partial(jax.value_and_grad, argnums=(0, 1, 2), has_aux=True)
-    def reference(values, x, states):
+    def loss(values, x, states):
         results = run(values, x, states)
         return sum((r * w).sum() for r, w in zip(results, weights)), results
 
-    # Compiling every configuration would take most of the time: its steps run one by one instead.
-    with jax.disable_jit():
-        (_, want), (dv, dx, ds) = reference(values, x, states or [])
+    # One compilation, which takes most of the time: gradients only where asked for.
+    if not gradients:
+        _, want = jax.jit(loss)(values, x, states or [])
+    else:
+        grad = jax.jit(jax.value_and_grad(loss, argnums=(0, 1, 2), has_aux=True))
+        (_, want), (dv, dx, ds) = grad(values, x, states or [])
     assert len(got) == len(want)
     for i, (g, w) in enumerate(zip(got, want)):
         close(g, w, f"result {i}")
+    if not gradients:
+        return
     total = None
     for g, w in zip(got, weights):
         term = ops.sum(ops.multiply(g, Tensor(w)))
         total = term if total is None else ops.add(total, term)
-    gradients = autograd.gradients(total, [leaf, *mine.trainable_weights, *given])
-    for i, (g, w) in enumerate(zip(gradients, [dx, *dv, *ds])):
+    found = autograd.gradients(total, [leaf, *mine.trainable_weights, *given])
+    for i, (g, w) in enumerate(zip(found, [dx, *dv, *ds])):
         close(np.zeros(w.shape) if g is None else g, w, f"gradient {i}")
 
 
@@ -88,7 +105,9 @@ def draw_arguments(rng, kind):
     if rng.random() < 0.6:
         arguments["activation"] = str(rng.choice(ACTIVATIONS))
     if kind != "SimpleRNN" and rng.random() < 0.5:
-        arguments["recurrent_activation"] = str(rng.choice(["hard_sigmoid", "sigmoid", "softsign", "tanh", "gelu"]))
+        arguments["recurrent_activation"] = str(
+            rng.choice(["hard_sigmoid", "sigmoid", "softsign", "tanh", "gelu"])
+        )
     if kind == "GRU":
         arguments["reset_after"] = bool(rng.random() < 0.5)
     if kind == "LSTM":
@@ -98,7 +117,7 @@ def draw_arguments(rng, kind):
     return arguments
 
 
-# (units, input shape): few, because JAX compiles each of its operations anew for another shape.
+# (units, input shape)
 SHAPES = [(5, (4, 5, 3)), (17, (2, 4, 8)), (1, (1, 3, 1))]
 
 
@@ -107,7 +126,9 @@ def draw_inputs(rng, kind, units, shape):
     mask = rng.random(shape[:2]) < 0.6 if rng.random() < 0.5 else None
     states = None
     if rng.random() < 0.5:
-        states = [rng.standard_normal((shape[0], units)).astype("float32") for _ in range(KINDS[kind])]
+        states = [
+            rng.standard_normal((shape[0], units)).astype("float32") for _ in range(KINDS[kind])
+        ]
     return x, mask, states
 
 
@@ -119,10 +140,12 @@ def test_random_configurations(kind, seed):
         arguments = draw_arguments(rng, kind)
         x, mask, states = draw_inputs(rng, kind, units, shape)
         mine, theirs = (getattr(m.layers, kind)(units, **arguments) for m in (fastnn, keras))
-        compare(mine, theirs, x, mask, states)
+        compare(mine, theirs, x, mask, states, gradients=units == 5 and seed % 2 == 0)
 
 
-@pytest.mark.parametrize("arguments", [{}, {"reset_after": False}, {"go_backwards": True, "return_sequences": True}])
+@pytest.mark.parametrize(
+    "arguments", [{}, {"reset_after": False}, {"go_backwards": True, "return_sequences": True}]
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_units_and_few_rows(kind, arguments):
     """Few enough rows and enough units for the walk that shares units instead of rows."""
@@ -143,10 +166,14 @@ def test_bidirectional(kind, merge_mode):
             x, mask, _ = draw_inputs(rng, kind, *SHAPES[0])
             states = None
             if state:
-                states = [rng.standard_normal((x.shape[0], 5)).astype("float32") for _ in range(2 * KINDS[kind])]
+                states = [
+                    rng.standard_normal((x.shape[0], 5)).astype("float32")
+                    for _ in range(2 * KINDS[kind])
+                ]
             layers = [
                 m.layers.Bidirectional(
-                    getattr(m.layers, kind)(5, return_sequences=sequences, return_state=state), merge_mode=merge_mode
+                    getattr(m.layers, kind)(5, return_sequences=sequences, return_state=state),
+                    merge_mode=merge_mode,
                 )
                 for m in (fastnn, keras)
             ]
@@ -161,7 +188,9 @@ def test_bidirectional_with_its_own_backward_layer():
     layers = [
         m.layers.Bidirectional(
             m.layers.LSTM(3, return_sequences=True),
-            backward_layer=m.layers.GRU(4, activation="relu", return_sequences=True, go_backwards=True),
+            backward_layer=m.layers.GRU(
+                4, activation="relu", return_sequences=True, go_backwards=True
+            ),
         )
         for m in (fastnn, keras)
     ]
@@ -188,7 +217,9 @@ def test_time_distributed(inner):
         "lstm": lambda m: m.layers.TimeDistributed(m.layers.LSTM(3)),
     }[inner]
     compare(make(fastnn), make(keras), x)
-    assert make(fastnn).compute_output_shape((None, 4, 5, 6)) == make(keras).compute_output_shape((None, 4, 5, 6))
+    assert make(fastnn).compute_output_shape((None, 4, 5, 6)) == make(keras).compute_output_shape(
+        (None, 4, 5, 6)
+    )
 
 
 CELLS = {
@@ -217,7 +248,9 @@ def test_own_activation_runs_step_by_step(kind):
     """A function that the kernels do not know: a cell of ops instead of one op."""
     x = np.random.default_rng(1).standard_normal((3, 5, 4)).astype("float32")
     layers = [
-        getattr(m.layers, kind)(4, activation=lambda z, m=m: m.ops.multiply(z, 0.5), return_sequences=True)
+        getattr(m.layers, kind)(
+            4, activation=lambda z, m=m: m.ops.multiply(z, 0.5), return_sequences=True
+        )
         for m in (fastnn, keras)
     ]
     compare(*layers, x)
@@ -279,7 +312,9 @@ def test_dropout_holds_over_a_sequence(kind):
     layer = getattr(fastnn.layers, kind)(2, dropout=0.5, return_sequences=True, seed=1)
     x = Tensor(np.ones((64, 3, 2), "float32"))
     layer.build(x.shape)
-    weights = [np.ones(w.shape, "float32") * (0 if w.name != "kernel" else 0.25) for w in layer.weights]
+    weights = [
+        np.ones(w.shape, "float32") * (0 if w.name != "kernel" else 0.25) for w in layer.weights
+    ]
     layer.set_weights(weights)
     quiet = layer(x).numpy()
     assert np.ptp(quiet[:, 0]) == 0
@@ -293,10 +328,14 @@ def test_dropout_holds_over_a_sequence(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_recurrent_dropout_scales_the_state(kind):
     """One step from a state h: dropped or doubled, on average h."""
-    layer = getattr(fastnn.layers, kind)(1, recurrent_dropout=0.5, activation="linear", seed=2, use_bias=False)
+    layer = getattr(fastnn.layers, kind)(
+        1, recurrent_dropout=0.5, activation="linear", seed=2, use_bias=False
+    )
     x = Tensor(np.zeros((4000, 1, 1), "float32"))
     layer.build(x.shape)
-    layer.set_weights([np.zeros_like(w) if i == 0 else np.ones_like(w) for i, w in enumerate(layer.get_weights())])
+    layer.set_weights(
+        [np.zeros_like(w) if i == 0 else np.ones_like(w) for i, w in enumerate(layer.get_weights())]
+    )
     states = [Tensor(np.full((4000, 1), 0.25, "float32")) for _ in range(KINDS[kind])]
     y = layer(x, initial_state=states, training=True).numpy()
     if kind == "SimpleRNN":
@@ -309,12 +348,23 @@ def test_recurrent_dropout_scales_the_state(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_config_and_shapes(kind):
-    arguments = dict(units=7, return_sequences=True, return_state=True, activation="relu", dropout=0.1, name="r")
+    arguments = dict(
+        units=7, return_sequences=True, return_state=True, activation="relu", dropout=0.1, name="r"
+    )
     mine, theirs = (getattr(m.layers, kind)(**arguments) for m in (fastnn, keras))
     config, expected = mine.get_config(), theirs.get_config()
     assert set(expected) - set(config) == set()
     assert set(config) - set(expected) <= {"seed"}
-    for key in ("units", "return_sequences", "unroll", "stateful", "dropout", "use_bias", "go_backwards", "zero_output_for_mask"):
+    for key in (
+        "units",
+        "return_sequences",
+        "unroll",
+        "stateful",
+        "dropout",
+        "use_bias",
+        "go_backwards",
+        "zero_output_for_mask",
+    ):
         assert config[key] == expected[key], key
     again = type(mine).from_config(config)
     assert again.get_config() == config
@@ -328,7 +378,9 @@ def test_empty_sequences(kind):
     layer = getattr(fastnn.layers, kind)(3, return_sequences=True, return_state=True)
     layer.build((2, 4, 5))
     start = np.ones((2, 3), "float32")
-    y, *states = layer(Tensor(np.zeros((2, 0, 5), "float32")), initial_state=[Tensor(start)] * KINDS[kind])
+    y, *states = layer(
+        Tensor(np.zeros((2, 0, 5), "float32")), initial_state=[Tensor(start)] * KINDS[kind]
+    )
     assert y.shape == (2, 0, 3)
     for s in states:
         np.testing.assert_array_equal(s.numpy(), start)
@@ -337,7 +389,11 @@ def test_empty_sequences(kind):
 
 
 def test_bad_arguments_name_what_does_not_fit():
-    x, w, u = Tensor(np.zeros((2, 3, 4), "float32")), Tensor(np.zeros((4, 20), "float32")), Tensor(np.zeros((5, 20), "float32"))
+    x, w, u = (
+        Tensor(np.zeros((2, 3, 4), "float32")),
+        Tensor(np.zeros((4, 20), "float32")),
+        Tensor(np.zeros((5, 20), "float32")),
+    )
     with pytest.raises(ValueError, match=r"lstm: x is \(batch, time, in\), got shape \(3, 4\)"):
         ops.lstm(Tensor(np.zeros((3, 4), "float32")), w, u)
     with pytest.raises(ValueError, match="lstm: kernel is"):

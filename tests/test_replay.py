@@ -26,7 +26,7 @@ LAYERS = {
     "batch_norm": (IMAGE, lambda: [layers.BatchNormalization()]),
     "layer_norm": (STEPS, lambda: [layers.LayerNormalization()]),
     "conv2d": (IMAGE, lambda: [layers.Conv2D(4, 3, activation="relu"), layers.MaxPooling2D()]),
-    "conv2d_same": (IMAGE, lambda: [layers.Conv2D(4, 3, strides=2, padding="same"), layers.AveragePooling2D()]),
+    "conv2d_same": (IMAGE, lambda: [layers.Conv2D(4, 3, strides=2, padding="same"), layers.AveragePooling2D(2)]),
     "conv1d": (STEPS, lambda: [layers.Conv1D(4, 3, padding="causal"), layers.GlobalMaxPooling1D()]),
     "transpose": (IMAGE, lambda: [layers.Conv2DTranspose(4, 3, strides=2, padding="same")]),
     "depthwise": (IMAGE, lambda: [layers.DepthwiseConv2D(3), layers.GlobalAveragePooling2D()]),

@@ -33,9 +33,11 @@ def test_history_and_validation_split(data):
 
 
 def test_learning_happens(data):
-    history = make().fit(*data, epochs=60, batch_size=8, verbose=0).history
-    assert history["loss"][-1] < 0.5 * history["loss"][0]
-    assert history["accuracy"][-1] > 0.8
+    model = make()
+    model.optimizer.learning_rate = 0.01
+    history = model.fit(*data, epochs=60, batch_size=8, verbose=0).history
+    assert history["loss"][-1] < 0.3 * history["loss"][0]
+    assert history["accuracy"][-1] > 0.95
 
 
 def test_set_random_seed_makes_runs_equal(data):
@@ -137,18 +139,22 @@ def test_callbacks_are_called_in_keras_order(data):
     calls = []
 
     class Note(keras.callbacks.Callback):
-        def __getattribute__(self, name):
-            if name.startswith("on_"):
-                calls.append(name)
-            return super().__getattribute__(name)
+        pass
 
-        def on_train_batch_end(self, batch, logs=None):
-            assert set(logs) == {"loss", "accuracy"}
+    def note(name):
+        def hook(self, *arguments):
+            calls.append(name)
+            if name == "on_train_batch_end":
+                assert set(arguments[-1]) == {"loss", "accuracy"}
 
-    make().fit(*data, epochs=1, batch_size=25, verbose=0, callbacks=[Note()])
+        return hook
+
     wanted = ["on_train_begin", "on_epoch_begin", "on_train_batch_begin", "on_train_batch_end", "on_epoch_end", "on_train_end"]
-    seen = [c for c in dict.fromkeys(calls) if c in wanted]
-    assert seen == wanted
+    for name in wanted:
+        setattr(Note, name, note(name))
+    make().fit(*data, epochs=1, batch_size=25, verbose=0, callbacks=[Note()])
+    batch = wanted[2:4]
+    assert calls == [*wanted[:2], *batch, *batch, *wanted[4:]]
 
 
 def test_early_stopping_restores(data):

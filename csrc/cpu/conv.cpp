@@ -37,11 +37,14 @@ struct Geometry {
   Axis h, w;
   int64_t n, groups, c, k;
 
-  Geometry(In x, In weights, In y, int64_t stride_h, int64_t stride_w, int64_t pad_top, int64_t pad_left,
-           int64_t dilation_h, int64_t dilation_w, int64_t g)
+  Geometry(In x, In weights, In y, int64_t stride_h, int64_t stride_w, int64_t pad_top,
+           int64_t pad_left, int64_t dilation_h, int64_t dilation_w, int64_t g)
       : h{x.dim(1), y.dim(1), weights.dim(0), stride_h, pad_top, dilation_h},
         w{x.dim(2), y.dim(2), weights.dim(1), stride_w, pad_left, dilation_w},
-        n(x.dim(0)), groups(g), c(weights.dim(2)), k(weights.dim(3) / g) {}
+        n(x.dim(0)),
+        groups(g),
+        c(weights.dim(2)),
+        k(weights.dim(3) / g) {}
 
   bool valid() const {
     if (h.fits() && w.fits()) return true;
@@ -51,7 +54,9 @@ struct Geometry {
   bool depthwise() const { return c == 1 && groups > 1; }
   // A matrix product over pixels.
   bool pointwise() const {
-    auto identity = [](const Axis& a) { return a.taps == 1 && a.stride == 1 && a.pad == 0 && a.in == a.out; };
+    auto identity = [](const Axis& a) {
+      return a.taps == 1 && a.stride == 1 && a.pad == 0 && a.in == a.out;
+    };
     return groups == 1 && identity(h) && identity(w);
   }
 };
@@ -71,18 +76,21 @@ void forward(const Geometry& s, In x, In w, In b, Out y, Activate<T> epilogue) {
     g.k = s.c;
     g.a = {.data = x.data<T>(), .ld = s.c};
     // A single column is contiguous either way.
-    g.b = s.k == 1 ? Right<T>::column_major(w.data<T>(), s.c) : Right<T>::row_major(w.data<T>(), s.k);
+    g.b =
+        s.k == 1 ? Right<T>::column_major(w.data<T>(), s.c) : Right<T>::row_major(w.data<T>(), s.k);
     g.c = y.data<T>();
     g.ldc = s.k;
     g.add = bias;
     gemm(g, epilogue);
   } else if (s.depthwise()) {
-    depthwise_forward<T>({s.n, s.groups, s.k, s.h, s.w}, x.data<T>(), w.data<T>(), bias, y.data<T>(), epilogue);
+    depthwise_forward<T>({s.n, s.groups, s.k, s.h, s.w}, x.data<T>(), w.data<T>(), bias,
+                         y.data<T>(), epilogue);
   } else {
-    const Sums<T> sums = {s.n, s.groups, x.data<T>(), s.c, y.data<T>(), s.h.out, s.w.out, s.k,
-                          w.data<T>(), s.w.taps, false, bias};
-    run_sums(sums, 1, [&](int64_t) { return Lattice::forward(s.h); }, 1,
-             [&](int64_t) { return Lattice::forward(s.w); }, s.h.taps * s.w.taps, epilogue);
+    const Sums<T> sums = {s.n,     s.groups, x.data<T>(), s.c,      y.data<T>(), s.h.out,
+                          s.w.out, s.k,      w.data<T>(), s.w.taps, false,       bias};
+    run_sums(
+        sums, 1, [&](int64_t) { return Lattice::forward(s.h); }, 1,
+        [&](int64_t) { return Lattice::forward(s.w); }, s.h.taps * s.w.taps, epilogue);
   }
 }
 
@@ -102,49 +110,57 @@ void backward(const Geometry& s, In dy, In w, In b, Out dx, Activate<T> epilogue
     g.add = bias;
     gemm(g, epilogue);
   } else if (s.depthwise()) {
-    depthwise_input_grad<T>({s.n, s.groups, s.k, s.h, s.w}, dy.data<T>(), w.data<T>(), bias, dx.data<T>(), epilogue);
+    depthwise_input_grad<T>({s.n, s.groups, s.k, s.h, s.w}, dy.data<T>(), w.data<T>(), bias,
+                            dx.data<T>(), epilogue);
   } else {
-    const Sums<T> sums = {s.n, s.groups, dy.data<T>(), s.k, dx.data<T>(), s.h.in, s.w.in, s.c,
-                          w.data<T>(), s.w.taps, true, bias};
-    run_sums(sums, smaller(s.h.stride, s.h.in), [&](int64_t i) { return Lattice::backward(s.h, i); },
-             smaller(s.w.stride, s.w.in), [&](int64_t i) { return Lattice::backward(s.w, i); },
-             s.h.taps * s.w.taps, epilogue);
+    const Sums<T> sums = {s.n,    s.groups, dy.data<T>(), s.k,      dx.data<T>(), s.h.in,
+                          s.w.in, s.c,      w.data<T>(),  s.w.taps, true,         bias};
+    run_sums(
+        sums, smaller(s.h.stride, s.h.in), [&](int64_t i) { return Lattice::backward(s.h, i); },
+        smaller(s.w.stride, s.w.in), [&](int64_t i) { return Lattice::backward(s.w, i); },
+        s.h.taps * s.w.taps, epilogue);
   }
 }
 
 }  // namespace
 
-void conv2d(In x, In w, In b, Out y, int64_t stride_h, int64_t stride_w, int64_t pad_top, int64_t pad_left,
-            int64_t dilation_h, int64_t dilation_w, int64_t g, int64_t activation, double alpha) noexcept {
+void conv2d(In x, In w, In b, Out y, int64_t stride_h, int64_t stride_w, int64_t pad_top,
+            int64_t pad_left, int64_t dilation_h, int64_t dilation_w, int64_t g, int64_t activation,
+            double alpha) noexcept {
   const Geometry s(x, w, y, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, g);
   if (!s.valid() || !known_activation(activation)) return;
   typed(y, [&](auto t) { forward<decltype(t)>(s, x, w, b, y, {(Activation)activation, alpha}); });
 }
 
-void conv2d_transpose(In x, In w, In b, Out y, int64_t stride_h, int64_t stride_w, int64_t pad_top, int64_t pad_left,
-                      int64_t dilation_h, int64_t dilation_w, int64_t g, int64_t activation, double alpha) noexcept {
+void conv2d_transpose(In x, In w, In b, Out y, int64_t stride_h, int64_t stride_w, int64_t pad_top,
+                      int64_t pad_left, int64_t dilation_h, int64_t dilation_w, int64_t g,
+                      int64_t activation, double alpha) noexcept {
   const Geometry s(y, w, x, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, g);
   if (!s.valid() || !known_activation(activation)) return;
   typed(y, [&](auto t) { backward<decltype(t)>(s, x, w, b, y, {(Activation)activation, alpha}); });
 }
 
-void conv2d_input_grad(In dy, In w, Out dx, int64_t stride_h, int64_t stride_w, int64_t pad_top, int64_t pad_left,
-                       int64_t dilation_h, int64_t dilation_w, int64_t g) noexcept {
+void conv2d_input_grad(In dy, In w, Out dx, int64_t stride_h, int64_t stride_w, int64_t pad_top,
+                       int64_t pad_left, int64_t dilation_h, int64_t dilation_w,
+                       int64_t g) noexcept {
   const View none;
-  conv2d_transpose(dy, w, In(&none), dx, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, g,
-                   (int64_t)Activation::linear, 0);
+  conv2d_transpose(dy, w, In(&none), dx, stride_h, stride_w, pad_top, pad_left, dilation_h,
+                   dilation_w, g, (int64_t)Activation::linear, 0);
 }
 
-void conv2d_weight_grad(In x, In dy, Out dw, int64_t stride_h, int64_t stride_w, int64_t pad_top, int64_t pad_left,
-                        int64_t dilation_h, int64_t dilation_w, int64_t g) noexcept {
+void conv2d_weight_grad(In x, In dy, Out dw, int64_t stride_h, int64_t stride_w, int64_t pad_top,
+                        int64_t pad_left, int64_t dilation_h, int64_t dilation_w,
+                        int64_t g) noexcept {
   const Geometry s(x, dw, dy, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, g);
   if (!s.valid()) return;
   typed(dw, [&](auto t) {
     using T = decltype(t);
     if (s.depthwise())
-      depthwise_weight_grad<T>({s.n, s.groups, s.k, s.h, s.w}, x.data<T>(), dy.data<T>(), dw.data<T>());
+      depthwise_weight_grad<T>({s.n, s.groups, s.k, s.h, s.w}, x.data<T>(), dy.data<T>(),
+                               dw.data<T>());
     else
-      WeightGrad<T>{x.data<T>(), dy.data<T>(), dw.data<T>(), s.n, s.groups, s.c, s.k, s.h, s.w}.run();
+      WeightGrad<T>{x.data<T>(), dy.data<T>(), dw.data<T>(), s.n, s.groups, s.c, s.k, s.h, s.w}
+          .run();
   });
 }
 

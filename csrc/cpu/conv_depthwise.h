@@ -1,6 +1,6 @@
 // Depthwise convolution: every channel has its own window, so the lanes run over channels and no
-// product of matrices is left. x (n, h, w, c), W (r, s, c*m), y (n, p, q, c*m); output channel j looks
-// at input channel j / m. Memory-bound: 4 neighbouring outputs share each tap's weights.
+// product of matrices is left. x (n, h, w, c), W (r, s, c*m), y (n, p, q, c*m); output channel j
+// looks at input channel j / m. Memory-bound: 4 neighbouring outputs share each tap's weights.
 #pragma once
 #include "cpu/conv_gemm.h"
 
@@ -21,7 +21,8 @@ struct Spread {
   int64_t first;  // input channel of the first lane
   typename V::Int from;
 
-  FASTNN_INLINE Spread(int64_t m, int64_t channels, int64_t j) : m(m), channels(channels), first(m == 1 ? j : j / m) {
+  FASTNN_INLINE Spread(int64_t m, int64_t channels, int64_t j)
+      : m(m), channels(channels), first(m == 1 ? j : j / m) {
     if (m > 1)
       for (int i = 0; i < V::size; ++i) from[i] = (typename V::Lane)((j + i) / m - first);
   }
@@ -31,8 +32,8 @@ struct Spread {
   }
 };
 
-// Outputs on a lattice, as in conv_gemm.h: y on (h.first + p*h.step, w.first + q*w.step) from windows
-// over x. `sum_lanes`: x is wide and y is not (the gradient of the input with m > 1).
+// Outputs on a lattice, as in conv_gemm.h: y on (h.first + p*h.step, w.first + q*w.step) from
+// windows over x. `sum_lanes`: x is wide and y is not (the gradient of the input with m > 1).
 template <class T, class Epilogue>
 struct DepthwisePart {
   DepthwiseShape s;
@@ -52,9 +53,10 @@ struct DepthwisePart {
     const int64_t lines = s.n * h.axis.out;
     if (lines <= 0 || w.axis.out <= 0) return;
     const int64_t work = w.axis.out * s.wide() * (h.axis.taps * w.axis.taps + 1);
-    pieces(lines, larger(smaller(32768 / (work + 1), lines / 16), 1), [&](int64_t begin, int64_t end) {
-      for (int64_t line = begin; line < end; ++line) this->line(line);
-    });
+    pieces(lines, larger(smaller(32768 / (work + 1), lines / 16), 1),
+           [&](int64_t begin, int64_t end) {
+             for (int64_t line = begin; line < end; ++line) this->line(line);
+           });
   }
 
   void line(int64_t line) const {
@@ -77,7 +79,8 @@ struct DepthwisePart {
   }
 
   template <int Q>
-  FASTNN_INLINE void outputs(const T* image, int64_t p, int64_t q, Range rows, Range cols, T* out) const {
+  FASTNN_INLINE void outputs(const T* image, int64_t p, int64_t q, Range rows, Range cols,
+                             T* out) const {
     const int64_t y_step = w.step * y_channels();
     int64_t j = 0;
     if (s.m == 1) {
@@ -85,17 +88,20 @@ struct DepthwisePart {
         channels<Q, 2, true>(image, p, q, rows, cols, out, y_step, j);
     } else if (backward) {
       for (int i = 0; i < Q; ++i) {
-        if (bias) copy_elements(out + i * y_step, bias, s.c);
-        else zero_elements(out + i * y_step, s.c);
+        if (bias)
+          copy_elements(out + i * y_step, bias, s.c);
+        else
+          zero_elements(out + i * y_step, s.c);
       }
     }
-    for (; j < s.wide(); j += Vec<T>::size) channels<Q, 1, false>(image, p, q, rows, cols, out, y_step, j);
+    for (; j < s.wide(); j += Vec<T>::size)
+      channels<Q, 1, false>(image, p, q, rows, cols, out, y_step, j);
     for (int i = 0; i < Q; ++i) epilogue(out + i * y_step, 0, 0, y_channels());
   }
 
   template <int Q, int NV, bool kWhole>
-  FASTNN_INLINE void channels(const T* image, int64_t p, int64_t q, Range rows, Range cols, T* out, int64_t y_step,
-                              int64_t j) const {
+  FASTNN_INLINE void channels(const T* image, int64_t p, int64_t q, Range rows, Range cols, T* out,
+                              int64_t y_step, int64_t j) const {
     using V = Vec<T>;
     const int64_t left = s.wide() - j, pitch = x_channels(), x_step = w.axis.stride * pitch;
     const bool fold = backward && s.m > 1;
@@ -105,20 +111,26 @@ struct DepthwisePart {
     for (int i = 0; i < Q; ++i)
 #pragma GCC unroll 2
       for (int v = 0; v < NV; ++v)
-        acc[i][v] = !bias || fold ? V(T(0)) : kWhole ? V::load(bias + j + v * V::size) : V::load_n(bias + j, left);
+        acc[i][v] = !bias || fold ? V(T(0))
+                    : kWhole      ? V::load(bias + j + v * V::size)
+                                  : V::load_n(bias + j, left);
     for (int64_t r = rows.begin; r < rows.end; ++r) {
       const T* at = image + (h.axis.at(p, r) * w.axis.in + w.axis.at(q, cols.begin)) * pitch;
-      const T* tap = weights + ((h.tap + r * h.tap_step) * s.w.taps + w.tap + cols.begin * w.tap_step) * s.wide() + j;
+      const T* tap =
+          weights +
+          ((h.tap + r * h.tap_step) * s.w.taps + w.tap + cols.begin * w.tap_step) * s.wide() + j;
       for (int64_t t = cols.begin; t < cols.end; ++t) {
         V weight[NV];
 #pragma GCC unroll 2
-        for (int v = 0; v < NV; ++v) weight[v] = kWhole ? V::load(tap + v * V::size) : V::load_n(tap, left);
+        for (int v = 0; v < NV; ++v)
+          weight[v] = kWhole ? V::load(tap + v * V::size) : V::load_n(tap, left);
 #pragma GCC unroll 4
         for (int i = 0; i < Q; ++i)
 #pragma GCC unroll 2
           for (int v = 0; v < NV; ++v)
-            acc[i][v] = fma(kWhole ? V::load(at + i * x_step + j + v * V::size) : spread(at + i * x_step), weight[v],
-                            acc[i][v]);
+            acc[i][v] =
+                fma(kWhole ? V::load(at + i * x_step + j + v * V::size) : spread(at + i * x_step),
+                    weight[v], acc[i][v]);
         at += w.axis.dilation * pitch;
         tap += w.tap_step * s.wide();
       }
@@ -133,33 +145,49 @@ struct DepthwisePart {
       }
 #pragma GCC unroll 2
       for (int v = 0; v < NV; ++v) {
-        if (kWhole) acc[i][v].store(to + j + v * V::size);
-        else acc[i][v].store_n(to + j, left);
+        if (kWhole)
+          acc[i][v].store(to + j + v * V::size);
+        else
+          acc[i][v].store_n(to + j, left);
       }
     }
   }
 };
 
 template <class T, class Epilogue>
-void depthwise_forward(DepthwiseShape s, const T* x, const T* w, const T* bias, T* y, Epilogue epilogue) {
-  DepthwisePart<T, Epilogue>{s,    Lattice::forward(s.h), Lattice::forward(s.w), x, w, bias, y, s.h.out, s.w.out,
-                             false, epilogue}.run();
+void depthwise_forward(DepthwiseShape s, const T* x, const T* w, const T* bias, T* y,
+                       Epilogue epilogue) {
+  DepthwisePart<T, Epilogue>{
+      s,       Lattice::forward(s.h), Lattice::forward(s.w), x, w, bias, y, s.h.out, s.w.out, false,
+      epilogue}
+      .run();
 }
 
 template <class T, class Epilogue>
-void depthwise_input_grad(DepthwiseShape s, const T* dy, const T* w, const T* bias, T* dx, Epilogue epilogue) {
+void depthwise_input_grad(DepthwiseShape s, const T* dy, const T* w, const T* bias, T* dx,
+                          Epilogue epilogue) {
   for (int64_t a = 0; a < smaller(s.h.stride, s.h.in); ++a)
     for (int64_t b = 0; b < smaller(s.w.stride, s.w.in); ++b)
-      DepthwisePart<T, Epilogue>{s,  Lattice::backward(s.h, a), Lattice::backward(s.w, b), dy, w, bias, dx, s.h.in,
-                                 s.w.in, true, epilogue}.run();
+      DepthwisePart<T, Epilogue>{s,
+                                 Lattice::backward(s.h, a),
+                                 Lattice::backward(s.w, b),
+                                 dy,
+                                 w,
+                                 bias,
+                                 dx,
+                                 s.h.in,
+                                 s.w.in,
+                                 true,
+                                 epilogue}
+          .run();
 }
 
 // ---- dW -----------------------------------------------------------------------------------------
 
 // dw[r, s, j] += sum over the outputs of one line, for kTaps neighbouring s at once.
 template <int kTaps, class T>
-FASTNN_INLINE void depthwise_taps(const DepthwiseShape& d, const T* x_row, const T* dy_row, int64_t s, int64_t j,
-                                  T* dw) {
+FASTNN_INLINE void depthwise_taps(const DepthwiseShape& d, const T* x_row, const T* dy_row,
+                                  int64_t s, int64_t j, T* dw) {
   using V = Vec<T>;
   const int64_t left = d.wide() - j;
   const Spread<T> spread(d.m, d.c, j);
@@ -178,7 +206,8 @@ FASTNN_INLINE void depthwise_taps(const DepthwiseShape& d, const T* x_row, const
     for (int64_t q = seen.begin; q < seen.end; ++q) {
       if (q == common.begin) q = common.end;
       if (q >= seen.end) break;
-      acc[t] = fma(spread(x_row + d.w.at(q, s + t) * d.c), V::load_n(dy_row + q * d.wide() + j, left), acc[t]);
+      acc[t] = fma(spread(x_row + d.w.at(q, s + t) * d.c),
+                   V::load_n(dy_row + q * d.wide() + j, left), acc[t]);
     }
   }
   const int64_t x_step = d.w.stride * d.c, tap_step = d.w.dilation * d.c;
@@ -211,7 +240,8 @@ void depthwise_weight_grad(DepthwiseShape d, const T* x, const T* dy, T* dw) {
   tiles(chunks * strips, [&](int64_t t) {
     const int64_t chunk = t / strips, j0 = t % strips * width, j1 = smaller(j0 + width, d.wide());
     T* to = sums + chunk * size;
-    for (int64_t tap = 0; tap < d.h.taps * d.w.taps; ++tap) zero_elements(to + tap * d.wide() + j0, j1 - j0);
+    for (int64_t tap = 0; tap < d.h.taps * d.w.taps; ++tap)
+      zero_elements(to + tap * d.wide() + j0, j1 - j0);
     for (int64_t line = lines * chunk / chunks; line < lines * (chunk + 1) / chunks; ++line) {
       const int64_t image = line / d.h.out, p = line % d.h.out;
       const Range rows = d.h.taps_inside(p);
@@ -222,7 +252,8 @@ void depthwise_weight_grad(DepthwiseShape d, const T* x, const T* dy, T* dw) {
           int64_t s = 0;
           for (; s + 3 <= d.w.taps; s += 3)
             depthwise_taps<3>(d, x_row, dy_row, s, j, to + (r * d.w.taps + s) * d.wide());
-          for (; s < d.w.taps; ++s) depthwise_taps<1>(d, x_row, dy_row, s, j, to + (r * d.w.taps + s) * d.wide());
+          for (; s < d.w.taps; ++s)
+            depthwise_taps<1>(d, x_row, dy_row, s, j, to + (r * d.w.taps + s) * d.wide());
         }
     }
   });

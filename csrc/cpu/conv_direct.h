@@ -1,6 +1,6 @@
 // Windows of few channels, as in the first layer of a network on images: the contiguous pieces of a
-// window are too short for a loop over them, so the inner loop runs over a table of the places of all
-// its inputs. Blocks of outputs stay in registers, as in gemm_kernels.h.
+// window are too short for a loop over them, so the inner loop runs over a table of the places of
+// all its inputs. Blocks of outputs stay in registers, as in gemm_kernels.h.
 #pragma once
 #include "cpu/conv_window.h"
 
@@ -29,8 +29,9 @@ struct Places {
 
 // kRows outputs from a panel of packed weights.
 template <int NV, class T>
-__attribute__((noinline)) void direct_block(const T* const (&rows)[kRows], const Places<T>& places, const T* b,
-                                            const T* bias, T* c, int64_t ldc, int64_t count, int64_t cols) {
+__attribute__((noinline)) void direct_block(const T* const (&rows)[kRows], const Places<T>& places,
+                                            const T* b, const T* bias, T* c, int64_t ldc,
+                                            int64_t count, int64_t cols) {
   using V = Vec<T>;
   const T* a[kRows];
   V acc[kRows][NV];
@@ -67,24 +68,29 @@ __attribute__((noinline)) void direct_block(const T* const (&rows)[kRows], const
 
 // c (lines*cols, n) = bias + windows x packed weights.
 template <class T, class Epilogue>
-void direct_tile(const Windows<T>& v, const Band<T>& band, int64_t lines, int64_t cols, const T* packed,
-                 const T* bias, T* c, int64_t ldc, int64_t j0, int64_t j1, Epilogue epilogue) {
+void direct_tile(const Windows<T>& v, const Band<T>& band, int64_t lines, int64_t cols,
+                 const T* packed, const T* bias, T* c, int64_t ldc, int64_t j0, int64_t j1,
+                 Epilogue epilogue) {
   const Places<T> places(v, band);
   for (int64_t l = 0; l < lines; ++l)
     for (int64_t q = 0; q < cols; q += kRows) {
       const int64_t count = smaller(kRows, cols - q);
       const T* rows[kRows];
       for (int i = 0; i < kRows; ++i)
-        rows[i] = band.rows.data + band.rows.group_at[l] + (q + smaller(i, count - 1)) * band.rows.ld;
+        rows[i] =
+            band.rows.data + band.rows.group_at[l] + (q + smaller(i, count - 1)) * band.rows.ld;
       T* to = c + (l * cols + q) * ldc;
       for (int64_t j = j0; j < j1; j += kPanel<T>) {
         const int64_t width = smaller(kPanel<T>, j1 - j);
         const T* panel = packed + j * places.count;
         const T* add = bias ? bias + j : nullptr;
-        if (width > Vec<T>::size) direct_block<2>(rows, places, panel, add, to + j, ldc, count, width);
-        else direct_block<1>(rows, places, panel, add, to + j, ldc, count, width);
+        if (width > Vec<T>::size)
+          direct_block<2>(rows, places, panel, add, to + j, ldc, count, width);
+        else
+          direct_block<1>(rows, places, panel, add, to + j, ldc, count, width);
       }
-      for (int64_t i = 0; i < count; ++i) epilogue(to + i * ldc + j0, l * cols + q + i, j0, j1 - j0);
+      for (int64_t i = 0; i < count; ++i)
+        epilogue(to + i * ldc + j0, l * cols + q + i, j0, j1 - j0);
     }
 }
 
@@ -92,8 +98,9 @@ void direct_tile(const Windows<T>& v, const Band<T>& band, int64_t lines, int64_
 
 // dw[place, j..] (+)= sum over the outputs of a band of x[place] dy[j..], for MR places.
 template <int MR, int NV, class T>
-__attribute__((noinline)) void direct_sums(const Band<T>& band, const int64_t* places, int64_t lines, int64_t cols,
-                                           const T* dy, int64_t ld, int64_t width, T* dw, bool first) {
+__attribute__((noinline)) void direct_sums(const Band<T>& band, const int64_t* places,
+                                           int64_t lines, int64_t cols, const T* dy, int64_t ld,
+                                           int64_t width, T* dw, bool first) {
   using V = Vec<T>;
   V acc[MR][NV];
 #pragma GCC unroll 8
@@ -130,10 +137,12 @@ __attribute__((noinline)) void direct_sums(const Band<T>& band, const int64_t* p
 }
 
 template <int MR, class T>
-FASTNN_INLINE void direct_sums_of(int64_t rows, const Band<T>& band, const int64_t* places, int64_t lines,
-                                  int64_t cols, const T* dy, int64_t ld, int64_t width, T* dw, bool first) {
+FASTNN_INLINE void direct_sums_of(int64_t rows, const Band<T>& band, const int64_t* places,
+                                  int64_t lines, int64_t cols, const T* dy, int64_t ld,
+                                  int64_t width, T* dw, bool first) {
   if (rows != MR) {
-    if constexpr (MR > 1) direct_sums_of<MR - 1>(rows, band, places, lines, cols, dy, ld, width, dw, first);
+    if constexpr (MR > 1)
+      direct_sums_of<MR - 1>(rows, band, places, lines, cols, dy, ld, width, dw, first);
   } else if (width > Vec<T>::size) {
     direct_sums<MR, 2>(band, places, lines, cols, dy, ld, width, dw, first);
   } else {
@@ -143,8 +152,8 @@ FASTNN_INLINE void direct_sums_of(int64_t rows, const Band<T>& band, const int64
 
 // dw (taps*c, k_count), rows ld apart as those of dy.
 template <class T>
-void direct_weight_grad(const Windows<T>& v, const Band<T>& band, int64_t lines, int64_t cols, const T* dy,
-                        int64_t ld, int64_t k_count, T* dw, bool first) {
+void direct_weight_grad(const Windows<T>& v, const Band<T>& band, int64_t lines, int64_t cols,
+                        const T* dy, int64_t ld, int64_t k_count, T* dw, bool first) {
   const Places<T> places(v, band);
   const int64_t blocks = ceil_div(places.count, kRows);
   for (int64_t j = 0; j < k_count; j += kPanel<T>)

@@ -1,5 +1,5 @@
-// Sums over windows with few output channels, as in the last layer of a decoder or the gradient of an
-// image: a product with so few columns would leave most lanes empty. Instead each input pixel is
+// Sums over windows with few output channels, as in the last layer of a decoder or the gradient of
+// an image: a product with so few columns would leave most lanes empty. Instead each input pixel is
 // multiplied by the weights of all taps,
 //     Z[(tap, channel), pixel] = W^T x^T,
 // and each output then adds up, lanes along q, what its taps hold:
@@ -24,8 +24,8 @@ int64_t few_lines(const Windows<T>& v, int64_t k) {
 
 // tap(i, j) is W (c, k) of a tap; out(p) where line p of y starts, its columns `step` apart.
 template <class T, class Tap, class OutAt, class Epilogue>
-void few_outputs(const Windows<T>& v, int64_t k, int64_t image, int64_t p0, int64_t lines, const T* bias, Tap tap,
-                 OutAt out, int64_t step, Epilogue epilogue) {
+void few_outputs(const Windows<T>& v, int64_t k, int64_t image, int64_t p0, int64_t lines,
+                 const T* bias, Tap tap, OutAt out, int64_t step, Epilogue epilogue) {
   using V = Vec<T>;
   const int64_t taps = v.h.taps * v.w.taps;
   T* weights = static_cast<T*>(team::local_scratch(kGemmScratch));
@@ -39,7 +39,8 @@ void few_outputs(const Windows<T>& v, int64_t k, int64_t image, int64_t p0, int6
         weights[(t * k + j) * v.c + c] = w.data[rows ? c * w.ld + j : j * w.ld + c];
   }
   // The rows of the image that these lines see.
-  const int64_t top = larger(v.h.at(p0, 0), 0), end = smaller(v.h.at(p0 + lines - 1, v.h.taps - 1) + 1, v.h.in);
+  const int64_t top = larger(v.h.at(p0, 0), 0),
+                end = smaller(v.h.at(p0 + lines - 1, v.h.taps - 1) + 1, v.h.in);
   const int64_t pixels = larger(end - top, 0) * v.w.in;
   Gemm<T> g;
   g.m = taps * k;
@@ -56,12 +57,14 @@ void few_outputs(const Windows<T>& v, int64_t k, int64_t image, int64_t p0, int6
     const Range rows = v.h.taps_inside(p);
     for (int64_t c = 0; c < k; ++c) {
       T* sum = line + c * v.w.out;
-      for (int64_t q = 0; q < v.w.out; q += V::size) V(bias ? bias[c] : T(0)).store_n(sum + q, v.w.out - q);
+      for (int64_t q = 0; q < v.w.out; q += V::size)
+        V(bias ? bias[c] : T(0)).store_n(sum + q, v.w.out - q);
       for (int64_t i = rows.begin; i < rows.end; ++i)
         for (int64_t j = 0; j < v.w.taps; ++j) {
           const int64_t shift = v.w.at(0, j);  // at(q, j) is q + shift
           const Range cols = {larger(-shift, 0), smaller(v.w.in - shift, v.w.out)};
-          const T* from = z + ((i * v.w.taps + j) * k + c) * pixels + (v.h.at(p, i) - top) * v.w.in + shift;
+          const T* from =
+              z + ((i * v.w.taps + j) * k + c) * pixels + (v.h.at(p, i) - top) * v.w.in + shift;
           for (int64_t q = cols.begin; q < cols.end; q += V::size) {
             const int64_t left = cols.end - q;
             (V::load_n(sum + q, left) + V::load_n(from + q, left)).store_n(sum + q, left);

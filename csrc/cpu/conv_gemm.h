@@ -2,8 +2,8 @@
 //
 //     y[n, p, q, :] = act(b + sum over taps (i,j) of x[n, at(p,i), at(q,j), :] W(i,j))
 //
-// The gradient of the input is the same sum over dy with W(i,j) transposed: for a stride above 1 one
-// such sum for each class of inputs that the same taps touch (geometry.h, Phase).
+// The gradient of the input is the same sum over dy with W(i,j) transposed: for a stride above 1
+// one such sum for each class of inputs that the same taps touch (geometry.h, Phase).
 #pragma once
 #include "cpu/conv_direct.h"
 #include "cpu/conv_few.h"
@@ -18,7 +18,7 @@ struct Sums {
   int64_t c;
   T* y;  // (n, y_h, y_w, groups*k)
   int64_t y_h, y_w, k;
-  const T* w;  // (r, s, c, groups*k), or `transposed` (r, s, k, groups*c)
+  const T* w;      // (r, s, c, groups*k), or `transposed` (r, s, k, groups*c)
   int64_t w_cols;  // s
   bool transposed;
   const T* bias;  // (groups*k) or null
@@ -32,8 +32,8 @@ struct Sums {
   }
 };
 
-// Those y that one set of taps makes: y[first + o*step] along each axis, tap i of it being kernel row
-// tap + i*tap_step.
+// Those y that one set of taps makes: y[first + o*step] along each axis, tap i of it being kernel
+// row tap + i*tap_step.
 struct Lattice {
   Axis axis;
   int64_t first, step, tap, tap_step;
@@ -91,18 +91,21 @@ struct Part {
       run_few(v, most);
       return;
     }
-    TileShape shape = tile_shape(v, 256);
+    const bool small = depth() * pass.k * (int64_t)sizeof(T) <= (int64_t)kSmallWeights;
+    TileShape shape = tile_shape(v, 256, small ? kBandTarget : kBandBytes);
     // Without packing, the taps of a transposed W are not one matrix.
     if (!packed && s.transposed && h.axis.taps * w.axis.taps > 1) shape.possible = false;
     int64_t width = smaller(pass.k, kBlockN<T>);
     const int64_t wanted = team::self().size == 1 ? 1 : 4 * team::self().size;
     auto many = [&] {
       return pass.groups * ceil_div(v.lines(), shape.lines) * ceil_div(v.w.out, shape.cols) *
-                 ceil_div(pass.k, width) >= wanted;
+                 ceil_div(pass.k, width) >=
+             wanted;
     };
     // Tiles of many lines read the weights less often; splitting the columns of W costs little.
     while (!many() && width > 128) width = ceil_div(ceil_div(width, 2), kPanel<T>) * kPanel<T>;
-    while (!many() && shape.lines > 1 && shape.lines * shape.cols > 48) shape.lines = ceil_div(shape.lines, 2);
+    while (!many() && shape.lines > 1 && shape.lines * shape.cols > 48)
+      shape.lines = ceil_div(shape.lines, 2);
     while (!many() && shape.lines == 1 && shape.cols > 48) shape.cols = ceil_div(shape.cols, 2);
     while (!many() && width > 64) width = ceil_div(ceil_div(width, 2), kPanel<T>) * kPanel<T>;
     const int64_t down = ceil_div(v.lines(), shape.lines), across = ceil_div(v.w.out, shape.cols);
@@ -111,26 +114,34 @@ struct Part {
     tiles(pass.groups * down * across * wide, [&](int64_t t) {
       const int64_t j = t % wide * width, q = t / wide % across * shape.cols;
       const int64_t line = t / (wide * across) % down * shape.lines, g = t / (wide * across * down);
-      const int64_t lines = smaller(shape.lines, v.lines() - line), cols = smaller(shape.cols, v.w.out - q);
+      const int64_t lines = smaller(shape.lines, v.lines() - line),
+                    cols = smaller(shape.cols, v.w.out - q);
       if (lines <= 0) return;
       const int64_t end = smaller(j + width, pass.k);
-      if (shape.possible) tile(g, line, lines, q, cols, j, end);
-      else for (int64_t l = line; l < line + lines; ++l) tile_by_taps(g, l, q, cols, j, end);
+      if (shape.possible)
+        tile(g, line, lines, q, cols, j, end);
+      else
+        for (int64_t l = line; l < line + lines; ++l) tile_by_taps(g, l, q, cols, j, end);
     });
   }
 
   void run_few(const Windows<T>& v, int64_t most) const {
     const int64_t wanted = larger(ceil_div(4 * team::self().size, v.n * pass.groups), 1);
-    const int64_t parts = larger(ceil_div(v.h.out, most), smaller(wanted, ceil_div(v.h.out, 4 * v.h.extent())));
+    const int64_t parts =
+        larger(ceil_div(v.h.out, most), smaller(wanted, ceil_div(v.h.out, 4 * v.h.extent())));
     tiles(pass.groups * v.n * parts, [&](int64_t t) {
       const int64_t g = t / (v.n * parts), image = t / parts % v.n, part = t % parts;
       const int64_t p0 = v.h.out * part / parts, lines = v.h.out * (part + 1) / parts - p0;
-      few_outputs(windows(g), s.k, image, p0, lines, bias(g), [&](int64_t i, int64_t j) { return tap(i, j, g); },
-                  [&](int64_t p) { return out(g, image * v.h.out + p, 0); }, w.step * s.groups * s.k, epilogue);
+      few_outputs(
+          windows(g), s.k, image, p0, lines, bias(g),
+          [&](int64_t i, int64_t j) { return tap(i, j, g); },
+          [&](int64_t p) { return out(g, image * v.h.out + p, 0); }, w.step * s.groups * s.k,
+          epilogue);
     });
   }
 
-  void tile(int64_t g, int64_t line, int64_t lines, int64_t q, int64_t cols, int64_t j0, int64_t j1) const {
+  void tile(int64_t g, int64_t line, int64_t lines, int64_t q, int64_t cols, int64_t j0,
+            int64_t j1) const {
     char* scratch = static_cast<char*>(team::local_scratch(kGemmScratch));
     Gemm<T> product;
     product.m = lines * cols;
@@ -170,14 +181,17 @@ struct Part {
   }
 
   // Windows too large for the scratch: tap after tap, straight from x, added up in y.
-  void tile_by_taps(int64_t g, int64_t line, int64_t q, int64_t cols, int64_t j0, int64_t j1) const {
+  void tile_by_taps(int64_t g, int64_t line, int64_t q, int64_t cols, int64_t j0,
+                    int64_t j1) const {
     const Windows<T> v = windows(g);
     const int64_t image = line / v.h.out, p = line % v.h.out, step = w.step * s.groups * s.k;
     const T* b = bias(g);
     for (int64_t i = 0; i < cols; ++i) {
       T* to = out(g, line, q + i);
-      if (b) copy_elements(to + j0, b + j0, j1 - j0);
-      else zero_elements(to + j0, j1 - j0);
+      if (b)
+        copy_elements(to + j0, b + j0, j1 - j0);
+      else
+        zero_elements(to + j0, j1 - j0);
     }
     const Range rows = v.h.taps_inside(p);
     for (int64_t r = rows.begin; r < rows.end; ++r) {
@@ -206,13 +220,14 @@ struct Part {
 
 // All parts: h_parts x w_parts lattices, given by lattice_h(i) and lattice_w(j).
 template <class T, class LatticeH, class LatticeW, class Epilogue>
-void run_sums(const Sums<T>& s, int64_t h_parts, LatticeH lattice_h, int64_t w_parts, LatticeW lattice_w,
-              int64_t taps, Epilogue epilogue) {
+void run_sums(const Sums<T>& s, int64_t h_parts, LatticeH lattice_h, int64_t w_parts,
+              LatticeW lattice_w, int64_t taps, Epilogue epilogue) {
   if (s.n <= 0 || s.k <= 0) return;
   // Outputs too few to repay packing read W as it is; so do weights beyond any scratch.
   const int64_t pixels = s.n * s.y_h * s.y_w, depth = taps * s.c;
   const int64_t room = (int64_t)(team::kSharedBytes / sizeof(T));
-  const bool pack = depth > 0 && depth <= room / kPanel<T> && (s.transposed || pixels > kDirectRows);
+  const bool pack =
+      depth > 0 && depth <= room / kPanel<T> && (s.transposed || pixels > kDirectRows);
   Pass size = {0, s.groups, 0, s.k};
   if (pack) {
     const int64_t columns = room / depth / kPanel<T> * kPanel<T>;
@@ -227,7 +242,8 @@ void run_sums(const Sums<T>& s, int64_t h_parts, LatticeH lattice_h, int64_t w_p
         T* packed = shared;
         for (int64_t a = 0; a < h_parts; ++a)
           for (int64_t b = 0; b < w_parts; ++b) {
-            Part<T, Epilogue> part{s, lattice_h(a), lattice_w(b), pass, pack ? packed : nullptr, epilogue};
+            Part<T, Epilogue> part{
+                s, lattice_h(a), lattice_w(b), pass, pack ? packed : nullptr, epilogue};
             packed += part.packed_elements() * pass.groups;
             f(part);
           }

@@ -27,9 +27,17 @@ struct WeightGrad {
     int64_t chunks = smaller(smaller(ceil_div(outputs, 1024), lines), smaller(room, 32));
     if (chunks < 1) chunks = 1;
     int64_t c_width = c, k_width = smaller(k, 512);
-    auto few = [&] { return chunks * groups * ceil_div(c, c_width) * ceil_div(k, k_width) < 16; };
-    while (few() && c_width >= 48) c_width = ceil_div(ceil_div(c_width, 2), 24) * 24;
-    while (few() && k_width >= 64) k_width = ceil_div(ceil_div(k_width, 2), kPanel<T>) * kPanel<T>;
+    // Splitting c or k changes no sum, so it may depend on the team.
+    const int64_t wanted = team::self().size == 1 ? 1 : 4 * team::self().size;
+    auto few = [&] {
+      return chunks * groups * ceil_div(c, c_width) * ceil_div(k, k_width) < wanted;
+    };
+    while (few() && (c_width >= 48 || k_width >= 64)) {
+      if (c_width >= 48 && (c_width >= k_width || k_width < 64))
+        c_width = ceil_div(ceil_div(c_width, 2), 24) * 24;
+      else
+        k_width = ceil_div(ceil_div(k_width, 2), kPanel<T>) * kPanel<T>;
+    }
     const int64_t c_parts = ceil_div(c, c_width), k_parts = ceil_div(k, k_width);
     T* sums = chunks == 1 ? dw : static_cast<T*>(team::shared_scratch(team::kSharedBytes));
     if (chunks > 1) team::barrier();
@@ -53,8 +61,8 @@ struct WeightGrad {
   }
 
   // to[r, s, c0 .. c0+c_count, g*k+k0 .. +k_count] = sum over lines [begin, end).
-  void add_chunk(T* to, int64_t begin, int64_t end, int64_t g, int64_t c0, int64_t c_count, int64_t k0,
-                 int64_t k_count) const {
+  void add_chunk(T* to, int64_t begin, int64_t end, int64_t g, int64_t c0, int64_t c_count,
+                 int64_t k0, int64_t k_count) const {
     const Windows<T> v = {x + g * c + c0, n, groups * c, c_count, h, w};
     to += c0 * cols() + g * k + k0;
     const T* from = dy + g * k + k0;
@@ -70,7 +78,8 @@ struct WeightGrad {
       p.add_ld = cols();
       return p;
     };
-    const TileShape shape = begin < end && w.out > 0 ? tile_shape(v, 512) : TileShape{0, 0, true};
+    const TileShape shape =
+        begin < end && w.out > 0 ? tile_shape(v, 512, kBandTarget) : TileShape{0, 0, true};
     if (!shape.possible || shape.cols == 0) {
       zero(to, c_count, k_count);
       if (!shape.possible) {
@@ -86,7 +95,8 @@ struct WeightGrad {
         const int64_t width = smaller(shape.cols, w.out - q);
         const Band<T> band(v, line, lines, q, width, scratch);
         if (c_count == c && is_short(v)) {
-          direct_weight_grad(v, band, lines, width, from + (line * w.out + q) * cols(), cols(), k_count, to, first);
+          direct_weight_grad(v, band, lines, width, from + (line * w.out + q) * cols(), cols(),
+                             k_count, to, first);
           first = false;
           continue;
         }
@@ -114,7 +124,8 @@ struct WeightGrad {
 
   // Windows too large for the scratch: line by line and tap by tap, straight from x.
   template <class Product>
-  void add_by_taps(const Windows<T>& v, const T* from, int64_t begin, int64_t end, Product product) const {
+  void add_by_taps(const Windows<T>& v, const T* from, int64_t begin, int64_t end,
+                   Product product) const {
     for (int64_t line = begin; line < end; ++line) {
       const int64_t image = line / h.out, p = line % h.out;
       const Range rows = h.taps_inside(p);

@@ -1,8 +1,9 @@
-// The windows of a convolution laid out for gemm.h: which input a tile of outputs needs, copied with
-// its padding into scratch (or left where it is, where nothing is padded), and the tables that let
-// the rows of a matrix product step over it. In NHWC the s*c inputs of one kernel row are contiguous,
-// so overlapping rows replace im2col: Georganas et al. 2018, "Anatomy of high-performance deep
-// learning convolutions on SIMD architectures"; Dukhan 2019, "The indirect convolution algorithm".
+// The windows of a convolution laid out for gemm.h: which input a tile of outputs needs, copied
+// with its padding into scratch (or left where it is, where nothing is padded), and the tables that
+// let the rows of a matrix product step over it. In NHWC the s*c inputs of one kernel row are
+// contiguous, so overlapping rows replace im2col: Georganas et al. 2018, "Anatomy of
+// high-performance deep learning convolutions on SIMD architectures"; Dukhan 2019, "The indirect
+// convolution algorithm".
 #pragma once
 #include "cpu/gemm.h"
 #include "geometry.h"
@@ -34,7 +35,9 @@ struct Spacing {
     stride = packed ? a.taps : a.stride;
     dilation = packed ? 1 : a.dilation;
   }
-  int64_t length(int64_t outputs) const { return (outputs - 1) * stride + (taps - 1) * dilation + 1; }
+  int64_t length(int64_t outputs) const {
+    return (outputs - 1) * stride + (taps - 1) * dilation + 1;
+  }
   // The input that belongs in place i when the first output is o.
   int64_t source(const Axis& a, int64_t o, int64_t i) const {
     return packed ? a.at(o + i / taps, i % taps) : a.at(o, 0) + i;
@@ -47,7 +50,9 @@ inline constexpr int64_t kMaxRuns = 4096;  // contiguous pieces of a window
 inline constexpr size_t kTableBytes = (kMaxLines + kMaxRuns) * sizeof(int64_t);
 inline constexpr size_t kTileBytes = kGemmScratch / 4;
 inline constexpr size_t kBandBytes = kGemmScratch - kTableBytes - kTileBytes;
-inline constexpr size_t kBandTarget = 384 << 10;  // in L2, beside the weights
+// Inputs stay in L2 beside weights that fit there too. Larger weights come from further away, and
+// the fewer tiles read them the better.
+inline constexpr size_t kBandTarget = 384 << 10, kSmallWeights = 512 << 10;
 
 // A tile of outputs: whole lines, or a piece of one.
 struct TileShape {
@@ -66,22 +71,26 @@ int64_t band_bytes(const Windows<T>& v, const TileShape& t) {
   const Spacing sh(v.h), sw(v.w);
   // Lines of different images do not overlap.
   const int64_t images = smaller((t.lines - 1) / v.h.out + 2, t.lines);
-  const int64_t rows = t.lines * sh.stride + images * (sh.length(1) > sh.stride ? sh.length(1) - sh.stride : 0);
+  const int64_t rows =
+      t.lines * sh.stride + images * (sh.length(1) > sh.stride ? sh.length(1) - sh.stride : 0);
   int64_t bytes;
-  if (__builtin_mul_overflow(row_pitch<T>(sw.length(t.cols) * v.c), rows * (int64_t)sizeof(T), &bytes))
+  if (__builtin_mul_overflow(row_pitch<T>(sw.length(t.cols) * v.c), rows * (int64_t)sizeof(T),
+                             &bytes))
     return INT64_MAX;
   return bytes;
 }
 
-// About `pixels` outputs a tile, fewer where their inputs would leave the cache.
+// About `pixels` outputs a tile, fewer where their inputs would be more than `target` bytes.
 template <class T>
-TileShape tile_shape(const Windows<T>& v, int64_t pixels) {
+TileShape tile_shape(const Windows<T>& v, int64_t pixels, size_t target) {
   TileShape t = {1, v.w.out, v.h.taps * v.w.taps <= kMaxRuns};
-  if (v.w.out > pixels) t.cols = ceil_div(v.w.out, ceil_div(v.w.out, pixels));
-  else t.lines = smaller(smaller(pixels / v.w.out, kMaxLines), v.lines());
+  if (v.w.out > pixels)
+    t.cols = ceil_div(v.w.out, ceil_div(v.w.out, pixels));
+  else
+    t.lines = smaller(smaller(pixels / v.w.out, kMaxLines), v.lines());
   if (v.in_place()) return t;
-  while (t.lines > 1 && band_bytes(v, t) > (int64_t)kBandTarget) t.lines = ceil_div(t.lines, 2);
-  while (t.cols > 48 && band_bytes(v, t) > (int64_t)kBandTarget) t.cols = ceil_div(t.cols, 2);
+  while (t.lines > 1 && band_bytes(v, t) > (int64_t)target) t.lines = ceil_div(t.lines, 2);
+  while (t.cols > 48 && band_bytes(v, t) > (int64_t)target) t.cols = ceil_div(t.cols, 2);
   while (t.cols > 1 && band_bytes(v, t) > (int64_t)kBandBytes) t.cols = ceil_div(t.cols, 2);
   if (t.cols < v.w.out) t.lines = 1;
   t.possible &= band_bytes(v, t) <= (int64_t)kBandBytes;
@@ -90,7 +99,8 @@ TileShape tile_shape(const Windows<T>& v, int64_t pixels) {
 
 template <class T>
 FASTNN_INLINE void copy_elements(T* to, const T* from, int64_t n) {
-  for (int64_t i = 0; i < n; i += Vec<T>::size) Vec<T>::load_n(from + i, n - i).store_n(to + i, n - i);
+  for (int64_t i = 0; i < n; i += Vec<T>::size)
+    Vec<T>::load_n(from + i, n - i).store_n(to + i, n - i);
 }
 template <class T>
 FASTNN_INLINE void zero_elements(T* to, int64_t n) {
@@ -99,7 +109,8 @@ FASTNN_INLINE void zero_elements(T* to, int64_t n) {
 
 // The `length` inputs in places [0, length) of image row `row`, from output column q on.
 template <class T>
-void copy_row(const Windows<T>& v, const Spacing& s, const T* row, int64_t q, int64_t length, T* to) {
+void copy_row(const Windows<T>& v, const Spacing& s, const T* row, int64_t q, int64_t length,
+              T* to) {
   if (!s.packed && v.pitch == v.c) {
     const int64_t first = s.source(v.w, q, 0);
     const int64_t left = smaller(larger(-first, 0), length);
@@ -111,8 +122,10 @@ void copy_row(const Windows<T>& v, const Spacing& s, const T* row, int64_t q, in
   }
   for (int64_t i = 0; i < length; ++i) {
     const int64_t at = s.source(v.w, q, i);
-    if (at >= 0 && at < v.w.in) copy_elements(to + i * v.c, row + at * v.pitch, v.c);
-    else zero_elements(to + i * v.c, v.c);
+    if (at >= 0 && at < v.w.in)
+      copy_elements(to + i * v.c, row + at * v.pitch, v.c);
+    else
+      zero_elements(to + i * v.c, v.c);
   }
 }
 
@@ -120,8 +133,8 @@ void copy_row(const Windows<T>& v, const Spacing& s, const T* row, int64_t q, in
 // over them. Tables and copies are written to `scratch`, kTableBytes + kBandBytes.
 template <class T>
 struct Band {
-  Left<T> rows;                // row: output; column: (tap, channel)
-  int64_t tap_row, tap_col;    // from one tap to the next, in elements
+  Left<T> rows;              // row: output; column: (tap, channel)
+  int64_t tap_row, tap_col;  // from one tap to the next, in elements
 
   Band(const Windows<T>& v, int64_t line, int64_t lines, int64_t q, int64_t cols, char* scratch) {
     int64_t* line_at = reinterpret_cast<int64_t*>(scratch);
@@ -151,8 +164,10 @@ struct Band {
         for (int64_t l = 0; l < count; ++l) line_at[i + l] = to - band + l * sh.stride * pitch;
         for (int64_t r = 0; r < sh.length(count); ++r, to += pitch) {
           const int64_t at = sh.source(v.h, p, r);
-          if (at < 0 || at >= v.h.in) zero_elements(to, length * v.c);
-          else copy_row(v, sw, v.x + (image * v.h.in + at) * v.w.in * v.pitch, q, length, to);
+          if (at < 0 || at >= v.h.in)
+            zero_elements(to, length * v.c);
+          else
+            copy_row(v, sw, v.x + (image * v.h.in + at) * v.w.in * v.pitch, q, length, to);
         }
         i += count;
       }

@@ -1,6 +1,7 @@
-// Dropout (Srivastava et al. 2014) and random numbers. Every number is a function of the state and of
-// its index, so the bits do not depend on threads, and backward calls dropout again on the gradient.
-// Dropout uses 7 rounds of Philox, which pass the same batteries as 10; the public generators use 10.
+// Dropout (Srivastava et al. 2014) and random numbers. Every number is a function of the state and
+// of its index, so the bits do not depend on threads, and backward calls dropout again on the
+// gradient. Dropout uses 7 rounds of Philox, which pass the same batteries as 10; the public
+// generators use 10.
 #include "cpu/rows.h"
 #include "cpu/vecmath.h"
 #include "kernels.h"
@@ -57,7 +58,8 @@ void dropout(In x, In state, Out y, double rate) noexcept {
       uint32_t words[kPhiloxWords];
       philox_block<7>(key, uint64_t(block), words);
       if (count == kPhiloxWords && !none_kept)
-        for (int i = 0; i < kPhiloxWords; ++i) py[first + i] = words[i] >= threshold ? px[first + i] * scale : T(0);
+        for (int i = 0; i < kPhiloxWords; ++i)
+          py[first + i] = words[i] >= threshold ? px[first + i] * scale : T(0);
       else
         for (int64_t i = 0; i < count; ++i)
           py[first + i] = !none_kept && words[i] >= threshold ? px[first + i] * scale : T(0);
@@ -93,7 +95,8 @@ void random_normal(In state, Out y, double mean, double deviation) noexcept {
       T u[kPhiloxWords], z[kPhiloxWords];
       uniform_block(key, block, u);
       for (int64_t i = 0; i < half; i += V::size) {
-        const V radius = sqrt(V(T(-2)) * log(V(T(1)) - V::load(u + i))) * width;  // 1 - u is never 0
+        const V radius =
+            sqrt(V(T(-2)) * log(V(T(1)) - V::load(u + i))) * width;  // 1 - u is never 0
         const V angle = V(T(6.283185307179586)) * V::load(u + half + i);
         fma(radius, cos(angle), centre).store(z + i);
         fma(radius, sin(angle), centre).store(z + half + i);

@@ -1,5 +1,5 @@
-// Rows of a table by index. The gradient adds rows back in the order of the indices: each tile owns a
-// range of the table's rows and reads all indices, so there are no atomics and one fixed order.
+// Rows of a table by index. The gradient adds rows back in the order of the indices: each tile owns
+// a range of the table's rows and reads all indices, so there are no atomics and one fixed order.
 #include <string.h>
 
 #include "cpu/rows.h"
@@ -15,7 +15,8 @@ void embedding(In index, In table, Out y) noexcept {
   char* const to = y.data<char>();
   each_row(n, d, [&](int64_t i) {
     constexpr int64_t ahead = 8;  // rows lie anywhere: ask for them before they are needed
-    if (i + ahead < n && at[i + ahead] >= 0 && at[i + ahead] < rows) __builtin_prefetch(from + size_t(at[i + ahead]) * bytes);
+    if (i + ahead < n && at[i + ahead] >= 0 && at[i + ahead] < rows)
+      __builtin_prefetch(from + size_t(at[i + ahead]) * bytes);
     if (at[i] < 0 || at[i] >= rows) {
       team::fault("index", at[i], rows);
       memset(to + size_t(i) * bytes, 0, bytes);

@@ -1,7 +1,8 @@
 // Losses per row, and their gradients given the gradient of each row's loss. Formulas and clipping
-// are Keras': probabilities are divided by their sum and clipped to [1e-7, 1 - 1e-7]; outside it the
-// gradient is zero. Softmax is part of the cross-entropies that start from logits: the forward pass
-// leaves two or three numbers a row, from which the backward pass needs one exponential a logit.
+// are Keras': probabilities are divided by their sum and clipped to [1e-7, 1 - 1e-7]; outside it
+// the gradient is zero. Softmax is part of the cross-entropies that start from logits: the forward
+// pass leaves two or three numbers a row, from which the backward pass needs one exponential a
+// logit.
 #include "losses.h"
 
 #include <math.h>
@@ -43,23 +44,35 @@ FASTNN_INLINE Vec<T> sign_of(Vec<T> x) {
 
 struct SquaredError {
   template <class V, class T>
-  static FASTNN_INLINE V value(V t, V y, T) { return (y - t) * (y - t); }
+  static FASTNN_INLINE V value(V t, V y, T) {
+    return (y - t) * (y - t);
+  }
   template <class V, class T>
-  static FASTNN_INLINE V slope(V t, V y, T) { return (y - t) + (y - t); }
+  static FASTNN_INLINE V slope(V t, V y, T) {
+    return (y - t) + (y - t);
+  }
 };
 
 struct AbsoluteError {
   template <class V, class T>
-  static FASTNN_INLINE V value(V t, V y, T) { return abs(y - t); }
+  static FASTNN_INLINE V value(V t, V y, T) {
+    return abs(y - t);
+  }
   template <class V, class T>
-  static FASTNN_INLINE V slope(V t, V y, T) { return sign_of(y - t); }
+  static FASTNN_INLINE V slope(V t, V y, T) {
+    return sign_of(y - t);
+  }
 };
 
 struct PercentageError {  // 100 |y - t| / max(|t|, 1e-7)
   template <class V, class T>
-  static FASTNN_INLINE V value(V t, V y, T) { return V(100) * abs(y - t) / max_or_second(kLow<T>, abs(t)); }
+  static FASTNN_INLINE V value(V t, V y, T) {
+    return V(100) * abs(y - t) / max_or_second(kLow<T>, abs(t));
+  }
   template <class V, class T>
-  static FASTNN_INLINE V slope(V t, V y, T) { return V(100) * sign_of(y - t) / max_or_second(kLow<T>, abs(t)); }
+  static FASTNN_INLINE V slope(V t, V y, T) {
+    return V(100) * sign_of(y - t) / max_or_second(kLow<T>, abs(t));
+  }
 };
 
 struct SquaredLogError {  // (log(1 + y) - log(1 + t))^2, both at least 1e-7
@@ -68,7 +81,9 @@ struct SquaredLogError {  // (log(1 + y) - log(1 + t))^2, both at least 1e-7
     return log1p(max_or_second(kLow<T>, y)) - log1p(max_or_second(kLow<T>, t));
   }
   template <class V, class T>
-  static FASTNN_INLINE V value(V t, V y, T a) { return difference(t, y, a) * difference(t, y, a); }
+  static FASTNN_INLINE V value(V t, V y, T a) {
+    return difference(t, y, a) * difference(t, y, a);
+  }
   template <class V, class T>
   static FASTNN_INLINE V slope(V t, V y, T a) {
     return select(y < V(kLow<T>), V(0), V(2) * difference(t, y, a) / (y + V(1)));
@@ -82,7 +97,9 @@ struct Huber {  // quadratic up to |y - t| = a, linear beyond
     return select(d <= V(a), V(T(0.5)) * d * d, V(a) * d - V(T(0.5) * a * a));
   }
   template <class V, class T>
-  static FASTNN_INLINE V slope(V t, V y, T a) { return clipped(y - t, -a, a); }
+  static FASTNN_INLINE V slope(V t, V y, T a) {
+    return clipped(y - t, -a, a);
+  }
 };
 
 struct LogCosh {
@@ -92,12 +109,16 @@ struct LogCosh {
     return d + log1p(exp(V(-2) * d)) - V(T(0.6931471805599453));
   }
   template <class V, class T>
-  static FASTNN_INLINE V slope(V t, V y, T) { return tanh(y - t); }
+  static FASTNN_INLINE V slope(V t, V y, T) {
+    return tanh(y - t);
+  }
 };
 
 // Labels smoothed towards one half by a.
 template <class V, class T>
-FASTNN_INLINE V smoothed(V t, T a) { return fma(t, T(1) - a, T(0.5) * a); }
+FASTNN_INLINE V smoothed(V t, T a) {
+  return fma(t, T(1) - a, T(0.5) * a);
+}
 
 struct BinaryCrossentropy {
   template <class V, class T>
@@ -119,28 +140,42 @@ struct BinaryCrossentropyLogits {  // max(y, 0) - t y + log(1 + e^-|y|)
     return max_or_second(T(0), y) - smoothed(t, a) * y + log1p(exp(-abs(y)));
   }
   template <class V, class T>
-  static FASTNN_INLINE V slope(V t, V y, T a) { return sigmoid(y) - smoothed(t, a); }
+  static FASTNN_INLINE V slope(V t, V y, T a) {
+    return sigmoid(y) - smoothed(t, a);
+  }
 };
 
 struct Hinge {
   template <class V, class T>
-  static FASTNN_INLINE V value(V t, V y, T) { return max_or_second(T(0), V(1) - t * y); }
+  static FASTNN_INLINE V value(V t, V y, T) {
+    return max_or_second(T(0), V(1) - t * y);
+  }
   template <class V, class T>
-  static FASTNN_INLINE V slope(V t, V y, T) { return select(t * y < V(1), -t, V(0)); }
+  static FASTNN_INLINE V slope(V t, V y, T) {
+    return select(t * y < V(1), -t, V(0));
+  }
 };
 
 struct SquaredHinge {
   template <class V, class T>
-  static FASTNN_INLINE V value(V t, V y, T a) { return Hinge::value(t, y, a) * Hinge::value(t, y, a); }
+  static FASTNN_INLINE V value(V t, V y, T a) {
+    return Hinge::value(t, y, a) * Hinge::value(t, y, a);
+  }
   template <class V, class T>
-  static FASTNN_INLINE V slope(V t, V y, T a) { return V(-2) * t * Hinge::value(t, y, a); }
+  static FASTNN_INLINE V slope(V t, V y, T a) {
+    return V(-2) * t * Hinge::value(t, y, a);
+  }
 };
 
 struct Poisson {  // y - t log y
   template <class V, class T>
-  static FASTNN_INLINE V value(V t, V y, T) { return y - t * log(y + V(kLow<T>)); }
+  static FASTNN_INLINE V value(V t, V y, T) {
+    return y - t * log(y + V(kLow<T>));
+  }
   template <class V, class T>
-  static FASTNN_INLINE V slope(V t, V y, T) { return V(1) - t / (y + V(kLow<T>)); }
+  static FASTNN_INLINE V slope(V t, V y, T) {
+    return V(1) - t / (y + V(kLow<T>));
+  }
 };
 
 struct KLDivergence {  // t log(t / y), both in [1e-7, 1]
@@ -158,18 +193,30 @@ struct KLDivergence {  // t log(t / y), both in [1e-7, 1]
 template <class F>
 void with_loss(int64_t kind, F f) {
   switch (static_cast<PointwiseLoss>(kind)) {
-    case PointwiseLoss::squared_error: return f(SquaredError{});
-    case PointwiseLoss::absolute_error: return f(AbsoluteError{});
-    case PointwiseLoss::percentage_error: return f(PercentageError{});
-    case PointwiseLoss::squared_log_error: return f(SquaredLogError{});
-    case PointwiseLoss::huber: return f(Huber{});
-    case PointwiseLoss::log_cosh: return f(LogCosh{});
-    case PointwiseLoss::binary_crossentropy: return f(BinaryCrossentropy{});
-    case PointwiseLoss::binary_crossentropy_logits: return f(BinaryCrossentropyLogits{});
-    case PointwiseLoss::hinge: return f(Hinge{});
-    case PointwiseLoss::squared_hinge: return f(SquaredHinge{});
-    case PointwiseLoss::poisson: return f(Poisson{});
-    case PointwiseLoss::kl_divergence: return f(KLDivergence{});
+    case PointwiseLoss::squared_error:
+      return f(SquaredError{});
+    case PointwiseLoss::absolute_error:
+      return f(AbsoluteError{});
+    case PointwiseLoss::percentage_error:
+      return f(PercentageError{});
+    case PointwiseLoss::squared_log_error:
+      return f(SquaredLogError{});
+    case PointwiseLoss::huber:
+      return f(Huber{});
+    case PointwiseLoss::log_cosh:
+      return f(LogCosh{});
+    case PointwiseLoss::binary_crossentropy:
+      return f(BinaryCrossentropy{});
+    case PointwiseLoss::binary_crossentropy_logits:
+      return f(BinaryCrossentropyLogits{});
+    case PointwiseLoss::hinge:
+      return f(Hinge{});
+    case PointwiseLoss::squared_hinge:
+      return f(SquaredHinge{});
+    case PointwiseLoss::poisson:
+      return f(Poisson{});
+    case PointwiseLoss::kl_divergence:
+      return f(KLDivergence{});
   }
   team::fault("there is no loss of this kind");
 }
@@ -199,7 +246,8 @@ T sparse_row(const T* x, int64_t n, int64_t label, bool from_logits, T* stats) {
   using V = Vec<T>;
   if (from_logits) {
     const T top = row_max(x, n);
-    const T sum = T(row_sum<T>(n, [&](int64_t i, int64_t count) { return exp(V::load_n(x + i, count) - V(top)); }));
+    const T sum = T(row_sum<T>(
+        n, [&](int64_t i, int64_t count) { return exp(V::load_n(x + i, count) - V(top)); }));
     stats[0] = top, stats[1] = sum;
     return label < 0 ? T(0) : log_of(sum) + (top - x[label]);
   }
@@ -211,12 +259,15 @@ T sparse_row(const T* x, int64_t n, int64_t label, bool from_logits, T* stats) {
 }
 
 template <class T>
-void sparse_grad_row(const T* x, int64_t n, int64_t label, bool from_logits, const T* stats, T d, T* dx) {
+void sparse_grad_row(const T* x, int64_t n, int64_t label, bool from_logits, const T* stats, T d,
+                     T* dx) {
   using V = Vec<T>;
   if (label < 0) return along<T>(n, [&](int64_t i, int64_t count) { V(0).store_n(dx + i, count); });
   if (from_logits) {
     const V top(stats[0]), scale(d / stats[1]);
-    along<T>(n, [&](int64_t i, int64_t count) { (exp(V::load_n(x + i, count) - top) * scale).store_n(dx + i, count); });
+    along<T>(n, [&](int64_t i, int64_t count) {
+      (exp(V::load_n(x + i, count) - top) * scale).store_n(dx + i, count);
+    });
     dx[label] -= d;
     return;
   }
@@ -231,10 +282,13 @@ void sparse_grad_row(const T* x, int64_t n, int64_t label, bool from_logits, con
 template <class T>
 T categorical_row(const T* t, const T* x, int64_t n, bool from_logits, T keep, T add, T* stats) {
   using V = Vec<T>;
-  const auto target = [&](int64_t i, int64_t count) { return fma(V::load_n(t + i, count), keep, add); };
+  const auto target = [&](int64_t i, int64_t count) {
+    return fma(V::load_n(t + i, count), keep, add);
+  };
   if (from_logits) {
     const T top = row_max(x, n);
-    const T sum = T(row_sum<T>(n, [&](int64_t i, int64_t count) { return exp(V::load_n(x + i, count) - V(top)); }));
+    const T sum = T(row_sum<T>(
+        n, [&](int64_t i, int64_t count) { return exp(V::load_n(x + i, count) - V(top)); }));
     const double mass = row_sum<T>(n, target);
     const double dot = row_sum<T>(n, [&](int64_t i, int64_t count) {
       return target(i, count) * (V::load_n(x + i, count) - V(top));
@@ -254,9 +308,12 @@ T categorical_row(const T* t, const T* x, int64_t n, bool from_logits, T keep, T
 }
 
 template <class T>
-void categorical_grad_row(const T* t, const T* x, int64_t n, bool from_logits, T keep, T add, const T* stats, T d, T* dx) {
+void categorical_grad_row(const T* t, const T* x, int64_t n, bool from_logits, T keep, T add,
+                          const T* stats, T d, T* dx) {
   using V = Vec<T>;
-  const auto target = [&](int64_t i, int64_t count) { return fma(V::load_n(t + i, count), keep, add); };
+  const auto target = [&](int64_t i, int64_t count) {
+    return fma(V::load_n(t + i, count), keep, add);
+  };
   if (from_logits) {
     const V top(stats[0]), scale(d * stats[2] / stats[1]);
     along<T>(n, [&](int64_t i, int64_t count) {
@@ -285,20 +342,22 @@ void pointwise_loss(In t, In y, Out loss, int64_t kind, double parameter, bool m
     with_loss(kind, [&](auto formula) {
       if (n == 1)
         return along_all<T>(rows, [&](int64_t i, int64_t count) {
-          formula.value(V::load_n(pt + i, count), V::load_n(py + i, count), a).store_n(out + i, count);
+          formula.value(V::load_n(pt + i, count), V::load_n(py + i, count), a)
+              .store_n(out + i, count);
         });
       const double scale = mean ? 1.0 / double(n) : 1.0;
       each_row(rows, n, [&](int64_t r) {
         const T *tr = pt + r * n, *yr = py + r * n;
         out[r] = T(scale * row_sum<T>(n, [&](int64_t i, int64_t count) {
-          return formula.value(V::load_n(tr + i, count), V::load_n(yr + i, count), a);
-        }));
+                     return formula.value(V::load_n(tr + i, count), V::load_n(yr + i, count), a);
+                   }));
       });
     });
   });
 }
 
-void pointwise_loss_grad(In t, In y, In dloss, Out dy, int64_t kind, double parameter, bool mean) noexcept {
+void pointwise_loss_grad(In t, In y, In dloss, Out dy, int64_t kind, double parameter,
+                         bool mean) noexcept {
   const int64_t rows = y.rows(), n = y.cols();
   for_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -308,7 +367,8 @@ void pointwise_loss_grad(In t, In y, In dloss, Out dy, int64_t kind, double para
     with_loss(kind, [&](auto formula) {
       if (n == 1)
         return along_all<T>(rows, [&](int64_t i, int64_t count) {
-          (V::load_n(d + i, count) * formula.slope(V::load_n(pt + i, count), V::load_n(py + i, count), a))
+          (V::load_n(d + i, count) *
+           formula.slope(V::load_n(pt + i, count), V::load_n(py + i, count), a))
               .store_n(out + i, count);
         });
       const T scale = mean ? T(1) / T(n) : T(1);
@@ -316,48 +376,55 @@ void pointwise_loss_grad(In t, In y, In dloss, Out dy, int64_t kind, double para
         const V dr(d[r] * scale);
         along<T>(n, [&](int64_t i, int64_t count) {
           const int64_t at = r * n + i;
-          (dr * formula.slope(V::load_n(pt + at, count), V::load_n(py + at, count), a)).store_n(out + at, count);
+          (dr * formula.slope(V::load_n(pt + at, count), V::load_n(py + at, count), a))
+              .store_n(out + at, count);
         });
       });
     });
   });
 }
 
-void sparse_crossentropy(In y, In label, Out loss, Out stats, bool from_logits, int64_t ignored) noexcept {
+void sparse_crossentropy(In y, In label, Out loss, Out stats, bool from_logits,
+                         int64_t ignored) noexcept {
   const int64_t n = y.cols();
   for_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     each_row(y.rows(), n, [&](int64_t r) {
-      loss.data<T>()[r] = sparse_row(y.data<T>() + r * n, n, label_of(label.data<int32_t>(), r, n, ignored),
-                                     from_logits, stats.data<T>() + r * 2);
+      loss.data<T>()[r] =
+          sparse_row(y.data<T>() + r * n, n, label_of(label.data<int32_t>(), r, n, ignored),
+                     from_logits, stats.data<T>() + r * 2);
     });
   });
 }
 
-void sparse_crossentropy_grad(In y, In label, In stats, In dloss, Out dy, bool from_logits, int64_t ignored) noexcept {
+void sparse_crossentropy_grad(In y, In label, In stats, In dloss, Out dy, bool from_logits,
+                              int64_t ignored) noexcept {
   const int64_t n = y.cols();
   for_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     each_row(y.rows(), n, [&](int64_t r) {
-      sparse_grad_row(y.data<T>() + r * n, n, label_of(label.data<int32_t>(), r, n, ignored), from_logits,
-                      stats.data<T>() + r * 2, dloss.data<T>()[r], dy.data<T>() + r * n);
+      sparse_grad_row(y.data<T>() + r * n, n, label_of(label.data<int32_t>(), r, n, ignored),
+                      from_logits, stats.data<T>() + r * 2, dloss.data<T>()[r],
+                      dy.data<T>() + r * n);
     });
   });
 }
 
-void categorical_crossentropy(In t, In y, Out loss, Out stats, bool from_logits, double smoothing) noexcept {
+void categorical_crossentropy(In t, In y, Out loss, Out stats, bool from_logits,
+                              double smoothing) noexcept {
   const int64_t n = y.cols();
   for_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T keep = T(1 - smoothing), add = T(smoothing / double(n > 0 ? n : 1));
     each_row(y.rows(), n, [&](int64_t r) {
-      loss.data<T>()[r] = categorical_row(t.data<T>() + r * n, y.data<T>() + r * n, n, from_logits, keep, add,
-                                          stats.data<T>() + r * 3);
+      loss.data<T>()[r] = categorical_row(t.data<T>() + r * n, y.data<T>() + r * n, n, from_logits,
+                                          keep, add, stats.data<T>() + r * 3);
     });
   });
 }
 
-void categorical_crossentropy_grad(In t, In y, In stats, In dloss, Out dy, bool from_logits, double smoothing) noexcept {
+void categorical_crossentropy_grad(In t, In y, In stats, In dloss, Out dy, bool from_logits,
+                                   double smoothing) noexcept {
   const int64_t n = y.cols();
   for_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);

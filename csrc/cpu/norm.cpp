@@ -2,9 +2,9 @@
 //
 // Batch statistics (Ioffe & Szegedy 2015): the rows are cut into chunks by problem size; a chunk's
 // mean and squared deviations come from two passes over it while it is in the second-level cache,
-// and chunks are merged in order (Chan, Golub & LeVeque 1983), so neither a large mean nor the number
-// of threads costs digits. Few channels: several rows lie side by side in one Strip, and vectors are
-// full whatever the number of channels.
+// and chunks are merged in order (Chan, Golub & LeVeque 1983), so neither a large mean nor the
+// number of threads costs digits. Few channels: several rows lie side by side in one Strip, and
+// vectors are full whatever the number of channels.
 #include <math.h>
 
 #include "cpu/rows.h"
@@ -14,8 +14,8 @@ namespace fastnn::FASTNN_ISA {
 
 namespace {
 
-constexpr int64_t kStrip = 1024;        // numbers of a strip; its arrays live on the stack
-constexpr int64_t kChunk = 16384;       // numbers of a chunk, about
+constexpr int64_t kStrip = 1024;          // numbers of a strip; its arrays live on the stack
+constexpr int64_t kChunk = 16384;         // numbers of a chunk, about
 constexpr int64_t kSumsBytes = 12 << 20;  // of the team's scratch, for the chunks' results
 
 // How (rows, c) is walked: `repeat` rows of all c channels at once, or one row of up to kStrip.
@@ -31,8 +31,12 @@ struct Strips {
     chunks = (rows + chunk_rows - 1) / chunk_rows;
   }
   int64_t begin(int64_t chunk) const { return chunk * chunk_rows; }
-  int64_t end(int64_t chunk) const { return (chunk + 1) * chunk_rows < rows ? (chunk + 1) * chunk_rows : rows; }
-  int64_t width(int64_t block) const { return c - block * kStrip < kStrip ? c - block * kStrip : kStrip; }
+  int64_t end(int64_t chunk) const {
+    return (chunk + 1) * chunk_rows < rows ? (chunk + 1) * chunk_rows : rows;
+  }
+  int64_t width(int64_t block) const {
+    return c - block * kStrip < kStrip ? c - block * kStrip : kStrip;
+  }
 
   // f(offset into (rows, c), row, numbers): strips of rows [b, e), the last one maybe shorter.
   template <class F>
@@ -73,7 +77,8 @@ FASTNN_INLINE void clear(T* a, int64_t n) {
 template <class T>
 const double* batch_moments(const T* x, const uint8_t* mask, const Strips& s) {
   const int64_t c = s.c;
-  auto* const slots = static_cast<double*>(team::shared_scratch(size_t(s.chunks * 2 + 2) * c * sizeof(double)));
+  auto* const slots =
+      static_cast<double*>(team::shared_scratch(size_t(s.chunks * 2 + 2) * c * sizeof(double)));
   if (!slots) return nullptr;
   double* const result = slots + s.chunks * 2 * c;
   team::barrier();
@@ -102,7 +107,8 @@ const double* batch_moments(const T* x, const uint8_t* mask, const Strips& s) {
       });
     });
     for (int64_t j = 0; j < s.width(block); ++j) {
-      // About the rounded mean; the correction is exact because the deviations from the true one add to 0.
+      // About the rounded mean; the correction is exact because the deviations from the true one
+      // add to 0.
       const int64_t channel = block * kStrip + j;
       const double off = out[channel] - double(mean[j]);
       out[c + channel] = s.fold(block, sum, j) - double(n) * off * off;
@@ -154,9 +160,11 @@ struct Affine {
 // sum of dy and of dy xhat over the rows, (2, c) doubles in the team's scratch, where xhat =
 // (x - mean) inv_std. The statistics are one a channel, or (per_row) one a row.
 template <class T>
-const double* grad_sums(const T* x, const T* dy, const T* mean, const T* inv_std, const Strips& s, bool per_row) {
+const double* grad_sums(const T* x, const T* dy, const T* mean, const T* inv_std, const Strips& s,
+                        bool per_row) {
   const int64_t c = s.c;
-  auto* const slots = static_cast<double*>(team::shared_scratch(size_t(s.chunks * 2 + 2) * c * sizeof(double)));
+  auto* const slots =
+      static_cast<double*>(team::shared_scratch(size_t(s.chunks * 2 + 2) * c * sizeof(double)));
   if (!slots) return nullptr;
   double* const result = slots + s.chunks * 2 * c;
   team::barrier();
@@ -232,30 +240,35 @@ void batch_norm(In x, In gamma, In beta, In mask, Out y, Out mean, Out inv_std, 
     });
     normalize(x.data<T>(), y.data<T>(), Strips(x.rows(), c, false), [&](int64_t j) {
       const T inv = T(1 / ::sqrt(moments[c + j] + epsilon));
-      return Affine<T>{T(moments[j]), gamma ? gamma.data<T>()[j] * inv : inv, beta ? beta.data<T>()[j] : T(0)};
+      return Affine<T>{T(moments[j]), gamma ? gamma.data<T>()[j] * inv : inv,
+                       beta ? beta.data<T>()[j] : T(0)};
     });
     team::barrier();  // the scratch is in use up to here
   });
 }
 
-void batch_norm_inference(In x, In mean, In variance, In gamma, In beta, Out y, double epsilon) noexcept {
+void batch_norm_inference(In x, In mean, In variance, In gamma, In beta, Out y,
+                          double epsilon) noexcept {
   for_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     normalize(x.data<T>(), y.data<T>(), Strips(x.rows(), x.cols(), false), [&](int64_t j) {
       const T inv = T(1 / ::sqrt(double(variance.data<T>()[j]) + epsilon));
-      return Affine<T>{mean.data<T>()[j], gamma ? gamma.data<T>()[j] * inv : inv, beta ? beta.data<T>()[j] : T(0)};
+      return Affine<T>{mean.data<T>()[j], gamma ? gamma.data<T>()[j] * inv : inv,
+                       beta ? beta.data<T>()[j] : T(0)};
     });
   });
 }
 
-void batch_norm_grad(In x, In dy, In mean, In inv_std, In gamma, In mask, Out dx, Out dgamma, Out dbeta) noexcept {
+void batch_norm_grad(In x, In dy, In mean, In inv_std, In gamma, In mask, Out dx, Out dgamma,
+                     Out dbeta) noexcept {
   for_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     using V = Vec<T>;
     const int64_t c = x.cols();
     const T *px = x.data<T>(), *pdy = dy.data<T>();
     const uint8_t* const rows_in = mask ? mask.data<uint8_t>() : nullptr;
-    const double* sums = grad_sums(px, pdy, mean.data<T>(), inv_std.data<T>(), Strips(x.rows(), c, false), false);
+    const double* sums =
+        grad_sums(px, pdy, mean.data<T>(), inv_std.data<T>(), Strips(x.rows(), c, false), false);
     if (!sums) return team::fault(kTooWide);
     store_sums<T>(sums, c, dgamma, dbeta);
     if (dx) {
@@ -267,9 +280,12 @@ void batch_norm_grad(In x, In dy, In mean, In inv_std, In gamma, In mask, Out dx
         const int64_t chunk = tile / s.blocks, block = tile % s.blocks;
         T centre[kStrip], scale[kStrip], constant[kStrip], slope[kStrip];
         s.spread(block, centre, [&](int64_t j) { return mean.data<T>()[j]; });
-        s.spread(block, scale, [&](int64_t j) { return (gamma ? gamma.data<T>()[j] : T(1)) * inv_std.data<T>()[j]; });
+        s.spread(block, scale, [&](int64_t j) {
+          return (gamma ? gamma.data<T>()[j] : T(1)) * inv_std.data<T>()[j];
+        });
         s.spread(block, constant, [&](int64_t j) { return T(sums[j] * share); });
-        s.spread(block, slope, [&](int64_t j) { return T(sums[c + j] * share * double(inv_std.data<T>()[j])); });
+        s.spread(block, slope,
+                 [&](int64_t j) { return T(sums[c + j] * share * double(inv_std.data<T>()[j])); });
         s.each(block, s.begin(chunk), s.end(chunk), [&](int64_t at, int64_t row, int64_t count) {
           const bool in = !rows_in || rows_in[row];
           along<T>(count, [&](int64_t i, int64_t m) {
@@ -286,7 +302,8 @@ void batch_norm_grad(In x, In dy, In mean, In inv_std, In gamma, In mask, Out dx
   });
 }
 
-void layer_norm(In x, In gamma, In beta, Out y, Out mean, Out inv_std, double epsilon, bool centered) noexcept {
+void layer_norm(In x, In gamma, In beta, Out y, Out mean, Out inv_std, double epsilon,
+                bool centered) noexcept {
   for_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     using V = Vec<T>;
@@ -312,7 +329,8 @@ void layer_norm(In x, In gamma, In beta, Out y, Out mean, Out inv_std, double ep
   });
 }
 
-void layer_norm_grad(In x, In dy, In mean, In inv_std, In gamma, Out dx, Out dgamma, Out dbeta, bool centered) noexcept {
+void layer_norm_grad(In x, In dy, In mean, In inv_std, In gamma, Out dx, Out dgamma, Out dbeta,
+                     bool centered) noexcept {
   for_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     using V = Vec<T>;
@@ -325,16 +343,19 @@ void layer_norm_grad(In x, In dy, In mean, In inv_std, In gamma, Out dx, Out dga
           const V d = V::load_n(dr + i, m);
           return gamma ? d * V::load_n(gamma.data<T>() + i, m) : d;
         };
-        const auto hat = [&](int64_t i, int64_t m) { return (V::load_n(xr + i, m) - centre) * inv; };
+        const auto hat = [&](int64_t i, int64_t m) {
+          return (V::load_n(xr + i, m) - centre) * inv;
+        };
         const V sum(centered ? T(row_sum<T>(n, grad) / double(n)) : T(0));
-        const V dot(T(row_sum<T>(n, [&](int64_t i, int64_t m) { return grad(i, m) * hat(i, m); }) / double(n)));
+        const V dot(T(row_sum<T>(n, [&](int64_t i, int64_t m) { return grad(i, m) * hat(i, m); }) /
+                      double(n)));
         along<T>(n, [&](int64_t i, int64_t m) {
           (inv * (grad(i, m) - sum - hat(i, m) * dot)).store_n(dx.data<T>() + r * n + i, m);
         });
       });
     if (!dgamma && !dbeta) return;
-    const double* sums =
-        grad_sums(x.data<T>(), dy.data<T>(), mean.data<T>(), inv_std.data<T>(), Strips(x.rows(), n, true), true);
+    const double* sums = grad_sums(x.data<T>(), dy.data<T>(), mean.data<T>(), inv_std.data<T>(),
+                                   Strips(x.rows(), n, true), true);
     if (!sums) return team::fault(kTooWide);
     store_sums<T>(sums, n, dgamma, dbeta);
     team::barrier();

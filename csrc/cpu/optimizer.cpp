@@ -1,7 +1,8 @@
-// Optimizer updates: one pass over a flat arena of parameters, its gradient and its states, so a model
-// of any number of weights is one call. Memory-bound: Adam reads p g m v and writes p m v, 28 bytes a
-// float32 parameter. What changes from step to step (rate, step count t = 1, 2, ...) is read from
-// tensors; corrections are computed in double once per call. Formulas are those of Keras 3.
+// Optimizer updates: one pass over a flat arena of parameters, its gradient and its states, so a
+// model of any number of weights is one call. Memory-bound: Adam reads p g m v and writes p m v, 28
+// bytes a float32 parameter. What changes from step to step (rate, step count t = 1, 2, ...) is
+// read from tensors; corrections are computed in double once per call. Formulas are those of
+// Keras 3.
 #include <math.h>
 
 #include "cpu/rows.h"
@@ -26,20 +27,26 @@ template <class T>
 struct Arena {
   T* p;
   explicit Arena(const Out& t) : p(t.data<T>()) {}
-  FASTNN_INLINE Vec<T> operator()(int64_t i, int64_t count) const { return Vec<T>::load_n(p + i, count); }
+  FASTNN_INLINE Vec<T> operator()(int64_t i, int64_t count) const {
+    return Vec<T>::load_n(p + i, count);
+  }
   FASTNN_INLINE void put(int64_t i, int64_t count, Vec<T> v) const { v.store_n(p + i, count); }
 };
 
 FASTNN_INLINE double rate_of(In lr) { return *lr.data<double>(); }
 FASTNN_INLINE double step_of(In t) { return double(*t.data<int32_t>()); }
 // 1 - beta^t without losing digits at the first steps.
-FASTNN_INLINE double correction(double beta, double step) { return beta > 0 ? -::expm1(step * ::log(beta)) : 1; }
+FASTNN_INLINE double correction(double beta, double step) {
+  return beta > 0 ? -::expm1(step * ::log(beta)) : 1;
+}
 
 template <class T>
 struct Gradient {
   const T* g;
   explicit Gradient(const In& t) : g(t.data<T>()) {}
-  FASTNN_INLINE Vec<T> operator()(int64_t i, int64_t count) const { return Vec<T>::load_n(g + i, count); }
+  FASTNN_INLINE Vec<T> operator()(int64_t i, int64_t count) const {
+    return Vec<T>::load_n(g + i, count);
+  }
 };
 
 // Calls f(a zero of the storage type, p, g).
@@ -58,12 +65,14 @@ FASTNN_INLINE Vec<T> power(Vec<T> x, T e) {
 }
 
 template <bool amsgrad, class T>
-FASTNN_INLINE void adam_update(Arena<T> p, Gradient<T> g, InOut m_, InOut v_, const T* hat_, int64_t n, double lr, double step,
-                               double beta_1, double beta_2, double epsilon, double weight_decay) {
+FASTNN_INLINE void adam_update(Arena<T> p, Gradient<T> g, InOut m_, InOut v_, const T* hat_,
+                               int64_t n, double lr, double step, double beta_1, double beta_2,
+                               double epsilon, double weight_decay) {
   using V = Vec<T>;
   // Keras folds the bias corrections into the rate and adds epsilon outside the root.
   const V rate(T(lr * ::sqrt(correction(beta_2, step)) / correction(beta_1, step)));
-  const V rest_1(T(1 - beta_1)), rest_2(T(1 - beta_2)), eps{T(epsilon)}, keep(T(1 - weight_decay * lr));
+  const V rest_1(T(1 - beta_1)), rest_2(T(1 - beta_2)), eps{T(epsilon)},
+      keep(T(1 - weight_decay * lr));
   const Arena<T> m(m_), v(v_);
   T* const hat = const_cast<T*>(hat_);
   sweep<T>(n, [&](int64_t i, int64_t k) {
@@ -132,7 +141,8 @@ void adagrad(InOut p, In g, InOut a, In lr, double epsilon) noexcept {
   });
 }
 
-void rmsprop(InOut p, In g, InOut v, InOut average, InOut m, In lr, double rho, double momentum, double epsilon) noexcept {
+void rmsprop(InOut p, In g, InOut v, InOut average, InOut m, In lr, double rho, double momentum,
+             double epsilon) noexcept {
   with_arena(p, g, [&](auto zero, auto p_, auto g_) {
     using T = decltype(zero);
     using V = Vec<T>;
@@ -158,24 +168,26 @@ void rmsprop(InOut p, In g, InOut v, InOut average, InOut m, In lr, double rho, 
   });
 }
 
-void adam(InOut p, In g, InOut m, InOut v, In lr, In t, double beta_1, double beta_2, double epsilon,
-          double weight_decay) noexcept {
+void adam(InOut p, In g, InOut m, InOut v, In lr, In t, double beta_1, double beta_2,
+          double epsilon, double weight_decay) noexcept {
   with_arena(p, g, [&](auto zero, auto p_, auto g_) {
     using T = decltype(zero);
-    adam_update<false, T>(p_, g_, m, v, nullptr, p.size(), rate_of(lr), step_of(t), beta_1, beta_2, epsilon, weight_decay);
+    adam_update<false, T>(p_, g_, m, v, nullptr, p.size(), rate_of(lr), step_of(t), beta_1, beta_2,
+                          epsilon, weight_decay);
   });
 }
 
-void adam_amsgrad(InOut p, In g, InOut m, InOut v, InOut v_hat, In lr, In t, double beta_1, double beta_2,
-                  double epsilon, double weight_decay) noexcept {
+void adam_amsgrad(InOut p, In g, InOut m, InOut v, InOut v_hat, In lr, In t, double beta_1,
+                  double beta_2, double epsilon, double weight_decay) noexcept {
   with_arena(p, g, [&](auto zero, auto p_, auto g_) {
     using T = decltype(zero);
-    adam_update<true, T>(p_, g_, m, v, v_hat.data<T>(), p.size(), rate_of(lr), step_of(t), beta_1, beta_2, epsilon,
-                         weight_decay);
+    adam_update<true, T>(p_, g_, m, v, v_hat.data<T>(), p.size(), rate_of(lr), step_of(t), beta_1,
+                         beta_2, epsilon, weight_decay);
   });
 }
 
-void adamax(InOut p, In g, InOut m, InOut u, In lr, In t, double beta_1, double beta_2, double epsilon) noexcept {
+void adamax(InOut p, In g, InOut m, InOut u, In lr, In t, double beta_1, double beta_2,
+            double epsilon) noexcept {
   with_arena(p, g, [&](auto zero, auto p_, auto g_) {
     using T = decltype(zero);
     using V = Vec<T>;
@@ -197,15 +209,18 @@ void nadam_product(InOut product, In t, double beta_1) noexcept {
   if (is_first_member()) *product.data<double>() *= beta_1 * (1 - 0.5 * ::pow(0.96, step_of(t)));
 }
 
-void nadam(InOut p, In g, InOut m, InOut v, In product, In lr, In t, double beta_1, double beta_2, double epsilon) noexcept {
+void nadam(InOut p, In g, InOut m, InOut v, In product, In lr, In t, double beta_1, double beta_2,
+           double epsilon) noexcept {
   with_arena(p, g, [&](auto zero, auto p_, auto g_) {
     using T = decltype(zero);
     using V = Vec<T>;
     const double step = step_of(t), now = beta_1 * (1 - 0.5 * ::pow(0.96, step)),
-                 next = beta_1 * (1 - 0.5 * ::pow(0.96, step + 1)), so_far = *product.data<double>(),
-                 root = ::sqrt(correction(beta_2, step)), lr_ = rate_of(lr);
+                 next = beta_1 * (1 - 0.5 * ::pow(0.96, step + 1)),
+                 so_far = *product.data<double>(), root = ::sqrt(correction(beta_2, step)),
+                 lr_ = rate_of(lr);
     // sqrt(v / correction) + epsilon = (sqrt(v) + epsilon root) / root
-    const V of_m(T(lr_ * root * next / (1 - so_far * next))), of_g(T(lr_ * root * (1 - now) / (1 - so_far)));
+    const V of_m(T(lr_ * root * next / (1 - so_far * next))),
+        of_g(T(lr_ * root * (1 - now) / (1 - so_far)));
     const V rest_1(T(1 - beta_1)), rest_2(T(1 - beta_2)), eps(T(epsilon * root));
     const Arena<T> m_(m), v_(v);
     sweep<T>(p.size(), [&](int64_t i, int64_t k) {
@@ -238,7 +253,8 @@ void lion(InOut p, In g, InOut m, In lr, double beta_1, double beta_2) noexcept 
   with_arena(p, g, [&](auto zero, auto p_, auto g_) {
     using T = decltype(zero);
     using V = Vec<T>;
-    const V rate(T(rate_of(lr))), b1{T(beta_1)}, r1(T(1 - beta_1)), b2{T(beta_2)}, r2(T(1 - beta_2));
+    const V rate(T(rate_of(lr))), b1{T(beta_1)}, r1(T(1 - beta_1)), b2{T(beta_2)},
+        r2(T(1 - beta_2));
     const Arena<T> m_(m);
     sweep<T>(p.size(), [&](int64_t i, int64_t k) {
       const V gi = g_(i, k), mi = m_(i, k), c = mi * b1 + gi * r1;
@@ -248,8 +264,8 @@ void lion(InOut p, In g, InOut m, In lr, double beta_1, double beta_2) noexcept 
   });
 }
 
-void ftrl(InOut p, In g, InOut a, InOut linear, In lr, double power_, double l1, double l2, double shrinkage,
-          double beta) noexcept {
+void ftrl(InOut p, In g, InOut a, InOut linear, In lr, double power_, double l1, double l2,
+          double shrinkage, double beta) noexcept {
   with_arena(p, g, [&](auto zero, auto p_, auto g_) {
     using T = decltype(zero);
     using V = Vec<T>;

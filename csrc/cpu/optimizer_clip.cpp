@@ -1,5 +1,5 @@
-// What goes round an update: clipping of gradients, decay of weights, their moving average, the step
-// count and the learning rate of a schedule. All in place on the flat arenas.
+// What goes round an update: clipping of gradients, decay of weights, their moving average, the
+// step count and the learning rate of a schedule. All in place on the flat arenas.
 #include <math.h>
 
 #include "cpu/rows.h"
@@ -45,8 +45,10 @@ struct Segments {
     int64_t low = 0, high = count;
     while (low < high) {
       const int64_t middle = (low + high) / 2;
-      if (end(middle) > i) high = middle;
-      else low = middle + 1;
+      if (end(middle) > i)
+        high = middle;
+      else
+        low = middle + 1;
     }
     return low;
   }
@@ -64,13 +66,16 @@ struct Segments {
 
 void rescale(InOut p, double factor) noexcept { scale_in_place(p, factor); }
 
-void weight_decay(InOut p, In lr, double decay) noexcept { scale_in_place(p, 1 - decay * *lr.data<double>()); }
+void weight_decay(InOut p, In lr, double decay) noexcept {
+  scale_in_place(p, 1 - decay * *lr.data<double>());
+}
 
 void clip_value(InOut g, double limit) noexcept {
   for_float(g.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T bound = T(limit);
-    each_in_place(g.data<T>(), g.size(), [&](Vec<T> v) { return max_or_second(-bound, min_or_second(bound, v)); });
+    each_in_place(g.data<T>(), g.size(),
+                  [&](Vec<T> v) { return max_or_second(-bound, min_or_second(bound, v)); });
   });
 }
 
@@ -78,9 +83,12 @@ void clip_value(InOut g, double limit) noexcept {
 // never takes the same (chunk + segment) twice, so that is the slot.
 void clip_norm(InOut g, In offsets, double limit) noexcept {
   const int64_t n = g.size(), chunks = (n + kGrain - 1) / kGrain;
-  const Segments segments{offsets ? offsets.data<int32_t>() : nullptr, offsets ? offsets.dim(0) - 1 : 1, n};
-  if (!segments.valid()) return team::fault("offsets do not cut the gradient into segments in order");
-  auto* const slots = static_cast<double*>(team::shared_scratch(size_t(chunks + 2 * segments.count + 1) * sizeof(double)));
+  const Segments segments{offsets ? offsets.data<int32_t>() : nullptr,
+                          offsets ? offsets.dim(0) - 1 : 1, n};
+  if (!segments.valid())
+    return team::fault("offsets do not cut the gradient into segments in order");
+  auto* const slots = static_cast<double*>(
+      team::shared_scratch(size_t(chunks + 2 * segments.count + 1) * sizeof(double)));
   if (!slots) return team::fault("there are too many segments to clip");
   double* const factors = slots + chunks + segments.count;
   team::barrier();
@@ -100,7 +108,8 @@ void clip_norm(InOut g, In offsets, double limit) noexcept {
     tiles(segments.count, [&](int64_t s) {
       double squares = 0;
       if (segments.begin(s) < segments.end(s))
-        for (int64_t c = segments.begin(s) / kGrain; c <= (segments.end(s) - 1) / kGrain; ++c) squares += slots[c + s];
+        for (int64_t c = segments.begin(s) / kGrain; c <= (segments.end(s) - 1) / kGrain; ++c)
+          squares += slots[c + s];
       const double norm = ::sqrt(squares);
       factors[s] = norm <= limit ? 1 : limit / norm;
       // One infinite gradient spoils them all, as in Keras.
@@ -120,8 +129,10 @@ void clip_norm(InOut g, In offsets, double limit) noexcept {
   team::barrier();
 }
 
-// The first step starts the average at the weights; every overwrite_every-th (0: none) puts it back.
-void moving_average(InOut average, InOut p, In t, double momentum, int64_t overwrite_every) noexcept {
+// The first step starts the average at the weights; every overwrite_every-th (0: none) puts it
+// back.
+void moving_average(InOut average, InOut p, In t, double momentum,
+                    int64_t overwrite_every) noexcept {
   const int64_t step = *t.data<int32_t>();
   const bool overwrite = overwrite_every > 0 && step % overwrite_every == 0;
   for_float(p.dtype(), [&](auto zero) {
@@ -142,14 +153,17 @@ void moving_average(InOut average, InOut p, In t, double momentum, int64_t overw
 void increment(InOut t) noexcept {
   if (!is_first_member()) return;
   int32_t& count = *t.data<int32_t>();
-  if (count < INT32_MAX) ++count;
-  else team::fault("the step count is full");
+  if (count < INT32_MAX)
+    ++count;
+  else
+    team::fault("the step count is full");
 }
 
 void schedule_rate(In table, In t, In first, Out lr) noexcept {
   const int64_t n = table.dim(0), at = int64_t(*t.data<int32_t>()) - *first.data<int32_t>();
   if (n == 0) return team::fault("the table of learning rates is empty");
-  if (is_first_member()) *lr.data<double>() = table.data<double>()[at < 0 ? 0 : at < n ? at : n - 1];
+  if (is_first_member())
+    *lr.data<double>() = table.data<double>()[at < 0 ? 0 : at < n ? at : n - 1];
 }
 
 }  // namespace fastnn::FASTNN_ISA

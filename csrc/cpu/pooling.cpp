@@ -1,26 +1,20 @@
-// Pooling and up-sampling in NHWC, lanes over channels. Outputs look at windows (geometry.h); every
-// gradient is a gather over the windows that hold an input, so it is written once, in a fixed order,
-// overlapping windows or not. All of it is bound by memory.
-#include "cpu/simd.h"
-#include "cpu/team.h"
-#include "geometry.h"
-#include "kernels.h"
+// Pooling over windows (geometry.h) in NHWC, lanes over channels. Every gradient is a gather over
+// the windows that hold an input, so it is written once, in a fixed order, overlapping windows or
+// not. All of it is bound by memory.
+#include "cpu/pooling.h"
 
 namespace fastnn::FASTNN_ISA {
 namespace {
-
-template <class F>
-FASTNN_INLINE void typed(In x, F f) {
-  x.dtype() == DType::float64 ? f(double{}) : f(float{});
-}
 
 struct Pool {
   int64_t n, c;
   Axis h, w;
 
-  Pool(In x, In y, int64_t pool_h, int64_t pool_w, int64_t stride_h, int64_t stride_w, int64_t pad_top,
-       int64_t pad_left)
-      : n(x.dim(0)), c(x.dim(3)), h{x.dim(1), y.dim(1), pool_h, stride_h, pad_top, 1},
+  Pool(In x, In y, int64_t pool_h, int64_t pool_w, int64_t stride_h, int64_t stride_w,
+       int64_t pad_top, int64_t pad_left)
+      : n(x.dim(0)),
+        c(x.dim(3)),
+        h{x.dim(1), y.dim(1), pool_h, stride_h, pad_top, 1},
         w{x.dim(2), y.dim(2), pool_w, stride_w, pad_left, 1} {}
 
   bool valid() const {
@@ -29,20 +23,6 @@ struct Pool {
     return false;
   }
 };
-
-// Calls f(i) for every line of `width` elements, several to a tile where they are short.
-template <class F>
-FASTNN_INLINE void lines(int64_t count, int64_t width, F f) {
-  pieces(count, larger(smaller(8192 / (width + 1), count / 16), 1), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) f(i);
-  });
-}
-
-// Calls f(j, left) for the vectors of c channels.
-template <class T, class F>
-FASTNN_INLINE void channels(int64_t c, F f) {
-  for (int64_t j = 0; j < c; j += Vec<T>::size) f(j, c - j);
-}
 
 // ---- which tap was the maximum ------------------------------------------------------------------
 // Stored as uint8 or int32 (Index); in registers, integers as wide as a lane.
@@ -87,14 +67,18 @@ void max_forward(const Pool& s, const T* x, T* y, Index* arg) {
         if (!arg) {
           for (int64_t r = rows.begin; r < rows.end; ++r)
             for (int64_t t = cols.begin; t < cols.end; ++t)
-              best = max(best, V::load_n(first + ((r - rows.begin) * s.w.in + t - cols.begin) * s.c + j, left));
+              best = max(
+                  best,
+                  V::load_n(first + ((r - rows.begin) * s.w.in + t - cols.begin) * s.c + j, left));
           best.store_n(y + out + j, left);
           return;
         }
-        typename V::Int index = typename V::Int{} + (Lane)(empty ? 0 : rows.begin * s.w.taps + cols.begin);
+        typename V::Int index =
+            typename V::Int{} + (Lane)(empty ? 0 : rows.begin * s.w.taps + cols.begin);
         for (int64_t r = rows.begin; r < rows.end; ++r)
           for (int64_t t = cols.begin; t < cols.end; ++t) {
-            const V v = V::load_n(first + ((r - rows.begin) * s.w.in + t - cols.begin) * s.c + j, left);
+            const V v =
+                V::load_n(first + ((r - rows.begin) * s.w.in + t - cols.begin) * s.c + j, left);
             // The first of equals stays, and the first NaN wins.
             const Mask<T> newer = (!(v <= best)) & (best == best);
             best = select(newer, v, best);
@@ -109,7 +93,8 @@ void max_forward(const Pool& s, const T* x, T* y, Index* arg) {
 
 // Outputs whose window holds input i.
 FASTNN_INLINE Range holders(const Axis& a, int64_t i) {
-  return {larger(ceil_div(i + a.pad - a.taps + 1, a.stride), 0), smaller(floor_div(i + a.pad, a.stride) + 1, a.out)};
+  return {larger(ceil_div(i + a.pad - a.taps + 1, a.stride), 0),
+          smaller(floor_div(i + a.pad, a.stride) + 1, a.out)};
 }
 
 // dx[h, w] = sum over the windows (p, q) that hold it, in order, of share(p, q, tap, j, left).
@@ -163,79 +148,38 @@ bool index_fits(const Pool& s, In arg) {
   return false;
 }
 
-// ---- global -------------------------------------------------------------------------------------
-
-// y[n, j] for all n in strips of 4 vectors of channels: f(n, j, left).
-template <class T, class F>
-FASTNN_INLINE void strips(int64_t n, int64_t c, F f) {
-  constexpr int64_t width = 4 * Vec<T>::size;
-  const int64_t across = ceil_div(c, width);
-  tiles(n * across, [&](int64_t t) {
-    const int64_t begin = t % across * width, end = smaller(begin + width, c);
-    for (int64_t j = begin; j < end; j += Vec<T>::size) f(t / across, j, c - j);
-  });
-}
-
-int64_t count_true(const bool* mask, int64_t l) {
-  int64_t count = 0;
-  for (int64_t i = 0; i < l; ++i) count += mask[i];
-  return count;
-}
-
-// ---- bilinear -----------------------------------------------------------------------------------
-
-// Output o lies between inputs low and high, `f` of the way. Pixels are areas: their centres are at
-// i + 1/2, and beyond the outer centres the border repeats.
-struct Between {
-  int64_t low, high;
-  double f;
-
-  Between(int64_t in, int64_t out, int64_t o) {
-    const double at = (double(o) + 0.5) * double(in) / double(out) - 0.5;
-    const int64_t floor = at < 0 ? -1 : (int64_t)at;
-    f = at - double(floor);
-    low = larger(floor, 0);
-    high = smaller(floor + 1, in - 1);
-  }
-  double weight(int64_t i) const { return (i == low ? 1 - f : 0) + (i == high ? f : 0); }
-};
-
-// Outputs that may look at input i: a little too many, their weight is 0.
-Range lookers(int64_t in, int64_t out, int64_t i) {
-  const double scale = double(out) / double(in);
-  const int64_t begin = i == 0 ? 0 : (int64_t)((double(i) - 0.5) * scale - 0.5) - 1;
-  const int64_t end = i == in - 1 ? out : (int64_t)((double(i) + 1.5) * scale - 0.5) + 2;
-  return {larger(begin, 0), smaller(end, out)};
-}
-
 }  // namespace
 
 // ---- kernels ------------------------------------------------------------------------------------
 
-void max_pool2d(In x, Out y, Out arg, int64_t pool_h, int64_t pool_w, int64_t stride_h, int64_t stride_w,
-                int64_t pad_top, int64_t pad_left) noexcept {
+void max_pool2d(In x, Out y, Out arg, int64_t pool_h, int64_t pool_w, int64_t stride_h,
+                int64_t stride_w, int64_t pad_top, int64_t pad_left) noexcept {
   const Pool s(x, y, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left);
   if (!s.valid() || (arg && !index_fits(s, arg))) return;
   typed(x, [&](auto t) {
     using T = decltype(t);
-    if (arg && arg.dtype() == DType::int32) max_forward(s, x.data<T>(), y.data<T>(), arg.data<int32_t>());
-    else max_forward(s, x.data<T>(), y.data<T>(), arg ? arg.data<uint8_t>() : nullptr);
+    if (arg && arg.dtype() == DType::int32)
+      max_forward(s, x.data<T>(), y.data<T>(), arg.data<int32_t>());
+    else
+      max_forward(s, x.data<T>(), y.data<T>(), arg ? arg.data<uint8_t>() : nullptr);
   });
 }
 
-void max_pool2d_grad(In arg, In dy, Out dx, int64_t pool_h, int64_t pool_w, int64_t stride_h, int64_t stride_w,
-                     int64_t pad_top, int64_t pad_left) noexcept {
+void max_pool2d_grad(In arg, In dy, Out dx, int64_t pool_h, int64_t pool_w, int64_t stride_h,
+                     int64_t stride_w, int64_t pad_top, int64_t pad_left) noexcept {
   const Pool s(dx, dy, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left);
   if (!s.valid() || !index_fits(s, arg)) return;
   typed(dy, [&](auto t) {
     using T = decltype(t);
-    if (arg.dtype() == DType::int32) max_backward(s, dy.data<T>(), arg.data<int32_t>(), dx.data<T>());
-    else max_backward(s, dy.data<T>(), arg.data<uint8_t>(), dx.data<T>());
+    if (arg.dtype() == DType::int32)
+      max_backward(s, dy.data<T>(), arg.data<int32_t>(), dx.data<T>());
+    else
+      max_backward(s, dy.data<T>(), arg.data<uint8_t>(), dx.data<T>());
   });
 }
 
-void average_pool2d(In x, Out y, int64_t pool_h, int64_t pool_w, int64_t stride_h, int64_t stride_w, int64_t pad_top,
-                    int64_t pad_left) noexcept {
+void average_pool2d(In x, Out y, int64_t pool_h, int64_t pool_w, int64_t stride_h, int64_t stride_w,
+                    int64_t pad_top, int64_t pad_left) noexcept {
   const Pool s(x, y, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left);
   if (!s.valid()) return;
   typed(x, [&](auto t) {
@@ -253,7 +197,8 @@ void average_pool2d(In x, Out y, int64_t pool_h, int64_t pool_w, int64_t stride_
           V sum(T(0));
           for (int64_t r = 0; r < rows.size(); ++r) {
             V row(T(0));  // rows apart: errors grow with height + width, not with their product
-            for (int64_t k = 0; k < cols.size(); ++k) row += V::load_n(first + (r * s.w.in + k) * s.c + j, left);
+            for (int64_t k = 0; k < cols.size(); ++k)
+              row += V::load_n(first + (r * s.w.in + k) * s.c + j, left);
             sum += row;
           }
           (sum * share).store_n(y.data<T>() + (line * s.w.out + q) * s.c + j, left);
@@ -263,8 +208,8 @@ void average_pool2d(In x, Out y, int64_t pool_h, int64_t pool_w, int64_t stride_
   });
 }
 
-void average_pool2d_grad(In dy, Out dx, int64_t pool_h, int64_t pool_w, int64_t stride_h, int64_t stride_w,
-                         int64_t pad_top, int64_t pad_left) noexcept {
+void average_pool2d_grad(In dy, Out dx, int64_t pool_h, int64_t pool_w, int64_t stride_h,
+                         int64_t stride_w, int64_t pad_top, int64_t pad_left) noexcept {
   const Pool s(dx, dy, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left);
   if (!s.valid()) return;
   typed(dy, [&](auto t) {
@@ -277,178 +222,6 @@ void average_pool2d_grad(In dy, Out dx, int64_t pool_h, int64_t pool_w, int64_t 
     gather<T>(s, dx.data<T>(), [&](int64_t at, int64_t p, int64_t q, int64_t, int64_t left) {
       const bool whole = p >= ps.begin && p < ps.end && q >= qs.begin && q < qs.end;
       return V::load_n(from + at, left) * V(whole ? usual : share_of<T>(s, p, q));
-    });
-  });
-}
-
-void global_average_pool(In x, In mask, Out y) noexcept {
-  const int64_t n = x.dim(0), l = x.dim(1), c = x.dim(2);
-  typed(x, [&](auto t) {
-    using T = decltype(t);
-    using V = Vec<T>;
-    strips<T>(n, c, [&](int64_t image, int64_t j, int64_t left) {
-      constexpr int64_t kChunk = 128;  // summed apart, so that errors stay small on long axes
-      const T* from = x.data<T>() + image * l * c + j;
-      const bool* keep = mask ? mask.data<bool>() + image * l : nullptr;
-      V total(T(0));
-      for (int64_t begin = 0; begin < l; begin += kChunk) {
-        V sum(T(0));
-        for (int64_t i = begin; i < smaller(begin + kChunk, l); ++i)
-          if (!keep || keep[i]) sum += V::load_n(from + i * c, left);
-        total += sum;
-      }
-      const int64_t count = keep ? count_true(keep, l) : l;
-      (total / V(T(count ? count : 1))).store_n(y.data<T>() + image * c + j, left);
-    });
-  });
-}
-
-void global_average_pool_grad(In mask, In dy, Out dx) noexcept {
-  const int64_t n = dx.dim(0), l = dx.dim(1), c = dx.dim(2);
-  typed(dy, [&](auto t) {
-    using T = decltype(t);
-    using V = Vec<T>;
-    constexpr int64_t kRun = 64;
-    const int64_t runs = ceil_div(l, kRun);
-    tiles(n * runs, [&](int64_t tile) {
-      const int64_t image = tile / runs, begin = tile % runs * kRun;
-      const bool* keep = mask ? mask.data<bool>() + image * l : nullptr;
-      const int64_t count = keep ? count_true(keep, l) : l;
-      const V share(T(1) / T(count ? count : 1));
-      for (int64_t i = begin; i < smaller(begin + kRun, l); ++i)
-        channels<T>(c, [&](int64_t j, int64_t left) {
-          const V g = V::load_n(dy.data<T>() + image * c + j, left) * share;
-          (!keep || keep[i] ? g : V(T(0))).store_n(dx.data<T>() + (image * l + i) * c + j, left);
-        });
-    });
-  });
-}
-
-void global_max_pool(In x, Out y) noexcept {
-  const int64_t n = x.dim(0), l = x.dim(1), c = x.dim(2);
-  typed(x, [&](auto t) {
-    using T = decltype(t);
-    using V = Vec<T>;
-    strips<T>(n, c, [&](int64_t image, int64_t j, int64_t left) {
-      const T* from = x.data<T>() + image * l * c + j;
-      V best(T(-__builtin_inf()));
-      for (int64_t i = 0; i < l; ++i) best = max(best, V::load_n(from + i * c, left));
-      best.store_n(y.data<T>() + image * c + j, left);
-    });
-  });
-}
-
-void global_max_pool_grad(In x, In y, In dy, Out dx) noexcept {
-  const int64_t n = x.dim(0), l = x.dim(1), c = x.dim(2);
-  typed(x, [&](auto t) {
-    using T = decltype(t);
-    using V = Vec<T>;
-    strips<T>(n, c, [&](int64_t image, int64_t j, int64_t left) {
-      const T* from = x.data<T>() + image * l * c + j;
-      T* to = dx.data<T>() + image * l * c + j;
-      const V best = V::load_n(y.data<T>() + image * c + j, left);
-      auto is_best = [&](int64_t i) {
-        const V v = V::load_n(from + i * c, left);
-        return select((v == best) | (is_nan(v) & is_nan(best)), V(T(1)), V(T(0)));
-      };
-      V count(T(0));
-      for (int64_t i = 0; i < l; ++i) count += is_best(i);
-      const V share = V::load_n(dy.data<T>() + image * c + j, left) / count;
-      for (int64_t i = 0; i < l; ++i) select(is_best(i) == V(T(1)), share, V(T(0))).store_n(to + i * c, left);
-    });
-  });
-}
-
-void upsample_nearest2d(In x, Out y, int64_t size_h, int64_t size_w) noexcept {
-  const int64_t h = x.dim(1), w = x.dim(2), c = x.dim(3);
-  typed(x, [&](auto t) {
-    using T = decltype(t);
-    using V = Vec<T>;
-    lines(y.dim(0) * y.dim(1), y.dim(2) * c, [&](int64_t line) {
-      const int64_t image = line / (h * size_h), row = line % (h * size_h) / size_h;
-      const T* from = x.data<T>() + (image * h + row) * w * c;
-      T* to = y.data<T>() + line * w * size_w * c;
-      for (int64_t k = 0; k < w; ++k)
-        channels<T>(c, [&](int64_t j, int64_t left) {
-          const V v = V::load_n(from + k * c + j, left);
-          for (int64_t i = 0; i < size_w; ++i) v.store_n(to + (k * size_w + i) * c + j, left);
-        });
-    });
-  });
-}
-
-void upsample_nearest2d_grad(In dy, Out dx, int64_t size_h, int64_t size_w) noexcept {
-  const int64_t h = dx.dim(1), w = dx.dim(2), c = dx.dim(3);
-  typed(dy, [&](auto t) {
-    using T = decltype(t);
-    using V = Vec<T>;
-    lines(dx.dim(0) * h, w * c, [&](int64_t line) {
-      const T* from = dy.data<T>() + line * size_h * w * size_w * c;
-      for (int64_t k = 0; k < w; ++k)
-        channels<T>(c, [&](int64_t j, int64_t left) {
-          V sum(T(0));
-          for (int64_t r = 0; r < size_h; ++r) {
-            V row(T(0));
-            for (int64_t i = 0; i < size_w; ++i)
-              row += V::load_n(from + ((r * w + k) * size_w + i) * c + j, left);
-            sum += row;
-          }
-          sum.store_n(dx.data<T>() + (line * w + k) * c + j, left);
-        });
-    });
-  });
-}
-
-void resize_bilinear(In x, Out y) noexcept {
-  const int64_t h = x.dim(1), w = x.dim(2), c = x.dim(3), p = y.dim(1), q = y.dim(2);
-  if (h == 0 || w == 0) {
-    if (y.size()) team::fault("an image without pixels cannot be resized");
-    return;
-  }
-  typed(x, [&](auto t) {
-    using T = decltype(t);
-    using V = Vec<T>;
-    lines(y.dim(0) * p, q * c, [&](int64_t line) {
-      const Between v(h, p, line % p);
-      const T* image = x.data<T>() + line / p * h * w * c;
-      const T *above = image + v.low * w * c, *below = image + v.high * w * c;
-      const V down(T(v.f)), up(T(1 - v.f));
-      for (int64_t o = 0; o < q; ++o) {
-        const Between u(w, q, o);
-        const V right(T(u.f)), left_side(T(1 - u.f));
-        channels<T>(c, [&](int64_t j, int64_t left) {
-          auto row = [&](const T* r) {
-            return V::load_n(r + u.low * c + j, left) * left_side + V::load_n(r + u.high * c + j, left) * right;
-          };
-          (row(above) * up + row(below) * down).store_n(y.data<T>() + (line * q + o) * c + j, left);
-        });
-      }
-    });
-  });
-}
-
-void resize_bilinear_grad(In dy, Out dx) noexcept {
-  const int64_t h = dx.dim(1), w = dx.dim(2), c = dx.dim(3), p = dy.dim(1), q = dy.dim(2);
-  typed(dy, [&](auto t) {
-    using T = decltype(t);
-    using V = Vec<T>;
-    lines(dx.dim(0) * h, w * c, [&](int64_t line) {
-      const int64_t i = line % h;
-      const T* image = dy.data<T>() + line / h * p * q * c;
-      const Range rows = lookers(h, p, i);
-      for (int64_t k = 0; k < w; ++k) {
-        const Range cols = lookers(w, q, k);
-        channels<T>(c, [&](int64_t j, int64_t left) {
-          V sum(T(0));
-          for (int64_t r = rows.begin; r < rows.end; ++r) {
-            V row(T(0));
-            for (int64_t s = cols.begin; s < cols.end; ++s)
-              row += V::load_n(image + (r * q + s) * c + j, left) * V(T(Between(w, q, s).weight(k)));
-            sum += row * V(T(Between(h, p, r).weight(i)));
-          }
-          sum.store_n(dx.data<T>() + (line * w + k) * c + j, left);
-        });
-      }
     });
   });
 }

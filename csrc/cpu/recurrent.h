@@ -31,7 +31,9 @@ struct Part {
 };
 
 inline constexpr int64_t kStrip = 128;  // units at a time in what follows the product, in L1
-inline constexpr int64_t kRowsOfTile = 8;
+// A register block of the product: enough parts for many members, and as fast as taller ones, for the
+// packed U streams well from L2 and L3.
+inline constexpr int64_t kRowsOfTile = kRows;
 // Below this many rows, and from this much work a step on, units are shared among the members.
 inline constexpr int64_t kFewRows = 8, kWorkOfStep = 1 << 16;
 
@@ -50,7 +52,8 @@ FASTNN_INLINE Cut cut_state(const Extent& e) {
   const int64_t fit = (int64_t)(kGemmScratch / sizeof(T)) / ((e.g + 1) * e.n);
   const int64_t most = kRowsOfTile < fit ? kRowsOfTile : fit;
   if (most < 1) return {0, 0};
-  const int64_t count = (e.b + most - 1) / most;
+  int64_t count = (e.b + most - 1) / most;
+  if (count > 1) count += count % 2;  // members often come in twos
   return {(e.b + count - 1) / count, e.n};
 }
 
@@ -206,7 +209,7 @@ FASTNN_INLINE void scaled(const T* x, const T* scale, T* y, int64_t count) {
 }
 
 // sums (rows, gates, units) = bias + (h scale) U for gates [first, end), h the state before `step`.
-// `room` holds one state for each row.
+// `room` holds a state for each row.
 template <class T>
 FASTNN_INLINE void recurrent_sums(const Extent& e, const Part& p, const Kernel<T>& u, const States<T>& h,
                                   int64_t step, const StateDropout<T>& drop, const T* bias, int64_t first,
@@ -221,7 +224,10 @@ FASTNN_INLINE void recurrent_sums(const Extent& e, const Part& p, const Kernel<T
       for (int64_t r = 0; r < p.rows; ++r) scaled<T>(add, nullptr, c + r * ldc, p.units);
       continue;
     }
-    if (drop.scale && (g == first || drop.planes > 1)) {
+    // Rows of a sequence may lie a multiple of a page apart and fight for the same lines of L1: the
+    // product reads a copy.
+    const bool copied = drop.scale || p.units == n;
+    if (copied && (g == first || drop.planes > 1)) {
       const T* from = h.before(p.row, step);
       for (int64_t r = 0; r < p.rows; ++r)
         scaled(from + r * h.ld(step), drop.at(g, p.row + r), room + r * n, n);
@@ -233,7 +239,7 @@ FASTNN_INLINE void recurrent_sums(const Extent& e, const Part& p, const Kernel<T
 }
 
 // dh (b, n) += for each plane, scale (dz U^T) of its gates; dz are the gates' gradients of a step,
-// rows ld apart.
+// rows ld apart. `room` holds a state and all gates for each row.
 template <class T>
 FASTNN_INLINE void pull_back(const Extent& e, const Part& p, const Kernel<T>& u, const Planes& gates,
                              int64_t planes, const StateDropout<T>& drop, const T* dz, int64_t ld, T* dh,
@@ -241,6 +247,13 @@ FASTNN_INLINE void pull_back(const Extent& e, const Part& p, const Kernel<T>& u,
   using V = Vec<T>;
   const int64_t n = e.n;
   T* to = dh + p.row * n + p.unit;
+  if (p.units == n) {  // a copy, as above
+    const int64_t width = e.g * n;
+    T* copy = room + p.rows * n;
+    for (int64_t r = 0; r < p.rows; ++r) scaled<T>(dz + r * ld, nullptr, copy + r * width, width);
+    dz = copy;
+    ld = width;
+  }
   for (int64_t q = 0; q < planes; ++q) {
     const int64_t first = gates.first(q), k = (gates.end(q) - first) * n;
     if (!drop.scale) {

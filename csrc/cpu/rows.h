@@ -1,5 +1,5 @@
-// Rows: a matrix's last axis, a few rows to a tile, and sums and maxima along one of them in a fixed
-// order. A row belongs to one tile, so its passes find it in the first-level cache.
+// Rows: a matrix's last axis, a few rows to a tile, and sums and maxima along one of them in a
+// fixed order. A row belongs to one tile, so its passes find it in the first-level cache.
 #pragma once
 
 #include "cpu/simd.h"
@@ -11,8 +11,10 @@ namespace fastnn::FASTNN_ISA {
 // Calls f(T{}) with the storage type of a call.
 template <class F>
 FASTNN_INLINE void for_float(DType dtype, F f) {
-  if (dtype == DType::float32) f(float{});
-  else f(double{});
+  if (dtype == DType::float32)
+    f(float{});
+  else
+    f(double{});
 }
 
 // Calls f(row) for every row, shared in tiles of about `elements` numbers.
@@ -61,7 +63,8 @@ FASTNN_INLINE double row_sum(int64_t n, F term) {
   return total;
 }
 
-// The largest element; -infinity for an empty row. A NaN may get lost: whoever sums the row finds it.
+// The largest element; -infinity for an empty row. A NaN may get lost: whoever sums the row finds
+// it.
 template <class T>
 FASTNN_INLINE T row_max(const T* x, int64_t n) {
   using V = Vec<T>;

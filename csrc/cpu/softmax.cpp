@@ -1,7 +1,7 @@
-// Softmax and its logarithm along the last axis (a row in the first-level cache: maximum, exponentials
-// and their sum, scale) and along an inner one (vectors across the columns). The maximum is taken
-// away first, so exp never overflows (Goodfellow et al., Deep Learning, section 4.1). A row with NaN
-// or +infinity, or of -infinity only, becomes NaN.
+// Softmax and its logarithm along the last axis (a row in the first-level cache: maximum,
+// exponentials and their sum, scale) and along an inner one (vectors across the columns). The
+// maximum is taken away first, so exp never overflows (Goodfellow et al., Deep Learning,
+// section 4.1). A row with NaN or +infinity, or of -infinity only, becomes NaN.
 #include <math.h>
 
 #include "cpu/rows.h"
@@ -25,7 +25,9 @@ void softmax_row(const T* x, T* y, int64_t n) {
     return e;
   });
   const V scale(T(1 / sum));
-  along<T>(n, [&](int64_t i, int64_t count) { (V::load_n(y + i, count) * scale).store_n(y + i, count); });
+  along<T>(n, [&](int64_t i, int64_t count) {
+    (V::load_n(y + i, count) * scale).store_n(y + i, count);
+  });
 }
 
 template <class T>
@@ -94,7 +96,8 @@ void softmax_columns(const T* x, T* y, int64_t outer, int64_t n, int64_t inner, 
 }
 
 template <class T>
-void softmax_columns_grad(const T* y, const T* dy, T* dx, int64_t outer, int64_t n, int64_t inner, bool log_result) {
+void softmax_columns_grad(const T* y, const T* dy, T* dx, int64_t outer, int64_t n, int64_t inner,
+                          bool log_result) {
   using V = Vec<T>;
   each_column_group<T>(outer, n, inner, [&](int64_t at, int64_t count) {
     V sum(0);
@@ -115,7 +118,8 @@ void softmax(In x, Out y) noexcept {
   const int64_t n = x.cols();
   for_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    each_row(x.rows(), n, [&](int64_t r) { softmax_row(x.data<T>() + r * n, y.data<T>() + r * n, n); });
+    each_row(x.rows(), n,
+             [&](int64_t r) { softmax_row(x.data<T>() + r * n, y.data<T>() + r * n, n); });
   });
 }
 
@@ -123,7 +127,8 @@ void log_softmax(In x, Out y) noexcept {
   const int64_t n = x.cols();
   for_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    each_row(x.rows(), n, [&](int64_t r) { log_softmax_row(x.data<T>() + r * n, y.data<T>() + r * n, n); });
+    each_row(x.rows(), n,
+             [&](int64_t r) { log_softmax_row(x.data<T>() + r * n, y.data<T>() + r * n, n); });
   });
 }
 
@@ -157,7 +162,8 @@ void softmax_axis(In x, Out y, bool log_result) noexcept {
 void softmax_axis_grad(In y, In dy, Out dx, bool log_result) noexcept {
   for_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    softmax_columns_grad(y.data<T>(), dy.data<T>(), dx.data<T>(), y.dim(0), y.dim(1), y.dim(2), log_result);
+    softmax_columns_grad(y.data<T>(), dy.data<T>(), dx.data<T>(), y.dim(0), y.dim(1), y.dim(2),
+                         log_result);
   });
 }
 

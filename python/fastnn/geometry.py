@@ -13,16 +13,16 @@ from typing import Any
 
 def sizes(value: Any, rank: int, what: str) -> tuple[int, ...]:
     """`value`, one positive integer or `rank` of them, as a tuple of `rank`."""
-    many = (value,) * rank if isinstance(value, int) and not isinstance(value, bool) else value
-    if not isinstance(many, (tuple, list)) or len(many) != rank:
-        raise ValueError(f"{what} is a positive integer or {rank} of them, got {value!r}")
-    if any(not isinstance(n, int) or isinstance(n, bool) or n < 1 for n in many):
-        raise ValueError(f"{what} is a positive integer or {rank} of them, got {value!r}")
-    return tuple(many)
+    many = value if isinstance(value, (tuple, list)) else (value,) * rank
+    if len(many) == rank and all(hasattr(n, "__index__") and not isinstance(n, bool) for n in many):
+        many = tuple(n.__index__() for n in many)
+        if min(many) > 0:
+            return many
+    raise ValueError(f"{what} is a positive integer or {rank} of them, got {value!r}")
 
 
 def check_padding(padding: Any, causal: bool = False) -> str:
-    """`padding` in lower case; raises ValueError unless "valid", "same" or, with `causal`, "causal"."""
+    """`padding` in lower case: "valid", "same" or, with `causal`, "causal". Raises ValueError."""
     name = padding.lower() if isinstance(padding, str) else padding
     if name not in ("valid", "same", "causal") or (name == "causal" and not causal):
         allowed = "'valid', 'same' or 'causal'" if causal else "'valid' or 'same'"
@@ -50,7 +50,9 @@ def extent(taps: int, dilation: int) -> int:
     return (taps - 1) * dilation + 1
 
 
-def output_size(size: int | None, taps: int, stride: int, padding: str, dilation: int = 1) -> int | None:
+def output_size(
+    size: int | None, taps: int, stride: int, padding: str, dilation: int = 1
+) -> int | None:
     """Outputs along one axis; None for an unknown size. Raises ValueError if no window fits."""
     if size is None:
         return None
@@ -58,7 +60,9 @@ def output_size(size: int | None, taps: int, stride: int, padding: str, dilation
         return -(-size // stride)
     cover = extent(taps, dilation)
     if size < cover:
-        raise ValueError(f"a window that covers {cover} does not fit into an axis of {size} with padding='valid'")
+        raise ValueError(
+            f"a window that covers {cover} does not fit into an axis of {size} with padding='valid'"
+        )
     return (size - cover) // stride + 1
 
 
@@ -74,23 +78,31 @@ def pad_before(size: int, taps: int, stride: int, padding: str, dilation: int = 
 
 def _each(spatial: Any, *settings: Any) -> Any:
     rank = len(spatial)
-    return zip(spatial, *[(s,) * rank if isinstance(s, (int, str)) or s is None else s for s in settings])
+    return zip(
+        spatial, *[(s,) * rank if isinstance(s, (int, str)) or s is None else s for s in settings]
+    )
 
 
-def output_sizes(spatial: Any, taps: Any, strides: Any, padding: str, dilation: Any = 1) -> tuple[int | None, ...]:
+def output_sizes(
+    spatial: Any, taps: Any, strides: Any, padding: str, dilation: Any = 1
+) -> tuple[int | None, ...]:
     """`output_size` along every axis."""
     return tuple(output_size(*axis) for axis in _each(spatial, taps, strides, padding, dilation))
 
 
-def pads_before(spatial: Any, taps: Any, strides: Any, padding: str, dilation: Any = 1) -> tuple[int, ...]:
+def pads_before(
+    spatial: Any, taps: Any, strides: Any, padding: str, dilation: Any = 1
+) -> tuple[int, ...]:
     """`pad_before` along every axis."""
     return tuple(pad_before(*axis) for axis in _each(spatial, taps, strides, padding, dilation))
 
 
-# --- transposed ------------------------------------------------------------------------------------
+# --- transposed ----------------------------------------------------------------------------------
 
 
-def _transposed_pads(taps: int, stride: int, padding: str, output_padding: int | None, dilation: int) -> tuple[int, int]:
+def _transposed_pads(
+    taps: int, stride: int, padding: str, output_padding: int | None, dilation: int
+) -> tuple[int, int]:
     """Zeros around the stretched input, before and after, by Keras' rules."""
     cover = extent(taps, dilation)
     if padding == "valid":
@@ -102,7 +114,12 @@ def _transposed_pads(taps: int, stride: int, padding: str, output_padding: int |
 
 
 def transposed_size(
-    size: int | None, taps: int, stride: int, padding: str, output_padding: int | None = None, dilation: int = 1
+    size: int | None,
+    taps: int,
+    stride: int,
+    padding: str,
+    output_padding: int | None = None,
+    dilation: int = 1,
 ) -> int | None:
     """Outputs of a transposed convolution along one axis; None for an unknown size.
 
@@ -116,10 +133,18 @@ def transposed_size(
 
 
 def transposed_sizes(
-    spatial: Any, taps: Any, strides: Any, padding: str, output_padding: Any = None, dilation: Any = 1
+    spatial: Any,
+    taps: Any,
+    strides: Any,
+    padding: str,
+    output_padding: Any = None,
+    dilation: Any = 1,
 ) -> tuple[int | None, ...]:
     """`transposed_size` along every axis."""
-    return tuple(transposed_size(*a) for a in _each(spatial, taps, strides, padding, output_padding, dilation))
+    return tuple(
+        transposed_size(*a)
+        for a in _each(spatial, taps, strides, padding, output_padding, dilation)
+    )
 
 
 def transposed_crops(

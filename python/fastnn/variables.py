@@ -87,7 +87,7 @@ class Variable(Tensor):
         array = host_array(value, self.dtype)
         if array.shape != self.shape:
             raise ValueError(f"cannot assign an array {array.shape} to variable {self.path} {self.shape}")
-        self.assign_numpy(np.ascontiguousarray(array))
+        self.assign_numpy(array)  # contiguous already; ascontiguousarray would give a scalar an axis
         return self
 
     def assign_add(self, value: Any) -> Variable:

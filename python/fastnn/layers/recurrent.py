@@ -25,7 +25,16 @@ from .recurrent_cells import (
     step,
 )
 
-__all__ = ["GRU", "GRUCell", "LSTM", "LSTMCell", "RNN", "SimpleRNN", "SimpleRNNCell", "StackedRNNCells"]
+__all__ = [
+    "GRU",
+    "GRUCell",
+    "LSTM",
+    "LSTMCell",
+    "RNN",
+    "SimpleRNN",
+    "SimpleRNNCell",
+    "StackedRNNCells",
+]
 
 
 @LAYERS.register()
@@ -33,10 +42,10 @@ class RNN(Layer):
     """Runs a cell over the steps of x (batch, time, in).
 
     Returns the last output (batch, units), or all of them (batch, time, units) with
-    `return_sequences`; with `return_state` a tuple of that and the final states. Masked steps repeat
-    the state and output before them (outputs are zeros with `zero_output_for_mask`). With `stateful`
-    each batch goes on from the states of the one before, until `reset_state()`. `unroll` changes
-    nothing here.
+    `return_sequences`; with `return_state` a tuple of that and the final states. Masked steps
+    repeat the state and output before them (outputs are zeros with `zero_output_for_mask`). With
+    `stateful` each batch goes on from the states of the one before, until `reset_state()`. `unroll`
+    changes nothing here.
 
     A cell has `call(inputs, states) -> (output, new_states)` and `state_size`, and may have
     `output_size` and `get_initial_state(batch_size)`. A list of cells is stacked.
@@ -98,14 +107,19 @@ class RNN(Layer):
         shape = (batch, time, size) if self.return_sequences else (batch, size)
         if not self.return_state:
             return shape
-        states = [[(batch, n) for n in s] if isinstance(s, (list, tuple)) else (batch, s) for s in self.state_size]
+        states = [
+            [(batch, n) for n in s] if isinstance(s, (list, tuple)) else (batch, s)
+            for s in self.state_size
+        ]
         return (shape, *states)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         mask = flatten(previous_mask)[0] if self.return_sequences else None
         return [mask, *(None for _ in flatten(self.state_size))] if self.return_state else mask
 
-    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
+    def call(
+        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
+    ) -> Any:
         batch = sequences.shape[0]
         if self.stateful and flatten(self.states)[0].shape[0] != batch:
             raise ValueError(
@@ -124,7 +138,9 @@ class RNN(Layer):
         if is_fused(self.cell):
             if states is None:
                 states = map_structure(lambda _: None, _structure(self.cell))
-            y, states = self.cell.sequence(sequences, states, mask, training, self.go_backwards, every)
+            y, states = self.cell.sequence(
+                sequences, states, mask, training, self.go_backwards, every
+            )
             last = flatten(states[-1])[0] if isinstance(self.cell, StackedRNNCells) else states[0]
         else:
             y, last, states = self._loop(sequences, states, mask, training, every)
@@ -143,7 +159,9 @@ class RNN(Layer):
         if states is None:
             states = self.get_initial_state(batch)
         if time == 0:
-            raise ValueError(f"layer {self.name!r}: a sequence for this cell has at least one step, got shape {x.shape}")
+            raise ValueError(
+                f"layer {self.name!r}: a sequence for this cell has at least one step, got shape {x.shape}"
+            )
         if hasattr(self.cell, "begin_sequence"):
             self.cell.begin_sequence(batch, x.shape[-1], training)
         outputs = []
@@ -153,7 +171,11 @@ class RNN(Layer):
                 y, new = step(self.cell, x[:, at], states, training)
                 if mask is not None:
                     live = ops.reshape(mask[:, at], (batch, 1))
-                    held = flatten(states[-1])[0] if isinstance(self.cell, StackedRNNCells) else flatten(states)[0]
+                    held = (
+                        flatten(states[-1])[0]
+                        if isinstance(self.cell, StackedRNNCells)
+                        else flatten(states)[0]
+                    )
                     y = ops.where(live, y, held)
                     new = _select(live, new, states)
                 states = new
@@ -192,7 +214,14 @@ class _CellLayer(RNN):
 
     def _start(self, cell_type: type, cell_name: str, arguments: dict, rest: dict) -> None:
         """From the constructor's arguments: those of the cell, and those of RNN."""
-        own = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll", "activity_regularizer")
+        own = (
+            "return_sequences",
+            "return_state",
+            "go_backwards",
+            "stateful",
+            "unroll",
+            "activity_regularizer",
+        )
         for key in ("use_cudnn",):
             arguments.pop(key, None)
         mine = {key: arguments.pop(key) for key in own if key in arguments}

@@ -26,10 +26,24 @@ class _Cell(Layer):
     states = 1
 
     def _configure(
-        self, units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
-        kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
-        recurrent_constraint, bias_constraint, dropout, recurrent_dropout, seed, implementation=2,
-    ):  # fmt: skip
+        self,
+        units,
+        activation,
+        use_bias,
+        kernel_initializer,
+        recurrent_initializer,
+        bias_initializer,
+        kernel_regularizer,
+        recurrent_regularizer,
+        bias_regularizer,
+        kernel_constraint,
+        recurrent_constraint,
+        bias_constraint,
+        dropout,
+        recurrent_dropout,
+        seed,
+        implementation=2,
+    ):
         self.units = positive_int(units, "units", self)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -56,19 +70,28 @@ class _Cell(Layer):
     def build(self, input_shape: tuple) -> None:
         width = known_size(input_shape[-1], "the last axis", self)
         self.kernel = self.add_weight(
-            (width, self.gates * self.units), self.kernel_initializer, name="kernel",
-            regularizer=self.kernel_regularizer, constraint=self.kernel_constraint,
-        )  # fmt: skip
+            (width, self.gates * self.units),
+            self.kernel_initializer,
+            name="kernel",
+            regularizer=self.kernel_regularizer,
+            constraint=self.kernel_constraint,
+        )
         self.recurrent_kernel = self.add_weight(
-            (self.units, self.gates * self.units), self.recurrent_initializer, name="recurrent_kernel",
-            regularizer=self.recurrent_regularizer, constraint=self.recurrent_constraint,
-        )  # fmt: skip
+            (self.units, self.gates * self.units),
+            self.recurrent_initializer,
+            name="recurrent_kernel",
+            regularizer=self.recurrent_regularizer,
+            constraint=self.recurrent_constraint,
+        )
         self.bias = None
         if self.use_bias:
             self.bias = self.add_weight(
-                self._bias_shape(), self._bias_start(), name="bias",
-                regularizer=self.bias_regularizer, constraint=self.bias_constraint,
-            )  # fmt: skip
+                self._bias_shape(),
+                self._bias_start(),
+                name="bias",
+                regularizer=self.bias_regularizer,
+                constraint=self.bias_constraint,
+            )
         self.built = True
 
     def _bias_start(self) -> Any:
@@ -81,7 +104,9 @@ class _Cell(Layer):
         return (input_shape[0], self.units), [(input_shape[0], self.units)] * self.states
 
     # --- dropout -------------------------------------------------------------------------------
-    def draw_masks(self, batch: int, width: int, training: bool) -> tuple[Tensor | None, Tensor | None]:
+    def draw_masks(
+        self, batch: int, width: int, training: bool
+    ) -> tuple[Tensor | None, Tensor | None]:
         """Masks for the inputs and the state of a sequence, (1 or gates, batch, size) or None."""
         if not training or not (self.dropout or self.recurrent_dropout):
             return None, None
@@ -122,11 +147,19 @@ class _Cell(Layer):
             step = ops.reshape(inputs, (inputs.shape[0], 1, inputs.shape[1]))
             after = list(self._run(step, before, None, masks, False, False))
         else:
-            after = self._step(_seen(inputs, masks[0], self.gates), _seen(before[0], masks[1], self.gates), before)
+            after = self._step(
+                _seen(inputs, masks[0], self.gates), _seen(before[0], masks[1], self.gates), before
+            )
         return after[0], (after if nested else after[0])
 
     def sequence(
-        self, x: Tensor, states: list, mask: Any, training: bool, go_backwards: bool, return_sequences: bool
+        self,
+        x: Tensor,
+        states: list,
+        mask: Any,
+        training: bool,
+        go_backwards: bool,
+        return_sequences: bool,
     ) -> tuple:
         """(outputs of all steps or None, final states): all steps in one op."""
         masks = self.draw_masks(x.shape[0], x.shape[2], training)
@@ -140,7 +173,10 @@ class _Cell(Layer):
         """x W_g + b_g + h U_g for every gate."""
         sums = []
         for g, (x, h) in enumerate(zip(inputs, states)):
-            z = ops.add(ops.matmul(x, self._columns(self.kernel, g)), ops.matmul(h, self._columns(self.recurrent_kernel, g)))
+            z = ops.add(
+                ops.matmul(x, self._columns(self.kernel, g)),
+                ops.matmul(h, self._columns(self.recurrent_kernel, g)),
+            )
             sums.append(z if self.bias is None else ops.add(z, self._columns(self.bias, g)))
         return sums
 
@@ -187,16 +223,36 @@ class SimpleRNNCell(_Cell):
     ):
         super().__init__(**kwargs)
         self._configure(
-            units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
-            kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
-            recurrent_constraint, bias_constraint, dropout, recurrent_dropout, seed,
-        )  # fmt: skip
+            units,
+            activation,
+            use_bias,
+            kernel_initializer,
+            recurrent_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            recurrent_regularizer,
+            bias_regularizer,
+            kernel_constraint,
+            recurrent_constraint,
+            bias_constraint,
+            dropout,
+            recurrent_dropout,
+            seed,
+        )
 
     def _run(self, x, states, mask, masks, go_backwards, return_sequences):
         return ops.simple_rnn(
-            x, self.kernel, self.recurrent_kernel, self.bias, *states, mask, *masks,
-            self.activation, go_backwards, return_sequences,
-        )  # fmt: skip
+            x,
+            self.kernel,
+            self.recurrent_kernel,
+            self.bias,
+            *states,
+            mask,
+            *masks,
+            self.activation,
+            go_backwards,
+            return_sequences,
+        )
 
     def _step(self, inputs, seen, states):
         return [self.activation(self._products(inputs, seen)[0])]
@@ -244,10 +300,23 @@ class LSTMCell(_GatedCell):
         implementation = kwargs.pop("implementation", 2)
         super().__init__(**kwargs)
         self._configure(
-            units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
-            kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
-            recurrent_constraint, bias_constraint, dropout, recurrent_dropout, seed, implementation,
-        )  # fmt: skip
+            units,
+            activation,
+            use_bias,
+            kernel_initializer,
+            recurrent_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            recurrent_regularizer,
+            bias_regularizer,
+            kernel_constraint,
+            recurrent_constraint,
+            bias_constraint,
+            dropout,
+            recurrent_dropout,
+            seed,
+            implementation,
+        )
         self.recurrent_activation = activations.get(recurrent_activation)
         self.unit_forget_bias = unit_forget_bias
 
@@ -264,9 +333,18 @@ class LSTMCell(_GatedCell):
 
     def _run(self, x, states, mask, masks, go_backwards, return_sequences):
         return ops.lstm(
-            x, self.kernel, self.recurrent_kernel, self.bias, *states, mask, *masks,
-            self.activation, self.recurrent_activation, go_backwards, return_sequences,
-        )  # fmt: skip
+            x,
+            self.kernel,
+            self.recurrent_kernel,
+            self.bias,
+            *states,
+            mask,
+            *masks,
+            self.activation,
+            self.recurrent_activation,
+            go_backwards,
+            return_sequences,
+        )
 
     def _step(self, inputs, seen, states):
         i, f, c, o = self._products(inputs, seen)
@@ -309,10 +387,23 @@ class GRUCell(_GatedCell):
         implementation = kwargs.pop("implementation", 2)
         super().__init__(**kwargs)
         self._configure(
-            units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
-            kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
-            recurrent_constraint, bias_constraint, dropout, recurrent_dropout, seed, implementation,
-        )  # fmt: skip
+            units,
+            activation,
+            use_bias,
+            kernel_initializer,
+            recurrent_initializer,
+            bias_initializer,
+            kernel_regularizer,
+            recurrent_regularizer,
+            bias_regularizer,
+            kernel_constraint,
+            recurrent_constraint,
+            bias_constraint,
+            dropout,
+            recurrent_dropout,
+            seed,
+            implementation,
+        )
         self.recurrent_activation = activations.get(recurrent_activation)
         self.reset_after = reset_after
 
@@ -321,9 +412,19 @@ class GRUCell(_GatedCell):
 
     def _run(self, x, states, mask, masks, go_backwards, return_sequences):
         return ops.gru(
-            x, self.kernel, self.recurrent_kernel, self.bias, *states, mask, *masks,
-            self.activation, self.recurrent_activation, self.reset_after, go_backwards, return_sequences,
-        )  # fmt: skip
+            x,
+            self.kernel,
+            self.recurrent_kernel,
+            self.bias,
+            *states,
+            mask,
+            *masks,
+            self.activation,
+            self.recurrent_activation,
+            self.reset_after,
+            go_backwards,
+            return_sequences,
+        )
 
     def _step(self, inputs, seen, states):
         def side(x: Tensor, w: Tensor, bias: Tensor | None, g: int) -> Tensor:
@@ -334,7 +435,9 @@ class GRUCell(_GatedCell):
         if b is not None and self.reset_after:
             b, rb = b[0], b[1]
         x = [side(inputs[g], self.kernel, b, g) for g in range(3)]
-        h = [side(seen[g], self.recurrent_kernel, rb, g) for g in range(3 if self.reset_after else 2)]
+        h = [
+            side(seen[g], self.recurrent_kernel, rb, g) for g in range(3 if self.reset_after else 2)
+        ]
         z, r = (self.recurrent_activation(ops.add(x[g], h[g])) for g in (0, 1))
         if self.reset_after:
             inner = ops.multiply(r, h[2])
@@ -352,7 +455,9 @@ class StackedRNNCells(Layer):
         super().__init__(**kwargs)
         for cell in cells:
             if not hasattr(cell, "call") or not hasattr(cell, "state_size"):
-                raise ValueError(f"layer {self.name!r}: a cell has call() and state_size, got {cell!r}")
+                raise ValueError(
+                    f"layer {self.name!r}: a cell has call() and state_size, got {cell!r}"
+                )
         self.cells = list(cells)
 
     @property
@@ -404,7 +509,9 @@ class StackedRNNCells(Layer):
             turned = go_backwards and i == 0
             if go_backwards and i == 1 and mask is not None:
                 mask = ops.flip(mask, axis=1)
-            x, new = cell.sequence(x, as_list(state), mask, training, turned, return_sequences or not top)
+            x, new = cell.sequence(
+                x, as_list(state), mask, training, turned, return_sequences or not top
+            )
             after.append(new)
         return x, after
 

@@ -35,7 +35,9 @@ class TimeDistributed(Wrapper):
 
     def _step_shape(self, shape: tuple) -> tuple:
         if len(shape) < 3:
-            raise ValueError(f"layer {self.name!r} expects an input with at least 3 dimensions, got shape {tuple(shape)}")
+            raise ValueError(
+                f"layer {self.name!r} expects an input with at least 3 dimensions, got shape {tuple(shape)}"
+            )
         return (shape[0], *shape[2:])
 
     def build(self, input_shape: tuple) -> None:
@@ -51,10 +53,14 @@ class TimeDistributed(Wrapper):
         kwargs = {}
         if mask is not None:
             if mask.ndim < 2 or mask.shape[:2] != shape[:2]:
-                raise ValueError(f"layer {self.name!r}: a mask for {shape} begins with {shape[:2]}, got {mask.shape}")
+                raise ValueError(
+                    f"layer {self.name!r}: a mask for {shape} begins with {shape[:2]}, got {mask.shape}"
+                )
             if self.layer.supports_masking:
                 kwargs["mask"] = ops.reshape(mask, (shape[0] * shape[1], *mask.shape[2:]))
-        y = _call(self.layer, ops.reshape(inputs, (shape[0] * shape[1], *shape[2:])), training, **kwargs)
+        y = _call(
+            self.layer, ops.reshape(inputs, (shape[0] * shape[1], *shape[2:])), training, **kwargs
+        )
         return ops.reshape(y, (*shape[:2], *y.shape[1:]))
 
 
@@ -71,13 +77,20 @@ class Bidirectional(Layer):
     supports_masking = True
 
     def __init__(
-        self, layer: Any, merge_mode: str | None = "concat", weights: Any = None, backward_layer: Any = None, **kwargs: Any
+        self,
+        layer: Any,
+        merge_mode: str | None = "concat",
+        weights: Any = None,
+        backward_layer: Any = None,
+        **kwargs: Any,
     ):
         for given in (layer, backward_layer):
             if not isinstance(given, Layer) and given is not None or layer is None:
                 raise ValueError(f"Bidirectional wraps a layer, got {given!r}")
         if merge_mode not in ("sum", "mul", "ave", "concat", None):
-            raise ValueError(f"Bidirectional: merge_mode is 'sum', 'mul', 'ave', 'concat' or None, got {merge_mode!r}")
+            raise ValueError(
+                f"Bidirectional: merge_mode is 'sum', 'mul', 'ave', 'concat' or None, got {merge_mode!r}"
+            )
         super().__init__(**kwargs)
         self.forward_layer = _copy(layer, "forward_")
         self.backward_layer = backward_layer or _copy(layer, "backward_", go_backwards=True)
@@ -97,13 +110,22 @@ class Bidirectional(Layer):
     def _check_layers(self) -> None:
         f, b = self.forward_layer, self.backward_layer
         if f.go_backwards == b.go_backwards:
-            raise ValueError(f"layer {self.name!r}: the two layers must walk in different directions, got go_backwards={f.go_backwards} for both")
+            raise ValueError(
+                f"layer {self.name!r}: the two layers must walk in different directions, got go_backwards={f.go_backwards} for both"
+            )
         for a in ("stateful", "return_sequences", "return_state"):
             if getattr(f, a) != getattr(b, a):
-                raise ValueError(f"layer {self.name!r}: the two layers differ in {a}: {getattr(f, a)} and {getattr(b, a)}")
+                raise ValueError(
+                    f"layer {self.name!r}: the two layers differ in {a}: {getattr(f, a)} and {getattr(b, a)}"
+                )
 
     def get_config(self) -> dict:
-        config = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype, "merge_mode": self.merge_mode}
+        config = {
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": self.dtype,
+            "merge_mode": self.merge_mode,
+        }
         config["layer"] = LAYERS.serialize(self.forward_layer)
         config["backward_layer"] = LAYERS.serialize(self.backward_layer)
         return config
@@ -146,7 +168,9 @@ class Bidirectional(Layer):
         masks = [mask] if self.merge_mode is not None else [mask, mask]
         return masks if self.return_state or self.merge_mode is None else mask
 
-    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
+    def call(
+        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
+    ) -> Any:
         states = [None, None]
         if initial_state is not None:
             half = len(initial_state) // 2
@@ -161,7 +185,9 @@ class Bidirectional(Layer):
             y, y_back = y[0], y_back[0]
         if self.return_sequences:
             y_back = ops.flip(y_back, axis=1)  # to the order of x
-        outputs = (_merge(self.merge_mode, y, y_back),) if self.merge_mode is not None else (y, y_back)
+        outputs = (
+            (_merge(self.merge_mode, y, y_back),) if self.merge_mode is not None else (y, y_back)
+        )
         return (*outputs, *finals) if self.return_state or self.merge_mode is None else outputs[0]
 
 
@@ -184,7 +210,9 @@ def _call(layer: Layer, x: Any, training: bool, **kwargs: Any) -> Any:
     from .base import _call_arguments
 
     accepts = _call_arguments(type(layer))
-    return layer(x, **{k: v for k, v in kwargs.items() if k in accepts and v is not None}, training=training)
+    return layer(
+        x, **{k: v for k, v in kwargs.items() if k in accepts and v is not None}, training=training
+    )
 
 
 def _copy(layer: Layer, prefix: str, **changes: Any) -> Layer:

@@ -1,4 +1,4 @@
-"""Losses with Keras' names: functions give one value a sample, `Loss` objects weigh and reduce them.
+"""Losses with Keras' names: functions give one value a sample, `Loss` objects reduce them.
 
     loss = losses.SparseCategoricalCrossentropy(from_logits=True)
     value = loss(y_true, y_pred, sample_weight)  # a scalar tensor

@@ -1,7 +1,7 @@
 """`Loss`: from a value per sample to the number that is minimised.
 
-Reductions: `sum_over_batch_size` (= `mean`) divides the weighted sum by the number of values, weights
-or not; `mean_with_sample_weight` by the sum of the weights; `sum`; `none` or None.
+Reductions: `sum_over_batch_size` (= `mean`) divides the weighted sum by the number of values,
+weights or not; `mean_with_sample_weight` by the sum of the weights; `sum`; `none` or None.
 """
 
 from __future__ import annotations
@@ -32,9 +32,15 @@ class Loss(Configurable):
 
     integer_targets = False  # True: y_true is handed to call() as it came
 
-    def __init__(self, name: str | None = None, reduction: str | None = "sum_over_batch_size", dtype: Any = None):
+    def __init__(
+        self,
+        name: str | None = None,
+        reduction: str | None = "sum_over_batch_size",
+        dtype: Any = None,
+    ):
         if reduction not in REDUCTIONS:
-            raise ValueError(f"reduction must be one of {', '.join(map(repr, REDUCTIONS))}; received {reduction!r}")
+            names = ", ".join(map(repr, REDUCTIONS))
+            raise ValueError(f"reduction must be one of {names}; received {reduction!r}")
         self.name = name or to_snake_case(re.sub(r"^_+", "", type(self).__name__))
         self.reduction = reduction
         self.dtype = None if dtype is None else dtype_name(dtype)
@@ -68,8 +74,17 @@ class Loss(Configurable):
 class LossFunctionWrapper(Loss):
     """A function `fn(y_true, y_pred, **kwargs)` of per-sample values as a Loss."""
 
-    def __init__(self, fn: Any, reduction: str | None = "sum_over_batch_size", name: str | None = None, dtype: Any = None, **kwargs: Any):
-        super().__init__(name=name or getattr(fn, "__name__", None), reduction=reduction, dtype=dtype)
+    def __init__(
+        self,
+        fn: Any,
+        reduction: str | None = "sum_over_batch_size",
+        name: str | None = None,
+        dtype: Any = None,
+        **kwargs: Any,
+    ):
+        super().__init__(
+            name=name or getattr(fn, "__name__", None), reduction=reduction, dtype=dtype
+        )
         self.fn = fn
         self._fn_kwargs = kwargs
         self.integer_targets = getattr(fn, "integer_targets", False)
@@ -81,17 +96,23 @@ class LossFunctionWrapper(Loss):
 
 
 def _floating(value: Any, dtype: str | None) -> Any:
-    """Tensors (in lists and dicts too) of `dtype`; None: the type of a float tensor, else floatx."""
+    """Tensors (in lists and dicts too) of `dtype`; None: that of a float tensor, else floatx."""
     if isinstance(value, dict):
         return {k: _floating(v, dtype) for k, v in value.items()}
     if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value):
         return [_floating(v, dtype) for v in value]
     if dtype is None:
-        dtype = value.dtype if isinstance(value, Tensor) and value.dtype.startswith("float") else config.floatx()
+        dtype = (
+            value.dtype
+            if isinstance(value, Tensor) and value.dtype.startswith("float")
+            else config.floatx()
+        )
     return to_tensor(value, dtype)
 
 
-def squeeze_or_expand_to_same_rank(x1: Tensor, x2: Tensor, expand_rank_1: bool = True) -> tuple[Tensor, Tensor]:
+def squeeze_or_expand_to_same_rank(
+    x1: Tensor, x2: Tensor, expand_rank_1: bool = True
+) -> tuple[Tensor, Tensor]:
     """A last axis of 1 that only one of two tensors has: given to the other where that has rank 1,
     else taken away.
     """
@@ -108,13 +129,22 @@ def squeeze_or_expand_to_same_rank(x1: Tensor, x2: Tensor, expand_rank_1: bool =
 
 def _weights_for(values: Tensor, weights: Tensor, what: str) -> tuple[Tensor, Tensor]:
     values, weights = squeeze_or_expand_to_same_rank(values, weights)
-    fits = weights.ndim == values.ndim and all(w in (1, n) for w, n in zip(weights.shape, values.shape))
+    fits = weights.ndim == values.ndim and all(
+        w in (1, n) for w, n in zip(weights.shape, values.shape)
+    )
     if weights.ndim and not fits:
-        raise ValueError(f"{what} has shape {weights.shape}, but there are losses of shape {values.shape}")
+        raise ValueError(
+            f"{what} has shape {weights.shape}, but there are losses of shape {values.shape}"
+        )
     return values, weights
 
 
-def reduce_weighted_values(values: Tensor, sample_weight: Any = None, mask: Any = None, reduction: str | None = "sum_over_batch_size") -> Tensor:
+def reduce_weighted_values(
+    values: Tensor,
+    sample_weight: Any = None,
+    mask: Any = None,
+    reduction: str | None = "sum_over_batch_size",
+) -> Tensor:
     """The weighted values, reduced. A mask makes the mean one over its true entries."""
     dtype = values.dtype
     weights = None if sample_weight is None else to_tensor(sample_weight, dtype)

@@ -25,6 +25,7 @@ class MeanSquaredError(LossFunctionWrapper):
     ):
         super().__init__(functions.mean_squared_error, reduction, name, dtype)
 
+
 @_family.register()
 class MeanAbsoluteError(LossFunctionWrapper):
     """See `losses.mean_absolute_error`."""
@@ -36,6 +37,7 @@ class MeanAbsoluteError(LossFunctionWrapper):
         dtype: Any = None,
     ):
         super().__init__(functions.mean_absolute_error, reduction, name, dtype)
+
 
 @_family.register()
 class MeanAbsolutePercentageError(LossFunctionWrapper):
@@ -49,6 +51,7 @@ class MeanAbsolutePercentageError(LossFunctionWrapper):
     ):
         super().__init__(functions.mean_absolute_percentage_error, reduction, name, dtype)
 
+
 @_family.register()
 class MeanSquaredLogarithmicError(LossFunctionWrapper):
     """See `losses.mean_squared_logarithmic_error`."""
@@ -60,6 +63,7 @@ class MeanSquaredLogarithmicError(LossFunctionWrapper):
         dtype: Any = None,
     ):
         super().__init__(functions.mean_squared_logarithmic_error, reduction, name, dtype)
+
 
 @_family.register()
 class CosineSimilarity(LossFunctionWrapper):
@@ -75,6 +79,7 @@ class CosineSimilarity(LossFunctionWrapper):
         super().__init__(functions.cosine_similarity, reduction, name, dtype, axis=axis)
         self.axis = axis
 
+
 @_family.register()
 class Huber(LossFunctionWrapper):
     """See `losses.huber`."""
@@ -89,6 +94,7 @@ class Huber(LossFunctionWrapper):
         super().__init__(functions.huber, reduction, name, dtype, delta=delta)
         self.delta = delta
 
+
 @_family.register()
 class LogCosh(LossFunctionWrapper):
     """See `losses.log_cosh`."""
@@ -96,12 +102,14 @@ class LogCosh(LossFunctionWrapper):
     def __init__(self, reduction: str | None = _MEAN, name: str = "log_cosh", dtype: Any = None):
         super().__init__(functions.log_cosh, reduction, name, dtype)
 
+
 @_family.register()
 class Hinge(LossFunctionWrapper):
     """See `losses.hinge`."""
 
     def __init__(self, reduction: str | None = _MEAN, name: str = "hinge", dtype: Any = None):
         super().__init__(functions.hinge, reduction, name, dtype)
+
 
 @_family.register()
 class SquaredHinge(LossFunctionWrapper):
@@ -115,6 +123,7 @@ class SquaredHinge(LossFunctionWrapper):
     ):
         super().__init__(functions.squared_hinge, reduction, name, dtype)
 
+
 @_family.register()
 class CategoricalHinge(LossFunctionWrapper):
     """See `losses.categorical_hinge`."""
@@ -126,6 +135,7 @@ class CategoricalHinge(LossFunctionWrapper):
         dtype: Any = None,
     ):
         super().__init__(functions.categorical_hinge, reduction, name, dtype)
+
 
 @_family.register()
 class KLDivergence(LossFunctionWrapper):
@@ -139,12 +149,14 @@ class KLDivergence(LossFunctionWrapper):
     ):
         super().__init__(functions.kl_divergence, reduction, name, dtype)
 
+
 @_family.register()
 class Poisson(LossFunctionWrapper):
     """See `losses.poisson`."""
 
     def __init__(self, reduction: str | None = _MEAN, name: str = "poisson", dtype: Any = None):
         super().__init__(functions.poisson, reduction, name, dtype)
+
 
 @_family.register()
 class BinaryCrossentropy(LossFunctionWrapper):
@@ -171,6 +183,7 @@ class BinaryCrossentropy(LossFunctionWrapper):
         self.from_logits = from_logits
         self.label_smoothing = label_smoothing
         self.axis = axis
+
 
 @_family.register()
 class BinaryFocalCrossentropy(LossFunctionWrapper):
@@ -207,6 +220,7 @@ class BinaryFocalCrossentropy(LossFunctionWrapper):
         self.label_smoothing = label_smoothing
         self.axis = axis
 
+
 @_family.register()
 class CategoricalCrossentropy(LossFunctionWrapper):
     """See `losses.categorical_crossentropy`."""
@@ -232,6 +246,7 @@ class CategoricalCrossentropy(LossFunctionWrapper):
         self.from_logits = from_logits
         self.label_smoothing = label_smoothing
         self.axis = axis
+
 
 @_family.register()
 class CategoricalFocalCrossentropy(LossFunctionWrapper):
@@ -265,6 +280,7 @@ class CategoricalFocalCrossentropy(LossFunctionWrapper):
         self.label_smoothing = label_smoothing
         self.axis = axis
 
+
 @_family.register()
 class SparseCategoricalCrossentropy(LossFunctionWrapper):
     """See `losses.sparse_categorical_crossentropy`."""
@@ -291,6 +307,7 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
         self.ignore_class = ignore_class
         self.axis = axis
 
+
 @_family.register()
 class Dice(LossFunctionWrapper):
     """See `losses.dice`."""
@@ -304,6 +321,7 @@ class Dice(LossFunctionWrapper):
     ):
         super().__init__(functions.dice, reduction, name, dtype, axis=axis)
         self.axis = axis
+
 
 @_family.register()
 class Tversky(LossFunctionWrapper):

@@ -201,7 +201,7 @@ def where(condition: Any, x1: Any, x2: Any):
 def _clip(x: Tensor, low: float, high: float):
     y = empty(x.shape, like=x)
     kernels.clip(x, y, low, high)
-    return y, lambda dy: grad_to(x, kernels.clip_grad, x, dy, low, high)
+    return y, lambda dy: grad_to(x, lambda dx: kernels.clip_grad(x, dy, dx, low, high))
 
 
 def clip(x: Any, x_min: Any = None, x_max: Any = None) -> Tensor:

@@ -55,8 +55,16 @@ def _pre_activation(y: Tensor, dy: Tensor, fused: tuple) -> Tensor:
 
 
 @op
-def _conv(x: Tensor, W: Tensor, b: Tensor | None, size: tuple, windows: _Windows, depthwise: bool, fused: tuple):
-    """y = act(b + W * x).   x (n, *spatial, g c), W (*window, c, g k), b (g k) -> y (n, *size, g k)"""
+def _conv(
+    x: Tensor,
+    W: Tensor,
+    b: Tensor | None,
+    size: tuple,
+    windows: _Windows,
+    depthwise: bool,
+    fused: tuple,
+):
+    """y = act(b + W * x).   x (n, *spatial, gc), W (*window, c, gk), b (gk) -> y (n, *size, gk)"""
     X, V, geo = _image(x), _weights(W, depthwise), windows.arguments()
     y = empty((x.shape[0], *size, V.shape[3]), like=x)
     kernels.conv2d(X, V, b, _image(y), *geo, *fused[:2])
@@ -74,8 +82,10 @@ def _conv(x: Tensor, W: Tensor, b: Tensor | None, size: tuple, windows: _Windows
 
 
 @op
-def _conv_transpose(x: Tensor, W: Tensor, b: Tensor | None, size: tuple, windows: _Windows, fused: tuple):
-    """What maps dy to dx in `_conv`.   x (n, *spatial, k), W (*window, c, k), b (c) -> y (n, *size, c)"""
+def _conv_transpose(
+    x: Tensor, W: Tensor, b: Tensor | None, size: tuple, windows: _Windows, fused: tuple
+):
+    """As dy to dx in `_conv`.   x (n, *spatial, k), W (*window, c, k), b (c) -> y (n, *size, c)"""
     X, V, geo = _image(x), _weights(W, False), windows.arguments()
     y = empty((x.shape[0], *size, V.shape[2]), like=x)
     kernels.conv2d_transpose(X, V, b, _image(y), *geo, *fused[:2])
@@ -92,21 +102,29 @@ def _conv_transpose(x: Tensor, W: Tensor, b: Tensor | None, size: tuple, windows
     return y, backward
 
 
-# --- arguments -------------------------------------------------------------------------------------
+# --- arguments -----------------------------------------------------------------------------------
 
 
-def _operands(name: str, inputs: Any, kernel: Any, data_format: str | None) -> tuple[Tensor, Tensor, int]:
+def _operands(
+    name: str, inputs: Any, kernel: Any, data_format: str | None
+) -> tuple[Tensor, Tensor, int]:
     """Inputs and kernel as tensors of the kernel's type, and the number of spatial axes."""
     geometry.check_channels_last(data_format)
     W = to_tensor(kernel)
     if not W.dtype.startswith("float"):
         raise TypeError(f"{name}: kernel is {W.dtype}, expected float32 or float64")
     x = to_tensor(inputs)
-    x = cast(x, W.dtype) if needs_grad(x) else converted(x, W.dtype)
+    if x.dtype != W.dtype:
+        x = cast(x, W.dtype) if needs_grad(x) else converted(x, W.dtype)
     if x.ndim not in (3, 4):
-        raise ValueError(f"{name}: inputs are (batch, *spatial, channels) with one or two spatial axes, got {x.shape}")
+        raise ValueError(
+            f"{name}: inputs are (batch, *spatial, channels) with one or two spatial axes, "
+            f"got {x.shape}"
+        )
     if W.ndim != x.ndim:
-        raise ValueError(f"{name}: a kernel {W.shape} does not fit inputs {x.shape}, expected {x.ndim} axes")
+        raise ValueError(
+            f"{name}: a kernel {W.shape} does not fit inputs {x.shape}, expected {x.ndim} axes"
+        )
     return x, W, x.ndim - 2
 
 
@@ -136,7 +154,15 @@ def _two(values: tuple[int, ...], filler: int) -> tuple[int, int]:
 
 
 def _convolve(
-    name: str, x: Tensor, W: Tensor, strides: Any, padding: str, dilation_rate: Any, bias: Any, activation: Any, depthwise: bool
+    name: str,
+    x: Tensor,
+    W: Tensor,
+    strides: Any,
+    padding: str,
+    dilation_rate: Any,
+    bias: Any,
+    activation: Any,
+    depthwise: bool,
 ) -> Tensor:
     rank = x.ndim - 2
     strides = geometry.sizes(strides, rank, "strides")
@@ -156,14 +182,15 @@ def _convolve(
     return y if rest is None else rest(y)
 
 
-# --- Keras' names ----------------------------------------------------------------------------------
+# --- Keras' names --------------------------------------------------------------------------------
 
 
 def conv(
-    inputs: Any, kernel: Any, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
-    dilation_rate: Any = 1, bias: Any = None, activation: Callable | None = None,
+    inputs: Any, kernel: Any, strides: Any = 1, padding: str = "valid",
+    data_format: str | None = None, dilation_rate: Any = 1, bias: Any = None,
+    activation: Callable | None = None,
 ) -> Tensor:  # fmt: skip
-    """y[p, k] = activation(b[k] + sum over taps t and channels c of x[p stride - pad + t dilation, c] W[t, c, k]).
+    """y[p, k] = activation(b[k] + sum over t, c of x[p stride - pad + t dilation, c] W[t, c, k]).
 
     inputs (batch, *spatial, g c), kernel (*window, c, g k) -> (batch, *outputs, g k): with fewer
     channels in the kernel than in the inputs, g groups of channels are convolved apart. padding:
@@ -172,29 +199,43 @@ def conv(
     x, W, rank = _operands("conv", inputs, kernel, data_format)
     c, k = W.shape[-2:]
     if not c or x.shape[-1] % c or not x.shape[-1]:
-        raise ValueError(f"conv: the {x.shape[-1]} channels of inputs {x.shape} are no multiple of the {c} of kernel {W.shape}")
-    if k % (x.shape[-1] // c):
-        raise ValueError(f"conv: {k} filters of kernel {W.shape} cannot be shared among {x.shape[-1] // c} groups of channels")
+        raise ValueError(
+            f"conv: the {x.shape[-1]} channels of inputs {x.shape} are no multiple of the {c} "
+            f"of kernel {W.shape}"
+        )
+    groups = x.shape[-1] // c
+    if k % groups:
+        raise ValueError(
+            f"conv: {k} filters of kernel {W.shape} cannot be shared among {groups} groups "
+            f"of channels"
+        )
     return _convolve("conv", x, W, strides, padding, dilation_rate, bias, activation, False)
 
 
 def depthwise_conv(
-    inputs: Any, kernel: Any, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
-    dilation_rate: Any = 1, bias: Any = None, activation: Callable | None = None,
+    inputs: Any, kernel: Any, strides: Any = 1, padding: str = "valid",
+    data_format: str | None = None, dilation_rate: Any = 1, bias: Any = None,
+    activation: Callable | None = None,
 ) -> Tensor:  # fmt: skip
-    """Every channel by itself: inputs (batch, *spatial, c), kernel (*window, c, m) -> (batch, *outputs, c m).
+    """Every channel by itself.
 
+    inputs (batch, *spatial, c), kernel (*window, c, m) -> (batch, *outputs, c m).
     Result channel c m + j is channel c convolved with kernel[..., c, j].
     """
     x, W, rank = _operands("depthwise_conv", inputs, kernel, data_format)
     if W.shape[-2] != x.shape[-1]:
-        raise ValueError(f"depthwise_conv: kernel {W.shape} is for {W.shape[-2]} channels, inputs are {x.shape}")
-    return _convolve("depthwise_conv", x, W, strides, padding, dilation_rate, bias, activation, True)
+        raise ValueError(
+            f"depthwise_conv: kernel {W.shape} is for {W.shape[-2]} channels, inputs are {x.shape}"
+        )
+    return _convolve(
+        "depthwise_conv", x, W, strides, padding, dilation_rate, bias, activation, True
+    )
 
 
 def separable_conv(
-    inputs: Any, depthwise_kernel: Any, pointwise_kernel: Any, strides: Any = 1, padding: str = "valid",
-    data_format: str | None = None, dilation_rate: Any = 1, bias: Any = None, activation: Callable | None = None,
+    inputs: Any, depthwise_kernel: Any, pointwise_kernel: Any, strides: Any = 1,
+    padding: str = "valid", data_format: str | None = None, dilation_rate: Any = 1,
+    bias: Any = None, activation: Callable | None = None,
 ) -> Tensor:  # fmt: skip
     """A depthwise convolution, then one with windows of 1: channels are mixed apart from space."""
     y = depthwise_conv(inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
@@ -203,7 +244,8 @@ def separable_conv(
 
 def conv_transpose(
     inputs: Any, kernel: Any, strides: Any = 1, padding: str = "valid", output_padding: Any = None,
-    data_format: str | None = None, dilation_rate: Any = 1, bias: Any = None, activation: Callable | None = None,
+    data_format: str | None = None, dilation_rate: Any = 1, bias: Any = None,
+    activation: Callable | None = None,
 ) -> Tensor:  # fmt: skip
     """The gradient of `conv` with respect to its inputs, as a layer that enlarges.
 
@@ -213,14 +255,20 @@ def conv_transpose(
     """
     x, W, rank = _operands("conv_transpose", inputs, kernel, data_format)
     if W.shape[-1] != x.shape[-1]:
-        raise ValueError(f"conv_transpose: kernel {W.shape} is for {W.shape[-1]} channels, inputs are {x.shape}")
+        raise ValueError(
+            f"conv_transpose: kernel {W.shape} is for {W.shape[-1]} channels, inputs are {x.shape}"
+        )
     strides = geometry.sizes(strides, rank, "strides")
     dilation = geometry.sizes(dilation_rate, rank, "dilation_rate")
     padding = geometry.check_padding(padding)
     taps = W.shape[:rank]
-    size = geometry.transposed_sizes(x.shape[1:-1], taps, strides, padding, output_padding, dilation)
+    size = geometry.transposed_sizes(
+        x.shape[1:-1], taps, strides, padding, output_padding, dilation
+    )
     pads = geometry.transposed_crops(taps, strides, padding, output_padding, dilation)
     windows = _Windows(_two(strides, 1), _two(pads, 0), _two(dilation, 1), 1)
     fused, rest = _fused(activation)
-    y = _conv_transpose(x, W, _check_bias("conv_transpose", bias, W.shape[-2], W), size, windows, fused)
+    y = _conv_transpose(
+        x, W, _check_bias("conv_transpose", bias, W.shape[-2], W), size, windows, fused
+    )
     return y if rest is None else rest(y)

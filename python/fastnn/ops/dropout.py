@@ -46,7 +46,9 @@ def _noise_shape(name: str, x: Tensor, noise_shape: Sequence[int | None]) -> tup
     shape = tuple(noise_shape)
     full = tuple(n if m is None else m for n, m in zip(x.shape, shape))
     if len(shape) != x.ndim or any(m not in (1, n) for n, m in zip(x.shape, full)):
-        raise ValueError(f"{name}: noise_shape {shape} must have 1, None or its size for each axis of {x.shape}")
+        raise ValueError(
+            f"{name}: noise_shape {shape} must have 1, None or its size for each axis of {x.shape}"
+        )
     return full
 
 
@@ -62,7 +64,8 @@ def _kept(shape: Sequence[int], like: Tensor, rate: float, state: Tensor) -> Ten
 def dropout(x: Any, rate: float, state: Any, noise_shape: Sequence[int | None] | None = None):
     """x / (1 - rate) with probability 1 - rate, else 0 (Srivastava et al. 2014).
 
-    state: int32 (4,), as `next_state` gives it. noise_shape: 1 along axes that are dropped as a whole.
+    state: int32 (4,), as `next_state` gives it. noise_shape: 1 along axes that are dropped as a
+    whole.
     """
     x, state, rate = to_tensor(x), to_tensor(state), _checked_rate("dropout", rate)
     y = empty(x.shape, like=x)
@@ -88,8 +91,12 @@ def gaussian_dropout(x: Any, rate: float, state: Any) -> Tensor:
     return multiply(x, random_normal(x.shape, 1.0, math.sqrt(rate / (1 - rate)), x.dtype, state))
 
 
-def alpha_dropout(x: Any, rate: float, state: Any, noise_shape: Sequence[int | None] | None = None) -> Tensor:
-    """Dropout that keeps mean and variance of SELU units (Klambauer et al. 2017): a (x or alpha') + b."""
+def alpha_dropout(
+    x: Any, rate: float, state: Any, noise_shape: Sequence[int | None] | None = None
+) -> Tensor:
+    """Dropout that keeps mean and variance of SELU units: a (x or alpha') + b (Klambauer et al.
+    2017).
+    """
     x, state, rate = to_tensor(x), to_tensor(state), _checked_rate("alpha_dropout", rate)
     if rate == 1:
         raise ValueError("alpha_dropout: rate must be below 1")
@@ -98,10 +105,15 @@ def alpha_dropout(x: Any, rate: float, state: Any, noise_shape: Sequence[int | N
     shape = x.shape if noise_shape is None else _noise_shape("alpha_dropout", x, noise_shape)
     kept = _kept(shape, x, rate, state)  # {0, 1 / (1 - rate)}
     # a (x k + alpha' (1 - k)) + b, k in {0, 1}
-    return add(multiply(x, multiply(kept, a * (1 - rate))), add(multiply(kept, -a * _ALPHA_P * (1 - rate)), a * _ALPHA_P + b))
+    return add(
+        multiply(x, multiply(kept, a * (1 - rate))),
+        add(multiply(kept, -a * _ALPHA_P * (1 - rate)), a * _ALPHA_P + b),
+    )
 
 
-def random_uniform(shape: Sequence[int], minval: float, maxval: float, dtype: str, state: Any) -> Tensor:
+def random_uniform(
+    shape: Sequence[int], minval: float, maxval: float, dtype: str, state: Any
+) -> Tensor:
     """Uniform in [minval, maxval)."""
     state = to_tensor(state)
     y = empty(shape, dtype, like=state)
@@ -109,7 +121,9 @@ def random_uniform(shape: Sequence[int], minval: float, maxval: float, dtype: st
     return y
 
 
-def random_normal(shape: Sequence[int], mean: float, stddev: float, dtype: str, state: Any) -> Tensor:
+def random_normal(
+    shape: Sequence[int], mean: float, stddev: float, dtype: str, state: Any
+) -> Tensor:
     """Normal with this mean and standard deviation."""
     state = to_tensor(state)
     y = empty(shape, dtype, like=state)

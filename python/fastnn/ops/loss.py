@@ -15,17 +15,30 @@ from .elementwise import cast, divide, multiply, subtract
 from .move import transpose
 from .reduce import sum
 
-__all__ = ["binary_crossentropy", "categorical_crossentropy", "pointwise_loss", "sparse_categorical_crossentropy"]
+__all__ = [
+    "binary_crossentropy",
+    "categorical_crossentropy",
+    "pointwise_loss",
+    "sparse_categorical_crossentropy",
+]
 
 # The order of PointwiseLoss in csrc/losses.h.
-POINTWISE_LOSSES = {
-    name: number
-    for number, name in enumerate(
-        "squared_error absolute_error percentage_error squared_log_error huber log_cosh binary_crossentropy "
-        "binary_crossentropy_logits hinge squared_hinge poisson kl_divergence".split()
-    )
-}
-# loss(t, y) = loss(y, t): the gradient of the target is that of the prediction with roles exchanged.
+_NAMES = (
+    "squared_error",
+    "absolute_error",
+    "percentage_error",
+    "squared_log_error",
+    "huber",
+    "log_cosh",
+    "binary_crossentropy",
+    "binary_crossentropy_logits",
+    "hinge",
+    "squared_hinge",
+    "poisson",
+    "kl_divergence",
+)
+POINTWISE_LOSSES = {name: number for number, name in enumerate(_NAMES)}
+# loss(t, y) = loss(y, t): the target's gradient is the prediction's with roles exchanged.
 _SYMMETRIC = ("squared_error", "absolute_error", "huber", "log_cosh")
 _NO_CLASS = 2**31  # no int32 label is this
 
@@ -41,7 +54,8 @@ def _same_shape(name: str, target: Any, output: Tensor) -> Tensor:
     target = to_tensor(target)
     if target.shape != output.shape:
         raise ValueError(
-            f"{name}: target and output must have the same shape, got target {target.shape} and output {output.shape}"
+            f"{name}: target and output must have the same shape, got target {target.shape} and "
+            f"output {output.shape}"
         )
     return target if target.dtype == output.dtype else cast(target, output.dtype)
 
@@ -74,7 +88,11 @@ def _grad_through_axis(x: Tensor, axis: int, run: Any) -> Tensor | None:
 
 @op
 def sparse_categorical_crossentropy(
-    target: Any, output: Any, from_logits: bool = False, axis: int = -1, ignore_class: int | None = None
+    target: Any,
+    output: Any,
+    from_logits: bool = False,
+    axis: int = -1,
+    ignore_class: int | None = None,
 ):
     """-log p[target], p = softmax(output), or output / sum(output) clipped to [1e-7, 1 - 1e-7].
 
@@ -90,8 +108,8 @@ def sparse_categorical_crossentropy(
         label = view(label, [n for i, n in enumerate(label.shape) if i != axis % label.ndim])
     if label.shape != shape:
         raise ValueError(
-            f"{name}: target must have the shape of output without its classes, {shape}; got target "
-            f"{label.shape} and output {output.shape}"
+            f"{name}: target must have the shape of output without its classes, {shape}; got "
+            f"target {label.shape} and output {output.shape}"
         )
     if label.dtype != "int32":
         label = cast(label, "int32")
@@ -101,7 +119,9 @@ def sparse_categorical_crossentropy(
 
     def backward(dloss):
         def run(dx):
-            kernels.sparse_crossentropy_grad(rows, label, stats, dloss, dx, bool(from_logits), ignored)
+            kernels.sparse_crossentropy_grad(
+                rows, label, stats, dloss, dx, bool(from_logits), ignored
+            )
 
         return None, _grad_through_axis(output, axis, run)
 
@@ -110,7 +130,11 @@ def sparse_categorical_crossentropy(
 
 @op
 def categorical_crossentropy(
-    target: Any, output: Any, from_logits: bool = False, axis: int = -1, label_smoothing: float = 0.0
+    target: Any,
+    output: Any,
+    from_logits: bool = False,
+    axis: int = -1,
+    label_smoothing: float = 0.0,
 ):
     """-sum t log p along `axis`, t = target (1 - s) + s / classes, p as in the sparse form.
 
@@ -126,7 +150,9 @@ def categorical_crossentropy(
 
     def backward(dloss):
         def run(dx):
-            kernels.categorical_crossentropy_grad(t, rows, stats, dloss, dx, bool(from_logits), smoothing)
+            kernels.categorical_crossentropy_grad(
+                t, rows, stats, dloss, dx, bool(from_logits), smoothing
+            )
 
         def run_target(dt):
             each = _surprise(rows, bool(from_logits))
@@ -171,11 +197,15 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False):
     _bce(target, output, loss, from_logits)
 
     def backward(dloss):
-        kind = POINTWISE_LOSSES["binary_crossentropy_logits" if from_logits else "binary_crossentropy"]
+        kind = POINTWISE_LOSSES[
+            "binary_crossentropy_logits" if from_logits else "binary_crossentropy"
+        ]
         ones = (*output.shape, 1)
 
         def run(dx):
-            kernels.pointwise_loss_grad(view(target, ones), view(output, ones), dloss, view(dx, ones), kind, 0.0, False)
+            kernels.pointwise_loss_grad(
+                view(target, ones), view(output, ones), dloss, view(dx, ones), kind, 0.0, False
+            )
 
         def run_target(dt):  # the loss is a straight line in t
             at_one, at_zero = empty(output.shape, like=output), empty(output.shape, like=output)
@@ -196,13 +226,17 @@ def pointwise_loss(target: Any, output: Any, kind: str, parameter: float = 0.0, 
     cross-entropies, else unused.
     """
     if kind not in POINTWISE_LOSSES:
-        raise ValueError(f"pointwise_loss: kind is one of {', '.join(POINTWISE_LOSSES)}; got {kind!r}")
+        raise ValueError(
+            f"pointwise_loss: kind is one of {', '.join(POINTWISE_LOSSES)}; got {kind!r}"
+        )
     output = _float_output(kind, output)
     target = _same_shape(kind, target, output)
     if not output.ndim:
         raise ValueError(f"{kind}: a loss needs at least one axis, got two scalars")
     if needs_grad(target) and kind not in _SYMMETRIC:
-        raise ValueError(f"{kind}: there is no gradient for the target; pass ops.stop_gradient(target)")
+        raise ValueError(
+            f"{kind}: there is no gradient for the target; pass ops.stop_gradient(target)"
+        )
     number, parameter, mean = POINTWISE_LOSSES[kind], float(parameter), bool(mean)
     loss = empty(output.shape[:-1], like=output)
     kernels.pointwise_loss(target, output, loss, number, parameter, mean)

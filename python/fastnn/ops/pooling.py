@@ -35,7 +35,9 @@ def _max_pool(x: Tensor, size: tuple, windows: tuple):
     kernels.max_pool2d(_image(x), _image(y), None if arg is None else _image(arg), *windows)
 
     def backward(dy):
-        return grad_to(x, lambda dx: kernels.max_pool2d_grad(_image(arg), _image(dy), _image(dx), *windows))
+        return grad_to(
+            x, lambda dx: kernels.max_pool2d_grad(_image(arg), _image(dy), _image(dx), *windows)
+        )
 
     return y, backward
 
@@ -57,7 +59,9 @@ def _global_average_pool(x: Tensor, mask: Tensor | None):
     kernels.global_average_pool(_sequence(x), mask, y)
 
     def backward(dy):
-        return grad_to(x, lambda dx: kernels.global_average_pool_grad(mask, dy, _sequence(dx))), None
+        return grad_to(
+            x, lambda dx: kernels.global_average_pool_grad(mask, dy, _sequence(dx))
+        ), None
 
     return y, backward
 
@@ -68,7 +72,9 @@ def _global_max_pool(x: Tensor):
     kernels.global_max_pool(_sequence(x), y)
 
     def backward(dy):
-        return grad_to(x, lambda dx: kernels.global_max_pool_grad(_sequence(x), y, dy, _sequence(dx)))
+        return grad_to(
+            x, lambda dx: kernels.global_max_pool_grad(_sequence(x), y, dy, _sequence(dx))
+        )
 
     return y, backward
 
@@ -97,7 +103,7 @@ def _resize_bilinear(x: Tensor, shape: tuple):
     return y, backward
 
 
-# --- arguments -------------------------------------------------------------------------------------
+# --- arguments -----------------------------------------------------------------------------------
 
 
 def _operand(name: str, inputs: Any, data_format: str | None) -> Tensor:
@@ -105,11 +111,16 @@ def _operand(name: str, inputs: Any, data_format: str | None) -> Tensor:
     x = to_tensor(inputs)
     x = converted(x, common_type(x, floating=True))
     if x.ndim not in (3, 4):
-        raise ValueError(f"{name}: inputs are (batch, *spatial, channels) with one or two spatial axes, got {x.shape}")
+        raise ValueError(
+            f"{name}: inputs are (batch, *spatial, channels) with one or two spatial axes, "
+            f"got {x.shape}"
+        )
     return x
 
 
-def _windows(name: str, x: Tensor, pool_size: Any, strides: Any, padding: str) -> tuple[tuple, tuple]:
+def _windows(
+    name: str, x: Tensor, pool_size: Any, strides: Any, padding: str
+) -> tuple[tuple, tuple]:
     """Sizes of the result, and the kernel's arguments."""
     rank = x.ndim - 2
     pool = geometry.sizes(pool_size, rank, "pool_size")
@@ -125,23 +136,31 @@ def _windows(name: str, x: Tensor, pool_size: Any, strides: Any, padding: str) -
     return size, (*pool, *step, *pads)
 
 
-# --- Keras' names, and the layers' -------------------------------------------------------------------
+# --- Keras' names, and the layers' ---------------------------------------------------------------
 
 
 def max_pool(
-    inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None
+    inputs: Any,
+    pool_size: Any,
+    strides: Any = None,
+    padding: str = "valid",
+    data_format: str | None = None,
 ) -> Tensor:
     """The largest of each window; NaN where it holds one.
 
-    inputs (batch, *spatial, channels) -> (batch, *outputs, channels). The gradient goes to the first
-    of equals. strides: pool_size unless given.
+    inputs (batch, *spatial, channels) -> (batch, *outputs, channels). The gradient goes to the
+    first of equals. strides: pool_size unless given.
     """
     x = _operand("max_pool", inputs, data_format)
     return _max_pool(x, *_windows("max_pool", x, pool_size, strides, padding))
 
 
 def average_pool(
-    inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None
+    inputs: Any,
+    pool_size: Any,
+    strides: Any = None,
+    padding: str = "valid",
+    data_format: str | None = None,
 ) -> Tensor:
     """The mean of each window; padding does not count. Shapes as for `max_pool`."""
     x = _operand("average_pool", inputs, data_format)
@@ -158,7 +177,9 @@ def global_average_pool(inputs: Any, mask: Any = None) -> Tensor:
     if mask is not None:
         mask = to_tensor(mask, "bool")
         if mask.shape != x.shape[:-1] or x.ndim != 3:
-            raise ValueError(f"global_average_pool: a mask {mask.shape} does not fit inputs {x.shape}")
+            raise ValueError(
+                f"global_average_pool: a mask {mask.shape} does not fit inputs {x.shape}"
+            )
     return _global_average_pool(x, mask)
 
 
@@ -169,11 +190,15 @@ def global_max_pool(inputs: Any) -> Tensor:
     """
     x = _operand("global_max_pool", inputs, None)
     if not math.prod(x.shape[1:-1]):
-        raise ValueError(f"global_max_pool: inputs {x.shape} have no positions to take the largest of")
+        raise ValueError(
+            f"global_max_pool: inputs {x.shape} have no positions to take the largest of"
+        )
     return _global_max_pool(x)
 
 
-def upsample(inputs: Any, size: Any = 2, interpolation: str = "nearest", data_format: str | None = None) -> Tensor:
+def upsample(
+    inputs: Any, size: Any = 2, interpolation: str = "nearest", data_format: str | None = None
+) -> Tensor:
     """inputs (batch, *spatial, channels) enlarged by the integer factors `size`.
 
     "nearest" repeats every pixel; "bilinear" (two dimensions) interpolates between pixel centres at

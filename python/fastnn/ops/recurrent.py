@@ -40,7 +40,9 @@ def fused_activation(activation: Any) -> tuple[int, float] | None:
 def _known(name: str, activation: Any) -> tuple[int, float]:
     fused = fused_activation(activation)
     if fused is None:
-        raise ValueError(f"{name}: activation {activation!r} is none of {', '.join(_core.activations)}")
+        raise ValueError(
+            f"{name}: activation {activation!r} is none of {', '.join(_core.activations)}"
+        )
     return fused
 
 
@@ -54,7 +56,9 @@ class _Sequence:
         expected = {"kernel": (x.shape[2], gates * n), "recurrent_kernel": (n, gates * n)}
         for what, w in (("kernel", W), ("recurrent_kernel", U)):
             if w.shape != expected[what]:
-                raise ValueError(f"{name}: {what} is {expected[what]} for x {x.shape} and {n} units, got {w.shape}")
+                raise ValueError(
+                    f"{name}: {what} is {expected[what]} for x {x.shape} and {n} units, got {w.shape}"
+                )
         for what, t in (("kernel", W), ("recurrent_kernel", U), ("bias", b), *states.items()):
             if t is not None and t.dtype != x.dtype:
                 raise TypeError(f"{name}: x is {x.dtype} but {what} is {t.dtype}")
@@ -62,13 +66,22 @@ class _Sequence:
         self.batch, self.time = x.shape[:2]
         for what, t in states.items():
             if t is not None and t.shape != (self.batch, n):
-                raise ValueError(f"{name}: {what} is {(self.batch, n)} for x {x.shape}, got {t.shape}")
+                raise ValueError(
+                    f"{name}: {what} is {(self.batch, n)} for x {x.shape}, got {t.shape}"
+                )
         self.mask = None if mask is None else converted(to_tensor(mask), "bool")
         if self.mask is not None and self.mask.shape != x.shape[:2]:
-            raise ValueError(f"{name}: mask is {x.shape[:2]} for x {x.shape}, got {self.mask.shape}")
-        for what, t, size in (("input_dropout", input_dropout, x.shape[2]), ("recurrent_dropout", recurrent_dropout, n)):
+            raise ValueError(
+                f"{name}: mask is {x.shape[:2]} for x {x.shape}, got {self.mask.shape}"
+            )
+        for what, t, size in (
+            ("input_dropout", input_dropout, x.shape[2]),
+            ("recurrent_dropout", recurrent_dropout, n),
+        ):
             if t is not None and t.shape not in ((1, self.batch, size), (gates, self.batch, size)):
-                raise ValueError(f"{name}: {what} is (1 or {gates}, {self.batch}, {size}), got {t.shape}")
+                raise ValueError(
+                    f"{name}: {what} is (1 or {gates}, {self.batch}, {size}), got {t.shape}"
+                )
         self.input_dropout, self.drop = input_dropout, recurrent_dropout
         self.planes = None  # x as each gate sees it
 
@@ -96,12 +109,16 @@ class _Sequence:
     def input_gradients(self, dz: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """dx, dW."""
         if self.input_dropout is None:
-            return grad_to(self.x, kernels.matmul_nt, dz, self.W), grad_to(self.W, kernels.matmul_tn, self.x, dz)
+            return grad_to(self.x, kernels.matmul_nt, dz, self.W), grad_to(
+                self.W, kernels.matmul_tn, self.x, dz
+            )
 
         def write_dx(dx: Tensor) -> None:
             seen = empty(self.planes.shape, like=self.x)
             kernels.gates_nt(dz, self.W, seen, self.gates)
-            kernels.sum_rows(view(self._dropped(seen), (seen.shape[0], dx.size)), view(dx, (dx.size,)))
+            kernels.sum_rows(
+                view(self._dropped(seen), (seen.shape[0], dx.size)), view(dx, (dx.size,))
+            )
 
         return (
             grad_to(self.x, write_dx),
@@ -124,17 +141,36 @@ class _Sequence:
 
 @op
 def simple_rnn(
-    x: Any, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None = None, h0: Tensor | None = None,
-    mask: Any = None, input_dropout: Tensor | None = None, recurrent_dropout: Tensor | None = None,
-    activation: Any = "tanh", go_backwards: bool = False, return_sequences: bool = True,
-):  # fmt: skip
+    x: Any,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor | None = None,
+    h0: Tensor | None = None,
+    mask: Any = None,
+    input_dropout: Tensor | None = None,
+    recurrent_dropout: Tensor | None = None,
+    activation: Any = "tanh",
+    go_backwards: bool = False,
+    return_sequences: bool = True,
+):
     """h_t = activation(x_t W + b + h_{t-1} U); gives (h_1 ... h_t, h_t), or (h_t,).
 
     bias (n,). Elman 1990, "Finding structure in time".
     """
     x = to_tensor(x)
     act = _known("simple_rnn", activation)
-    s = _Sequence("simple_rnn", 1, x, kernel, recurrent_kernel, bias, {"h0": h0}, mask, input_dropout, recurrent_dropout)
+    s = _Sequence(
+        "simple_rnn",
+        1,
+        x,
+        kernel,
+        recurrent_kernel,
+        bias,
+        {"h0": h0},
+        mask,
+        input_dropout,
+        recurrent_dropout,
+    )
     z = s.project(bias)
     h, hn = s.empty(s.batch, s.time, s.n), s.empty(s.batch, s.n)
     kernels.simple_rnn(z, s.U, h0, s.mask, s.drop, h, hn, *act, go_backwards)
@@ -143,7 +179,9 @@ def simple_rnn(
         dy, dhn = gradients if return_sequences else (None, *gradients)
         dz, hp = empty(z.shape, like=x), s.empty(1, s.batch, s.time, s.n)
         dh0 = s.state_gradient(h0)
-        kernels.simple_rnn_grad(z, s.U, h, h0, s.mask, s.drop, dy, dhn, dz, hp, dh0, *act, go_backwards)
+        kernels.simple_rnn_grad(
+            z, s.U, h, h0, s.mask, s.drop, dy, dhn, dz, hp, dh0, *act, go_backwards
+        )
         return *s.input_gradients(dz), s.recurrent_gradient(hp, dz), s.bias_gradient(dz), dh0
 
     return (h, hn) if return_sequences else (hn,), backward
@@ -151,11 +189,20 @@ def simple_rnn(
 
 @op
 def lstm(
-    x: Any, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None = None, h0: Tensor | None = None,
-    c0: Tensor | None = None, mask: Any = None, input_dropout: Tensor | None = None,
-    recurrent_dropout: Tensor | None = None, activation: Any = "tanh", recurrent_activation: Any = "sigmoid",
-    go_backwards: bool = False, return_sequences: bool = True,
-):  # fmt: skip
+    x: Any,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor | None = None,
+    h0: Tensor | None = None,
+    c0: Tensor | None = None,
+    mask: Any = None,
+    input_dropout: Tensor | None = None,
+    recurrent_dropout: Tensor | None = None,
+    activation: Any = "tanh",
+    recurrent_activation: Any = "sigmoid",
+    go_backwards: bool = False,
+    return_sequences: bool = True,
+):
     """c_t = f c_{t-1} + i act(z_c), h_t = o act(c_t); gives (h_1 ... h_t, h_t, c_t), or (h_t, c_t).
 
     i, f, o = act_r(z_i), act_r(z_f), act_r(z_o) with z = x_t W + b + h_{t-1} U in the order i, f, c, o;
@@ -164,7 +211,9 @@ def lstm(
     x = to_tensor(x)
     act = (*_known("lstm", activation), *_known("lstm", recurrent_activation))
     states = {"h0": h0, "c0": c0}
-    s = _Sequence("lstm", 4, x, kernel, recurrent_kernel, bias, states, mask, input_dropout, recurrent_dropout)
+    s = _Sequence(
+        "lstm", 4, x, kernel, recurrent_kernel, bias, states, mask, input_dropout, recurrent_dropout
+    )
     z = s.project(bias)
     h, c = s.empty(s.batch, s.time, s.n), s.empty(s.batch, s.time, s.n)
     hn, cn = s.empty(s.batch, s.n), s.empty(s.batch, s.n)
@@ -175,7 +224,9 @@ def lstm(
         planes = 1 if s.drop is None else s.drop.shape[0]
         dz, hp = empty(z.shape, like=x), s.empty(planes, s.batch, s.time, s.n)
         dh0, dc0 = s.state_gradient(h0), s.state_gradient(c0)
-        kernels.lstm_grad(z, s.U, h, c, h0, c0, s.mask, s.drop, dy, dhn, dcn, dz, hp, dh0, dc0, *act, go_backwards)
+        kernels.lstm_grad(
+            z, s.U, h, c, h0, c0, s.mask, s.drop, dy, dhn, dcn, dz, hp, dh0, dc0, *act, go_backwards
+        )
         return *s.input_gradients(dz), s.recurrent_gradient(hp, dz), s.bias_gradient(dz), dh0, dc0
 
     return (h, hn, cn) if return_sequences else (hn, cn), backward
@@ -183,11 +234,20 @@ def lstm(
 
 @op
 def gru(
-    x: Any, kernel: Tensor, recurrent_kernel: Tensor, bias: Tensor | None = None, h0: Tensor | None = None,
-    mask: Any = None, input_dropout: Tensor | None = None, recurrent_dropout: Tensor | None = None,
-    activation: Any = "tanh", recurrent_activation: Any = "sigmoid", reset_after: bool = True,
-    go_backwards: bool = False, return_sequences: bool = True,
-):  # fmt: skip
+    x: Any,
+    kernel: Tensor,
+    recurrent_kernel: Tensor,
+    bias: Tensor | None = None,
+    h0: Tensor | None = None,
+    mask: Any = None,
+    input_dropout: Tensor | None = None,
+    recurrent_dropout: Tensor | None = None,
+    activation: Any = "tanh",
+    recurrent_activation: Any = "sigmoid",
+    reset_after: bool = True,
+    go_backwards: bool = False,
+    return_sequences: bool = True,
+):
     """h_t = z h_{t-1} + (1 - z) hh; gives (h_1 ... h_t, h_t), or (h_t,).
 
     z, r = act_r(.), hh = act(x_t W_h + b + r (h_{t-1} U_h + b')) with reset_after and bias (2, 3n), rows
@@ -195,11 +255,24 @@ def gru(
     """
     x = to_tensor(x)
     act = (*_known("gru", activation), *_known("gru", recurrent_activation), reset_after)
-    s = _Sequence("gru", 3, x, kernel, recurrent_kernel, bias, {"h0": h0}, mask, input_dropout, recurrent_dropout)
+    s = _Sequence(
+        "gru",
+        3,
+        x,
+        kernel,
+        recurrent_kernel,
+        bias,
+        {"h0": h0},
+        mask,
+        input_dropout,
+        recurrent_dropout,
+    )
     wide = 3 * s.n
     expected = (2, wide) if reset_after else (wide,)
     if bias is not None and bias.shape != expected:
-        raise ValueError(f"gru: bias is {expected} with reset_after={reset_after}, got {bias.shape}")
+        raise ValueError(
+            f"gru: bias is {expected} with reset_after={reset_after}, got {bias.shape}"
+        )
     split = bias is not None and reset_after
     z = s.project(view(bias, (wide,)) if split else bias)
     h, r, hn = s.empty(s.batch, s.time, s.n), s.empty(s.batch, s.time, s.n), s.empty(s.batch, s.n)
@@ -214,7 +287,9 @@ def gru(
         dz, hp = empty(z.shape, like=x), s.empty(planes, s.batch, s.time, s.n)
         ds = empty(z.shape, like=x) if reset_after else None
         dh0 = s.state_gradient(h0)
-        kernels.gru_grad(z, s.U, h, r, h0, s.mask, s.drop, dy, dhn, dz, ds, hp, dh0, *act, go_backwards)
+        kernels.gru_grad(
+            z, s.U, h, r, h0, s.mask, s.drop, dy, dhn, dz, ds, hp, dh0, *act, go_backwards
+        )
 
         def write_db(db: Tensor) -> None:
             kernels.sum_rows(dz, view(db, (wide,)))

@@ -27,7 +27,12 @@ def _softmax(name: str, x: Any, axis: int):
     outer, n, inner = _around(name, x, axis)
     y = empty(x.shape, like=x)
     if inner == 1:
-        shape, forward, grad, flag = (outer, n), getattr(kernels, name), getattr(kernels, name + "_grad"), ()
+        shape, forward, grad, flag = (
+            (outer, n),
+            getattr(kernels, name),
+            getattr(kernels, name + "_grad"),
+            (),
+        )
     else:
         shape, forward, grad = (outer, n, inner), kernels.softmax_axis, kernels.softmax_axis_grad
         flag = (name == "log_softmax",)

@@ -1,5 +1,5 @@
-"""Arena: variables of one type, one after the other in one piece of memory, so that an update is one
-kernel call whatever their number. Gradients and optimizer states have the same layout.
+"""Arena: variables of one type, one after the other in one piece of memory, so that an update is
+one kernel call whatever their number. Gradients and optimizer states have the same layout.
 
 Every variable begins on a 64-byte boundary; the elements in between are zero and stay zero.
 """
@@ -26,7 +26,9 @@ class Arena:
             self.offsets.append(self.offsets[-1] + -(-v.size // align) * align)
         self.size = self.offsets[-1]
         if self.size >= 2**31:
-            raise ValueError(f"the optimizer takes fewer than 2^31 weights of one type, got {self.size}")
+            raise ValueError(
+                f"the optimizer takes fewer than 2^31 weights of one type, got {self.size}"
+            )
         self.values = self.state(0.0)
         self.gradients = self.state(0.0)
         self.slots = self.parts(self.gradients)

@@ -1,5 +1,5 @@
-"""Optimizer: Keras' interface over flat arenas. A step is: gradients into their slots, clipping, weight
-decay, one update kernel; all numbers that change between steps are tensors, so it can be replayed.
+"""Optimizer: Keras' interface over flat arenas. A step is: gradients into their slots, clipping,
+weight decay, one update kernel; what changes between steps is a tensor, so it can be replayed.
 
     slots = optimizer.gradient_slots                      # after optimizer.build(variables)
     autograd.gradients(loss, variables, slots=slots)      # written where the update reads them
@@ -21,11 +21,11 @@ import numpy as np
 from .. import _core, kernels
 from ..autograd import no_grad
 from ..configurable import Configurable
-from ..schedules import LearningRateSchedule
 from ..serialization import Family, serialize_object, to_snake_case
 from ..tensor import Tensor, to_tensor, view
+from ..variables import Variable
 from .arena import Arena
-from .rate import LearningRate, Scalar
+from .rate import LearningRate, scalar
 
 _family = Family("optimizer", "keras.optimizers")
 get, serialize, deserialize = _family.get, _family.serialize, _family.deserialize
@@ -39,8 +39,8 @@ class Optimizer(Configurable):
       weight_decay: w -= w weight_decay learning_rate before each update (decoupled).
       clipnorm, clipvalue, global_clipnorm: at most one: gradients clipped to a norm each, to
         [-clipvalue, clipvalue], or to a norm of all together.
-      use_ema, ema_momentum, ema_overwrite_frequency: keep a moving average of the weights, and put it
-        in their place every so many steps.
+      use_ema, ema_momentum, ema_overwrite_frequency: keep a moving average of the weights, and
+        put it in their place every so many steps.
       loss_scale_factor: gradients are divided by it.
       gradient_accumulation_steps: update once in so many steps, with the mean gradient. Such steps
         are not replayed.
@@ -68,11 +68,19 @@ class Optimizer(Configurable):
                 f"clipnorm={clipnorm}, clipvalue={clipvalue}, global_clipnorm={global_clipnorm}"
             )
         if gradient_accumulation_steps and not gradient_accumulation_steps >= 2:
-            raise ValueError(f"gradient_accumulation_steps must be 2 or more; received {gradient_accumulation_steps}")
+            raise ValueError(
+                "gradient_accumulation_steps must be 2 or more; received "
+                f"{gradient_accumulation_steps}"
+            )
         if use_ema and not 0 <= ema_momentum <= 1:
             raise ValueError(f"ema_momentum must be between 0 and 1; received {ema_momentum}")
-        if ema_overwrite_frequency is not None and (not isinstance(ema_overwrite_frequency, int) or ema_overwrite_frequency < 1):
-            raise ValueError(f"ema_overwrite_frequency must be a positive integer or None; received {ema_overwrite_frequency!r}")
+        if ema_overwrite_frequency is not None and (
+            not isinstance(ema_overwrite_frequency, int) or ema_overwrite_frequency < 1
+        ):
+            raise ValueError(
+                "ema_overwrite_frequency must be a positive integer or None; received "
+                f"{ema_overwrite_frequency!r}"
+            )
         self.name = name or to_snake_case(type(self).__name__)
         self.weight_decay = weight_decay
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
@@ -82,8 +90,10 @@ class Optimizer(Configurable):
         self.gradient_accumulation_steps = gradient_accumulation_steps
         self.built = False
         self._rate = LearningRate(learning_rate)
-        self._calls = Scalar(0, "int32", "iteration")  # of apply
-        self._updates = Scalar(0, "int32", "updates") if gradient_accumulation_steps else self._calls
+        self._calls = scalar(0, "int32", "iteration")  # of apply
+        self._updates = (
+            scalar(0, "int32", "updates") if gradient_accumulation_steps else self._calls
+        )
         self._excluded: tuple[set[int], re.Pattern | None] = (set(), None)
         self._trainable: list[Tensor] = []
         self._arenas: list[Arena] = []
@@ -93,19 +103,21 @@ class Optimizer(Configurable):
 
     # --- what a subclass defines ---------------------------------------------------------------
     def state_groups(self) -> list[dict[str, float]]:
-        """{name: initial value} of the states; those of one group stand side by side in `variables`."""
+        """{name: initial value} of the states; a group stands side by side in `variables`."""
         return []
 
     def prepare_update(self, t: Tensor) -> None:
         """Once a step, before the updates."""
 
-    def update(self, p: Tensor, g: Tensor, s: SimpleNamespace, lr: Tensor, t: Tensor, decay: float) -> None:
+    def update(
+        self, p: Tensor, g: Tensor, s: SimpleNamespace, lr: Tensor, t: Tensor, decay: float
+    ) -> None:
         """Flat weights p after step t = 1, 2, ... with gradient g and states s.<name>."""
         raise NotImplementedError(f"{type(self).__name__} must define update()")
 
     # --- state -----------------------------------------------------------------------------------
     @property
-    def learning_rate(self) -> Scalar:
+    def learning_rate(self) -> Variable:
         """A float64 scalar tensor; assign a number at any time."""
         if self._rate.source is not None and not _core.is_recording():
             self._rate.prepare(self._calls)
@@ -116,20 +128,28 @@ class Optimizer(Configurable):
         self._rate.set(value)
 
     @property
-    def iterations(self) -> Scalar:
+    def iterations(self) -> Variable:
         """The number of updates so far, an int32 scalar tensor."""
         return self._updates
 
     @property
     def gradient_slots(self) -> list[Tensor]:
         """Where each variable's gradient is read from, in the order of `build`."""
-        return [self._arenas[a].slots[i] for a, i in map(self._home.__getitem__, map(id, self._trainable))]
+        return [
+            self._arenas[a].slots[i]
+            for a, i in map(self._home.__getitem__, map(id, self._trainable))
+        ]
 
     @property
     def variables(self) -> list[Tensor]:
-        """Everything that makes up the optimizer's state, in Keras' order, as tensors with a name."""
-        found: list[Tensor] = [self._calls] + ([self._rate.value] if self._rate.source is None else [])
-        parts = [{name: arena.parts(flat) for name, flat in state.items()} for arena, state in zip(self._arenas, self._states)]
+        """The optimizer's state as tensors with names, in Keras' order."""
+        found: list[Tensor] = [self._calls] + (
+            [self._rate.value] if self._rate.source is None else []
+        )
+        parts = [
+            {name: arena.parts(flat) for name, flat in state.items()}
+            for arena, state in zip(self._arenas, self._states)
+        ]
         for group in self._all_groups():
             for v in self._trainable:
                 a, i = self._home[id(v)]
@@ -176,7 +196,9 @@ class Optimizer(Configurable):
     def get_config(self) -> dict:
         config = super().get_config()
         source = self._rate.source
-        config["learning_rate"] = float(self._rate.value) if source is None else serialize_object(source)
+        config["learning_rate"] = (
+            float(self._rate.value) if source is None else serialize_object(source)
+        )
         return config
 
     # --- building --------------------------------------------------------------------------------
@@ -189,29 +211,41 @@ class Optimizer(Configurable):
             and all(arena.bound() for arena in self._arenas)
         )
 
-    def exclude_from_weight_decay(self, var_list: Sequence[Tensor] | None = None, var_names: Sequence[str] | None = None) -> None:
-        """No weight decay for these variables, or for those in whose name one of the patterns is found."""
+    def exclude_from_weight_decay(
+        self, var_list: Sequence[Tensor] | None = None, var_names: Sequence[str] | None = None
+    ) -> None:
+        """No weight decay for these variables, nor where one of the patterns is in the name."""
         if self.built:
-            raise ValueError("exclude_from_weight_decay() must be called before the optimizer is built")
+            raise ValueError(
+                "exclude_from_weight_decay() must be called before the optimizer is built"
+            )
         pattern = re.compile("|".join(set(var_names))) if var_names else None
         self._excluded = ({id(v) for v in var_list or ()}, pattern)
 
     def _decays(self, v: Tensor) -> bool:
         ids, pattern = self._excluded
-        return bool(self.weight_decay) and id(v) not in ids and not (pattern and pattern.search(v.name))
+        return (
+            bool(self.weight_decay)
+            and id(v) not in ids
+            and not (pattern and pattern.search(v.name))
+        )
 
     def build(self, variables: Sequence[Tensor]) -> None:
         """Moves the variables into arenas, one per type, and makes gradient slots and states."""
         if self.built:
             return
         if _core.is_recording():
-            _core.spoil("the optimizer is built in its first step: call optimizer.build(variables) before")
+            _core.spoil(
+                "the optimizer is built in its first step: call optimizer.build(variables) before"
+            )
         self._trainable = list(variables)
         by_type: dict[tuple[str, str], list[Tensor]] = {}
         # Variables with weight decay first, so that they are one run.
         for v in sorted(self._trainable, key=lambda v: not self._decays(v)):
             if not v.dtype.startswith("float"):
-                raise TypeError(f"an optimizer takes float variables, {getattr(v, 'name', v)} is {v.dtype}")
+                raise TypeError(
+                    f"an optimizer takes float variables, {getattr(v, 'name', v)} is {v.dtype}"
+                )
             if id(v) in self._home:
                 raise ValueError(f"variable {getattr(v, 'name', v)} is given twice")
             members = by_type.setdefault((v.dtype, v.device), [])
@@ -221,7 +255,9 @@ class Optimizer(Configurable):
             raise ValueError("global_clipnorm needs all variables of one type and on one device")
         self._arenas = [Arena(members) for members in by_type.values()]
         initial = {name: value for group in self._all_groups() for name, value in group.items()}
-        self._states = [{name: arena.state(value) for name, value in initial.items()} for arena in self._arenas]
+        self._states = [
+            {name: arena.state(value) for name, value in initial.items()} for arena in self._arenas
+        ]
         self.bind()
         self.built = True
         self.cover()
@@ -232,19 +268,21 @@ class Optimizer(Configurable):
             arena.bind()
 
     def cover(self) -> int:
-        """Lets recorded steps know a schedule's next rates; returns how many steps they may run before
-        the next call.
+        """Lets recorded steps know a schedule's next rates; returns how many steps they may run
+        before the next call.
         """
         return self._rate.cover(int(self._calls))
 
     # --- a step ----------------------------------------------------------------------------------
-    def apply_gradients(self, grads_and_vars: Iterable[tuple[Tensor | None, Tensor]]) -> Scalar:
+    def apply_gradients(self, grads_and_vars: Iterable[tuple[Tensor | None, Tensor]]) -> Variable:
         """One step. Variables with gradient None are left as they are. Returns `iterations`."""
         pairs = list(grads_and_vars)
         self.apply([g for g, _ in pairs], [v for _, v in pairs])
         return self._updates
 
-    def apply(self, grads: Sequence[Tensor | None], trainable_variables: Sequence[Tensor] | None = None) -> None:
+    def apply(
+        self, grads: Sequence[Tensor | None], trainable_variables: Sequence[Tensor] | None = None
+    ) -> None:
         """One step with `grads` of `trainable_variables` (those of build() by default)."""
         if not grads:
             return
@@ -257,7 +295,9 @@ class Optimizer(Configurable):
             raise ValueError(f"got {len(grads)} gradients for {len(variables)} variables")
         if not all(arena.bound() for arena in self._arenas):
             if _core.is_recording():
-                _core.spoil("another optimizer took this one's variables: call optimizer.bind() before")
+                _core.spoil(
+                    "another optimizer took this one's variables: call optimizer.bind() before"
+                )
             self.bind()
         with no_grad():
             plan = self._fill_slots(grads, variables)
@@ -269,8 +309,8 @@ class Optimizer(Configurable):
         for g, v in zip(grads, variables):
             if id(v) not in self._home:
                 raise ValueError(
-                    f"unknown variable {getattr(v, 'name', v)}: an optimizer works for the variables it was "
-                    "built with; make a new optimizer for others"
+                    f"unknown variable {getattr(v, 'name', v)}: an optimizer works for the "
+                    "variables it was built with; make a new optimizer for others"
                 )
             if g is None:
                 missing.append(getattr(v, "path", getattr(v, "name", "?")))
@@ -279,7 +319,8 @@ class Optimizer(Configurable):
             slot = self._arenas[a].slots[i]
             g = to_tensor(g)
             if g.shape != v.shape:
-                raise ValueError(f"the gradient of {getattr(v, 'name', 'a variable')} {v.shape} has shape {g.shape}")
+                name = getattr(v, "name", "a variable")
+                raise ValueError(f"the gradient of {name} {v.shape} has shape {g.shape}")
             if g.dtype != v.dtype:
                 kernels.cast(g, slot)
             elif g.address != slot.address:
@@ -288,7 +329,9 @@ class Optimizer(Configurable):
         if not given:
             raise ValueError("no gradients for any variable")
         if missing:
-            warnings.warn(f"there are no gradients for {missing}: does the loss depend on them?", stacklevel=4)
+            warnings.warn(
+                f"there are no gradients for {missing}: does the loss depend on them?", stacklevel=4
+            )
         if len(given) < len(self._trainable):  # for the norm of all gradients
             for a, arena in enumerate(self._arenas):
                 for i, slot in enumerate(arena.slots):
@@ -303,10 +346,19 @@ class Optimizer(Configurable):
         plan = []
         for a, (arena, state) in enumerate(zip(self._arenas, self._states)):
             chosen = [(a, i) in given for i in range(len(arena.variables))]
-            for begin, end, decays in arena.ranges(chosen, [self._decays(v) for v in arena.variables]):
+            for begin, end, decays in arena.ranges(
+                chosen, [self._decays(v) for v in arena.variables]
+            ):
                 part = lambda flat: view(flat, (end - begin,), begin)  # noqa: B023, E731
                 states = SimpleNamespace(**{name: part(flat) for name, flat in state.items()})
-                plan.append((part(arena.values), part(arena.gradients), states, self.weight_decay if decays else 0.0))
+                plan.append(
+                    (
+                        part(arena.values),
+                        part(arena.gradients),
+                        states,
+                        self.weight_decay if decays else 0.0,
+                    )
+                )
         return plan
 
     def _step(self, plan: list, variables: Sequence[Tensor]) -> None:
@@ -359,12 +411,18 @@ class Optimizer(Configurable):
 
     def _average(self) -> None:
         step = self._updates
-        if self.gradient_accumulation_steps:  # as Keras counts: the update that is being gathered for
+        if (
+            self.gradient_accumulation_steps
+        ):  # as Keras counts: the update that is being gathered for
             calls = int(self._calls) - 1
-            step = Tensor(np.array(calls // self.gradient_accumulation_steps + 1), "int32", step.device)
+            step = Tensor(
+                np.array(calls // self.gradient_accumulation_steps + 1), "int32", step.device
+            )
         for arena, state in zip(self._arenas, self._states):
             every = self.ema_overwrite_frequency or 0
-            kernels.moving_average(state["average"], arena.values, step, float(self.ema_momentum), every)
+            kernels.moving_average(
+                state["average"], arena.values, step, float(self.ema_momentum), every
+            )
 
     def finalize_variable_values(self, var_list: Sequence[Tensor] | None = None) -> None:
         """With use_ema, puts the averages in the weights' place: called at the end of training."""

@@ -1,5 +1,5 @@
-"""The optimizers of Keras, each one kernel of csrc/cpu/optimizer.cpp. Formulas and papers stand in the
-catalogue; arguments that are not named here are those of `Optimizer`.
+"""The optimizers of Keras, each one kernel of csrc/cpu/optimizer.cpp. Formulas and papers stand in
+the catalogue; arguments that are not named here are those of `Optimizer`.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from typing import Any
 from .. import kernels
 from ..tensor import Tensor
 from .base import Optimizer, _family
-from .rate import Scalar
+from .rate import scalar
 
 
 def _between(name: str, value: float, low: float = 0.0, high: float = 1.0) -> float:
@@ -22,7 +22,13 @@ def _between(name: str, value: float, low: float = 0.0, high: float = 1.0) -> fl
 class SGD(Optimizer):
     """w -= lr g; with momentum v = momentum v - lr g, w += v (Nesterov: w += momentum v - lr g)."""
 
-    def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, **kwargs: Any):
+    def __init__(
+        self,
+        learning_rate: Any = 0.01,
+        momentum: float = 0.0,
+        nesterov: bool = False,
+        **kwargs: Any,
+    ):
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.momentum = _between("momentum", momentum)
         self.nesterov = nesterov
@@ -58,7 +64,13 @@ class AveragedMomentumSGD(Optimizer):
 class Adagrad(Optimizer):
     """Step sizes by the sum of squared gradients (Duchi et al. 2011)."""
 
-    def __init__(self, learning_rate: Any = 0.001, initial_accumulator_value: float = 0.1, epsilon: float = 1e-7, **kwargs: Any):
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        initial_accumulator_value: float = 0.1,
+        epsilon: float = 1e-7,
+        **kwargs: Any,
+    ):
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.initial_accumulator_value = initial_accumulator_value
         self.epsilon = epsilon
@@ -75,9 +87,14 @@ class RMSprop(Optimizer):
     """Step sizes by the running mean of squared gradients (Hinton 2012)."""
 
     def __init__(
-        self, learning_rate: Any = 0.001, rho: float = 0.9, momentum: float = 0.0, epsilon: float = 1e-7,
-        centered: bool = False, **kwargs: Any,
-    ):  # fmt: skip
+        self,
+        learning_rate: Any = 0.001,
+        rho: float = 0.9,
+        momentum: float = 0.0,
+        epsilon: float = 1e-7,
+        centered: bool = False,
+        **kwargs: Any,
+    ):
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.rho = _between("rho", rho)
         self.momentum = _between("momentum", momentum)
@@ -85,7 +102,9 @@ class RMSprop(Optimizer):
         self.centered = centered
 
     def state_groups(self):
-        names = ["velocity"] + ["momentum"] * (self.momentum > 0) + ["average_gradient"] * self.centered
+        names = (
+            ["velocity"] + ["momentum"] * (self.momentum > 0) + ["average_gradient"] * self.centered
+        )
         return [{name: 0.0} for name in names]
 
     def update(self, p, g, s, lr, t, decay):
@@ -100,9 +119,14 @@ class Adam(Optimizer):
     fuses_weight_decay = True
 
     def __init__(
-        self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7,
-        amsgrad: bool = False, **kwargs: Any,
-    ):  # fmt: skip
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        **kwargs: Any,
+    ):
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.beta_1, self.beta_2 = _between("beta_1", beta_1), _between("beta_2", beta_2)
         self.epsilon = epsilon
@@ -124,19 +148,34 @@ class AdamW(Adam):
     """Adam with decoupled weight decay, 0.004 by default (Loshchilov & Hutter 2019)."""
 
     def __init__(
-        self, learning_rate: Any = 0.001, weight_decay: float = 0.004, beta_1: float = 0.9, beta_2: float = 0.999,
-        epsilon: float = 1e-7, amsgrad: bool = False, **kwargs: Any,
-    ):  # fmt: skip
+        self,
+        learning_rate: Any = 0.001,
+        weight_decay: float = 0.004,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        amsgrad: bool = False,
+        **kwargs: Any,
+    ):
         if weight_decay is None:
             raise ValueError("AdamW needs a weight_decay; received None")
-        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs)
+        super().__init__(
+            learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs
+        )
 
 
 @_family.register()
 class Adamax(Optimizer):
-    """Adam with the largest gradient in place of the second moment (Kingma & Ba 2015, section 7.1)."""
+    """Adam with the largest gradient for the second moment (Kingma & Ba 2015, section 7.1)."""
 
-    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7, **kwargs: Any):
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **kwargs: Any,
+    ):
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.beta_1, self.beta_2 = _between("beta_1", beta_1), _between("beta_2", beta_2)
         self.epsilon = epsilon
@@ -152,11 +191,18 @@ class Adamax(Optimizer):
 class Nadam(Optimizer):
     """Adam with Nesterov momentum and its schedule 0.96^t (Dozat 2015)."""
 
-    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7, **kwargs: Any):
+    def __init__(
+        self,
+        learning_rate: Any = 0.001,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-7,
+        **kwargs: Any,
+    ):
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.beta_1, self.beta_2 = _between("beta_1", beta_1), _between("beta_2", beta_2)
         self.epsilon = epsilon
-        self._u_product = Scalar(1.0, "float64", "u_product")
+        self._u_product = scalar(1.0, "float64", "u_product")
 
     def state_groups(self):
         return [{"momentum": 0.0, "velocity": 0.0}]
@@ -168,14 +214,27 @@ class Nadam(Optimizer):
         kernels.nadam_product(self._u_product, t, self.beta_1)
 
     def update(self, p, g, s, lr, t, decay):
-        kernels.nadam(p, g, s.momentum, s.velocity, self._u_product, lr, t, self.beta_1, self.beta_2, self.epsilon)
+        kernels.nadam(
+            p,
+            g,
+            s.momentum,
+            s.velocity,
+            self._u_product,
+            lr,
+            t,
+            self.beta_1,
+            self.beta_2,
+            self.epsilon,
+        )
 
 
 @_family.register()
 class Adadelta(Optimizer):
     """Step sizes by the running means of squared steps and gradients (Zeiler 2012)."""
 
-    def __init__(self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7, **kwargs: Any):
+    def __init__(
+        self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7, **kwargs: Any
+    ):
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.rho = _between("rho", rho)
         self.epsilon = epsilon
@@ -184,17 +243,23 @@ class Adadelta(Optimizer):
         return [{"accumulated_grad": 0.0, "accumulated_delta_var": 0.0}]
 
     def update(self, p, g, s, lr, t, decay):
-        kernels.adadelta(p, g, s.accumulated_grad, s.accumulated_delta_var, lr, self.rho, self.epsilon)
+        kernels.adadelta(
+            p, g, s.accumulated_grad, s.accumulated_delta_var, lr, self.rho, self.epsilon
+        )
 
 
 @_family.register()
 class Lion(Optimizer):
     """The sign of interpolated momentum (Chen et al. 2023)."""
 
-    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.99, **kwargs: Any):
+    def __init__(
+        self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.99, **kwargs: Any
+    ):
         super().__init__(learning_rate=learning_rate, **kwargs)
         if not 0 < beta_1 <= 1:
-            raise ValueError(f"beta_1 must be in (0, 1]: at 0 Lion is sign descent; received {beta_1!r}")
+            raise ValueError(
+                f"beta_1 must be in (0, 1]: at 0 Lion is sign descent; received {beta_1!r}"
+            )
         self.beta_1, self.beta_2 = beta_1, _between("beta_2", beta_2)
 
     def state_groups(self):
@@ -209,10 +274,16 @@ class Ftrl(Optimizer):
     """Follow the regularised leader, for sparse linear models (McMahan et al. 2013)."""
 
     def __init__(
-        self, learning_rate: Any = 0.001, learning_rate_power: float = -0.5, initial_accumulator_value: float = 0.1,
-        l1_regularization_strength: float = 0.0, l2_regularization_strength: float = 0.0,
-        l2_shrinkage_regularization_strength: float = 0.0, beta: float = 0.0, **kwargs: Any,
-    ):  # fmt: skip
+        self,
+        learning_rate: Any = 0.001,
+        learning_rate_power: float = -0.5,
+        initial_accumulator_value: float = 0.1,
+        l1_regularization_strength: float = 0.0,
+        l2_regularization_strength: float = 0.0,
+        l2_shrinkage_regularization_strength: float = 0.0,
+        beta: float = 0.0,
+        **kwargs: Any,
+    ):
         super().__init__(learning_rate=learning_rate, **kwargs)
         positive = dict(
             initial_accumulator_value=initial_accumulator_value,
@@ -225,7 +296,9 @@ class Ftrl(Optimizer):
                 raise ValueError(f"{name} must not be negative; received {value!r}")
             setattr(self, name, value)
         if learning_rate_power > 0:
-            raise ValueError(f"learning_rate_power must not be positive; received {learning_rate_power!r}")
+            raise ValueError(
+                f"learning_rate_power must not be positive; received {learning_rate_power!r}"
+            )
         self.learning_rate_power = learning_rate_power
         self.beta = beta
 
@@ -234,6 +307,14 @@ class Ftrl(Optimizer):
 
     def update(self, p, g, s, lr, t, decay):
         kernels.ftrl(
-            p, g, s.accumulator, s.linear, lr, self.learning_rate_power, self.l1_regularization_strength,
-            self.l2_regularization_strength, self.l2_shrinkage_regularization_strength, self.beta,
-        )  # fmt: skip
+            p,
+            g,
+            s.accumulator,
+            s.linear,
+            lr,
+            self.learning_rate_power,
+            self.l1_regularization_strength,
+            self.l2_regularization_strength,
+            self.l2_shrinkage_regularization_strength,
+            self.beta,
+        )

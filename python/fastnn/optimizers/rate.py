@@ -12,24 +12,14 @@ import numpy as np
 from .. import _core, kernels
 from ..schedules import LearningRateSchedule
 from ..tensor import Tensor
+from ..variables import Variable
 
 TABLE_STEPS = 4096  # rates that a schedule is asked for at a time
 
 
-class Scalar(Tensor):
-    """A scalar tensor that numbers are assigned to."""
-
-    def __init__(self, value: Any, dtype: str, name: str, device: str | None = None):
-        super().__init__(np.asarray(value), dtype, device)
-        self.name = self.path = name
-
-    def assign(self, value: Any) -> Scalar:
-        """Sets the value. Raises ValueError for what is not one number."""
-        array = np.asarray(value, self.dtype)
-        if array.size != 1:
-            raise ValueError(f"{self.name} is one number, got shape {array.shape}")
-        self.assign_numpy(array.reshape(()))
-        return self
+def scalar(value: Any, dtype: str, name: str) -> Variable:
+    """A scalar of an optimizer's state."""
+    return Variable(np.asarray(value), dtype=dtype, trainable=False, name=name)
 
 
 class LearningRate:
@@ -37,32 +27,35 @@ class LearningRate:
 
     def __init__(self, source: Any):
         self.source: LearningRateSchedule | Callable[[], Any] | None = None
-        self.value = Scalar(0.0, "float64", "learning_rate")
+        self.value = scalar(0.0, "float64", "learning_rate")
         self._table = Tensor(np.zeros(TABLE_STEPS))
-        self._first = Scalar(0, "int32", "first")
+        self._first = scalar(0, "int32", "first")
         self._filled = False
         self.set(source)
 
     def set(self, source: Any) -> None:
-        if isinstance(source, LearningRateSchedule) or callable(source) and not isinstance(source, Tensor):
+        if isinstance(source, LearningRateSchedule) or (
+            callable(source) and not isinstance(source, Tensor)
+        ):
             self.source, self._filled = source, False
             return
         if isinstance(self.source, LearningRateSchedule):
             raise TypeError(
-                "this optimizer was made with a LearningRateSchedule, so its learning rate cannot be set; "
-                "make it with a number instead"
+                "this optimizer was made with a LearningRateSchedule, so its learning rate cannot "
+                "be set; make it with a number instead"
             )
         try:
             rate = float(source)
         except (TypeError, ValueError):
             raise ValueError(
-                f"learning_rate must be a number, a LearningRateSchedule or a function; received {source!r}"
+                "learning_rate must be a number, a LearningRateSchedule or a function; received "
+                f"{source!r}"
             ) from None
         self.source = None
         self.value.assign(rate)
 
     def cover(self, step: int) -> int:
-        """Makes the rates of steps step, step + 1, ... known to recorded programs; returns of how many."""
+        """Makes the rates from `step` on known to recorded programs; returns of how many steps."""
         if not isinstance(self.source, LearningRateSchedule):
             return 2**31
         first = int(self._first)

@@ -6,9 +6,13 @@ import numpy as np
 
 from . import T, kernel_case, op_case
 
-
 # Those of csrc/activations.h that the cases below use, by their number there.
-ACTIVATIONS = {0: lambda x: x, 2: lambda x: 1 / (1 + np.exp(-x)), 3: np.tanh, 4: lambda x: np.maximum(x, 0)}
+ACTIVATIONS = {
+    0: lambda x: x,
+    2: lambda x: 1 / (1 + np.exp(-x)),
+    3: np.tanh,
+    4: lambda x: np.maximum(x, 0),
+}
 
 
 def windows(size, out, tap, stride, pad, dilation):
@@ -19,13 +23,14 @@ def windows(size, out, tap, stride, pad, dilation):
 
 
 def each_tap(h, w, p, q, r, s, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w):
-    """For every tap (i, j): outputs and inputs that meet there, as indices of (rows, columns)."""
+    """For every tap (i, j): outputs and inputs that meet there, as indices of arrays."""
+    images = slice(None)
     for i in range(r):
         out_h, in_h = windows(h, p, i, stride_h, pad_top, dilation_h)
         for j in range(s):
             out_w, in_w = windows(w, q, j, stride_w, pad_left, dilation_w)
             if len(out_h) and len(out_w):
-                yield i, j, (out_h[:, None], out_w), (in_h[:, None], in_w)
+                yield i, j, (images, out_h[:, None], out_w), (images, in_h[:, None], in_w)
 
 
 def split(x, g):
@@ -66,9 +71,11 @@ SCALARS = [
     ]
 ]
 FUSED = [
-    dict(s, activation=kind, alpha=0.0)
-    for s, kind in zip(SCALARS, [0, 4, 2, 3, 0, 4, 0, 4, 0])
-] + [dict(SCALARS[1], b=None, activation=0, alpha=0.0), dict(SCALARS[4], b=None, activation=4, alpha=0.0)]
+    dict(s, activation=kind, alpha=0.0) for s, kind in zip(SCALARS, [0, 4, 2, 3, 0, 4, 0, 4, 0])
+] + [
+    dict(SCALARS[1], b=None, activation=0, alpha=0.0),
+    dict(SCALARS[4], b=None, activation=4, alpha=0.0),
+]
 BENCH = [
     dict(n=8, h=56, w=56, c=64, p=56, q=56, r=3, s=3, k=64),
     dict(n=32, h=28, w=28, c=1, p=28, q=28, r=3, s=3, k=32),
@@ -87,7 +94,7 @@ def conv2d(x, w, b, activation, alpha, sizes, g, **geometry):
     y = np.zeros((n, p, q, g, k)) + (0 if b is None else b.reshape(g, k))
     xg, wg = split(x, g), split(w, g)
     for i, j, out, seen in each_tap(*x.shape[1:3], p, q, *w.shape[:2], **geometry):
-        y[:, *out] += np.einsum("nhwgc,cgk->nhwgk", xg[:, *seen], wg[i, j])
+        y[out] += np.einsum("nhwgc,cgk->nhwgk", xg[seen], wg[i, j])
     return ACTIVATIONS[activation](y.reshape(n, p, q, g * k))
 
 
@@ -97,7 +104,7 @@ def conv2d_input_grad(dy, w, sizes, g, **geometry):
     dx = np.zeros((n, h, width, g, c))
     dyg, wg = split(dy, g), split(w, g)
     for i, j, out, seen in each_tap(h, width, *dy.shape[1:3], *w.shape[:2], **geometry):
-        dx[:, *seen] += np.einsum("nhwgk,cgk->nhwgc", dyg[:, *out], wg[i, j])
+        dx[seen] += np.einsum("nhwgk,cgk->nhwgc", dyg[out], wg[i, j])
     return dx.reshape(n, h, width, g * c)
 
 
@@ -113,7 +120,7 @@ def conv2d_weight_grad(x, dy, sizes, g, **geometry):
     dw = np.zeros((r, s, c, g, k))
     xg, dyg = split(x, g), split(dy, g)
     for i, j, out, seen in each_tap(*x.shape[1:3], *dy.shape[1:3], r, s, **geometry):
-        dw[i, j] += np.einsum("nhwgc,nhwgk->cgk", xg[:, *seen], dyg[:, *out])
+        dw[i, j] += np.einsum("nhwgc,nhwgk->cgk", xg[seen], dyg[out])
     return dw.reshape(r, s, c, g * k)
 
 
@@ -125,10 +132,12 @@ def marked(name):
     return activation
 
 
-# --- ops -------------------------------------------------------------------------------------------
+# --- ops -----------------------------------------------------------------------------------------
 
 op_case("conv", inputs=T(2, 5, 6, 3), kernel=T(3, 2, 3, 4))
-op_case("conv", inputs=T(2, 5, 6, 4), kernel=T(3, 3, 2, 6), strides=(2, 1), padding="same", bias=T(6))
+op_case(
+    "conv", inputs=T(2, 5, 6, 4), kernel=T(3, 3, 2, 6), strides=(2, 1), padding="same", bias=T(6)
+)
 op_case("conv", inputs=T(1, 7, 7, 2), kernel=T(2, 3, 2, 3), padding="same", dilation_rate=(2, 3))
 op_case("conv", inputs=T(2, 9, 3), kernel=T(3, 3, 2), padding="causal", dilation_rate=2, bias=T(2))
 op_case("conv", inputs=T(2, 9, 1), kernel=T(4, 1, 5), strides=3)
@@ -138,14 +147,33 @@ op_case("depthwise_conv", inputs=T(2, 5, 4, 3), kernel=T(3, 3, 3, 1), padding="s
 op_case("depthwise_conv", inputs=T(2, 5, 4, 3), kernel=T(2, 3, 3, 2), padding="same", bias=T(6))
 op_case("depthwise_conv", inputs=T(2, 8, 9), kernel=T(3, 9, 3), dilation_rate=2)
 op_case(
-    "separable_conv", inputs=T(2, 5, 4, 3), depthwise_kernel=T(3, 2, 3, 2), pointwise_kernel=T(1, 1, 6, 4), bias=T(4)
+    "separable_conv",
+    inputs=T(2, 5, 4, 3),
+    depthwise_kernel=T(3, 2, 3, 2),
+    pointwise_kernel=T(1, 1, 6, 4),
+    bias=T(4),
 )
-op_case("conv_transpose", inputs=T(2, 3, 4, 3), kernel=T(3, 3, 2, 3), strides=2, padding="same", bias=T(2))
-op_case("conv_transpose", inputs=T(1, 3, 2, 9), kernel=T(2, 3, 4, 9), strides=(1, 3), output_padding=1)
+op_case(
+    "conv_transpose",
+    inputs=T(2, 3, 4, 3),
+    kernel=T(3, 3, 2, 3),
+    strides=2,
+    padding="same",
+    bias=T(2),
+)
+op_case(
+    "conv_transpose", inputs=T(1, 3, 2, 9), kernel=T(2, 3, 4, 9), strides=(1, 3), output_padding=1
+)
 op_case("conv_transpose", inputs=T(2, 5, 3), kernel=T(3, 4, 3), dilation_rate=2)
 op_case("conv_transpose", inputs=T(2, 5, 8), kernel=T(5, 1, 8), strides=2)
 
-# Activations that the kernel applies are recognised by the mark that those of ops/activation.py bear.
+# Activations that the kernel applies are recognised by the mark that those of ops/ bear.
 for _name in ("tanh", "leaky_relu"):
     op_case("conv", inputs=T(2, 4, 5, 3), kernel=T(3, 3, 3, 2), bias=T(2), activation=marked(_name))
-    op_case("conv_transpose", inputs=T(2, 4, 5, 3), kernel=T(3, 3, 2, 3), bias=T(2), activation=marked(_name))
+    op_case(
+        "conv_transpose",
+        inputs=T(2, 4, 5, 3),
+        kernel=T(3, 3, 2, 3),
+        bias=T(2),
+        activation=marked(_name),
+    )

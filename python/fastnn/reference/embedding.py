@@ -6,7 +6,14 @@ from . import T, kernel_case, op_case
 
 SIZES = [
     dict(r=r, v=v, d=d)
-    for r, v, d in [((), 1, 1), ((5,), 3, 4), ((2, 3), 7, 8), ((0,), 3, 2), ((4,), 3, 0), ((3, 50), 1000, 33)]
+    for r, v, d in [
+        ((), 1, 1),
+        ((5,), 3, 4),
+        ((2, 3), 7, 8),
+        ((0,), 3, 2),
+        ((4,), 3, 0),
+        ((3, 50), 1000, 33),
+    ]
 ]
 BENCH = [dict(r=(32, 100), v=10_000, d=64)]
 
@@ -17,14 +24,18 @@ def index_to_the_last_row(rng, shape, sizes):
     return index
 
 
-
 @kernel_case(SIZES, BENCH, inputs=dict(index=index_to_the_last_row), exact=True)
 def embedding(index, table):
     return table[index]
 
 
 # An index that comes k times adds k numbers; here k stays below 100.
-@kernel_case([s for s in SIZES if s["r"] != (0,)], BENCH, inputs=dict(index=index_to_the_last_row), tolerance=100)
+@kernel_case(
+    [s for s in SIZES if s["r"] != (0,)],
+    BENCH,
+    inputs=dict(index=index_to_the_last_row),
+    tolerance=100,
+)
 def embedding_grad(index, dy):
     dtable = np.zeros((index.max() + 1, dy.shape[-1]))
     np.add.at(dtable, index, dy)

@@ -11,10 +11,20 @@ BENCH = [dict(r=(1024,), n=1000), dict(r=(32,), n=10), dict(r=(4096,), n=1)]
 LOW, HIGH = 1e-7, 1 - 1e-7
 
 # In the order of csrc/losses.h.
-POINTWISE = (
-    "squared_error absolute_error percentage_error squared_log_error huber log_cosh binary_crossentropy "
-    "binary_crossentropy_logits hinge squared_hinge poisson kl_divergence"
-).split()
+POINTWISE = [
+    "squared_error",
+    "absolute_error",
+    "percentage_error",
+    "squared_log_error",
+    "huber",
+    "log_cosh",
+    "binary_crossentropy",
+    "binary_crossentropy_logits",
+    "hinge",
+    "squared_hinge",
+    "poisson",
+    "kl_divergence",
+]
 
 
 def pointwise(kind, t, y, a):
@@ -37,7 +47,9 @@ def pointwise(kind, t, y, a):
         return np.abs(d) + np.log1p(np.exp(-2 * np.abs(d))) - np.log(2), np.tanh(d)
     if name == "binary_crossentropy":
         s, p = t * (1 - a) + a / 2, np.clip(y, LOW, HIGH)
-        return -(s * np.log(p) + (1 - s) * np.log(1 - p)), np.where(y == p, (p - s) / (p * (1 - p)), 0)
+        return -(s * np.log(p) + (1 - s) * np.log(1 - p)), np.where(
+            y == p, (p - s) / (p * (1 - p)), 0
+        )
     if name == "binary_crossentropy_logits":
         s = t * (1 - a) + a / 2
         return np.maximum(y, 0) - s * y + np.log1p(np.exp(-np.abs(y))), 1 / (1 + np.exp(-y)) - s
@@ -60,7 +72,7 @@ KINDS = [dict(kind=k, parameter=0.3, mean=k != 11) for k in range(len(POINTWISE)
 
 
 def reduction(n, **_):
-    """Errors of the terms add up at worst, and the sum of n numbers of one sign is rounded n times."""
+    """Errors of the terms add up at worst, and a sum of n numbers is rounded n times."""
     return 64 + n / 8
 
 
@@ -85,7 +97,11 @@ def probabilities(y, from_logits):
 
 
 def log_probabilities(y, from_logits):
-    return along(y, -1, log=True) if from_logits else np.log(np.clip(probabilities(y, False), LOW, HIGH))
+    return (
+        along(y, -1, log=True)
+        if from_logits
+        else np.log(np.clip(probabilities(y, False), LOW, HIGH))
+    )
 
 
 def free(y, from_logits):
@@ -113,7 +129,9 @@ def sparse_crossentropy(y, label, from_logits, ignored):
     SIZES,
     BENCH,
     scalars=MODES,
-    inputs=dict(y=UNIT, label=LABELS, stats=lambda rng, shape, sizes: np.full(shape, [0.5, sizes["n"] / 3])),
+    inputs=dict(
+        y=UNIT, label=LABELS, stats=lambda rng, shape, sizes: np.full(shape, [0.5, sizes["n"] / 3])
+    ),
     tolerance=64,
 )
 def sparse_crossentropy_grad(y, label, stats, dloss, from_logits, ignored):
@@ -140,7 +158,9 @@ def categorical_crossentropy(t, y, from_logits, smoothing):
     SIZES,
     BENCH,
     scalars=SMOOTHING,
-    inputs=dict(t=UNIT, y=UNIT, stats=lambda rng, shape, sizes: np.full(shape, [0.7 * sizes["n"], 0.8, 0.6])),
+    inputs=dict(
+        t=UNIT, y=UNIT, stats=lambda rng, shape, sizes: np.full(shape, [0.7 * sizes["n"], 0.8, 0.6])
+    ),
     tolerance=128,
 )
 def categorical_crossentropy_grad(t, y, stats, dloss, from_logits, smoothing):
@@ -157,15 +177,38 @@ def categorical_crossentropy_grad(t, y, stats, dloss, from_logits, smoothing):
 for from_logits in (True, False):
     low = dict(low=0.1, high=0.9)
     labels = np.array([[0, 3, 1], [2, 2, 4]], "int32")
-    op_case("sparse_categorical_crossentropy", target=labels, output=T(2, 3, 5, **low), from_logits=from_logits)
-    op_case("categorical_crossentropy", target=T(3, 4, **low), output=T(3, 4, **low), from_logits=from_logits)
     op_case(
-        "categorical_crossentropy", target=T(3, 4, 2, grad=False, **low), output=T(3, 4, 2, **low),
-        from_logits=from_logits, axis=1,
-    )  # fmt: skip
-    op_case("binary_crossentropy", target=T(3, 4, **low), output=T(3, 4, **low), from_logits=from_logits)
-for kind, parameter in [*((name, 0.0) for name in POINTWISE), ("huber", 0.2), ("binary_crossentropy", 0.1)]:
+        "sparse_categorical_crossentropy",
+        target=labels,
+        output=T(2, 3, 5, **low),
+        from_logits=from_logits,
+    )
     op_case(
-        "pointwise_loss", target=T(3, 4, low=0.1, high=0.9, grad=kind in POINTWISE[:2] + ["huber", "log_cosh"]),
-        output=T(3, 4, low=0.1, high=0.9), kind=kind, parameter=parameter, mean=kind != "kl_divergence",
-    )  # fmt: skip
+        "categorical_crossentropy",
+        target=T(3, 4, **low),
+        output=T(3, 4, **low),
+        from_logits=from_logits,
+    )
+    op_case(
+        "categorical_crossentropy",
+        target=T(3, 4, 2, grad=False, **low),
+        output=T(3, 4, 2, **low),
+        from_logits=from_logits,
+        axis=1,
+    )
+    op_case(
+        "binary_crossentropy", target=T(3, 4, **low), output=T(3, 4, **low), from_logits=from_logits
+    )
+for kind, parameter in [
+    *((name, 0.0) for name in POINTWISE),
+    ("huber", 0.2),
+    ("binary_crossentropy", 0.1),
+]:
+    op_case(
+        "pointwise_loss",
+        target=T(3, 4, low=0.1, high=0.9, grad=kind in POINTWISE[:2] + ["huber", "log_cosh"]),
+        output=T(3, 4, low=0.1, high=0.9),
+        kind=kind,
+        parameter=parameter,
+        mean=kind != "kl_divergence",
+    )

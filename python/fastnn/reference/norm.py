@@ -6,16 +6,32 @@ from . import T, kernel_case, op_case
 
 SIZES = [
     dict(r=r, c=c)
-    for r, c in [((1,), 1), ((2,), 3), ((5, 7), 8), ((33,), 9), ((3, 4, 5), 17), ((700,), 3), ((64,), 1024), ((9,), 1500),
-                 ((2000,), 33), ((0,), 3), ((3,), 0)]
-]  # fmt: skip
+    for r, c in [
+        ((1,), 1),
+        ((2,), 3),
+        ((5, 7), 8),
+        ((33,), 9),
+        ((3, 4, 5), 17),
+        ((700,), 3),
+        ((64,), 1024),
+        ((9,), 1500),
+        ((2000,), 33),
+        ((0,), 3),
+        ((3,), 0),
+    ]
+]
 BENCH = [dict(r=(32, 28, 28), c=32), dict(r=(512,), c=256)]
 ROW_SIZES = [dict(r=s["r"], n=s["c"]) for s in SIZES if s["c"]] + [dict(r=(), n=5)]
 ROW_BENCH = [dict(r=(512,), n=256)]
 FAR = lambda rng, shape, sizes: 3 + rng.standard_normal(shape)  # noqa: E731
 POSITIVE = lambda rng, shape, sizes: rng.uniform(0.5, 1.5, shape)  # noqa: E731
 HALF = lambda rng, shape, sizes: rng.random(shape) < 0.5  # noqa: E731
-OPTIONAL = [dict(mask=None), dict(), dict(gamma=None, mask=None), dict(gamma=None, beta=None, mask=None)]
+OPTIONAL = [
+    dict(mask=None),
+    dict(),
+    dict(gamma=None, mask=None),
+    dict(gamma=None, beta=None, mask=None),
+]
 
 
 def moments(x, mask):
@@ -32,8 +48,8 @@ def moments(x, mask):
     BENCH,
     [dict(o, momentum=0.9, epsilon=1e-3) for o in OPTIONAL],
     inputs=dict(x=FAR, mask=HALF, moving_variance=POSITIVE),
-    # Two rows of a channel may be equal to within rounding: the variance is then near 0, its inverse
-    # root up to 1 / sqrt(epsilon) = 30, and so is the magnification of the input's rounding.
+    # Two rows of a channel may be equal to within rounding: the variance is then near 0, its
+    # inverse root up to 1 / sqrt(epsilon) = 30, and so the input's rounding is magnified.
     tolerance=200,
 )
 def batch_norm(x, gamma, beta, mask, moving_mean, moving_variance, momentum, epsilon):
@@ -45,10 +61,15 @@ def batch_norm(x, gamma, beta, mask, moving_mean, moving_variance, momentum, eps
 
 
 @kernel_case(
-    SIZES, BENCH, [dict(epsilon=1e-3), dict(epsilon=1e-3, gamma=None, beta=None)], inputs=dict(variance=POSITIVE)
+    SIZES,
+    BENCH,
+    [dict(epsilon=1e-3), dict(epsilon=1e-3, gamma=None, beta=None)],
+    inputs=dict(variance=POSITIVE),
 )
 def batch_norm_inference(x, mean, variance, gamma, beta, epsilon):
-    return (x - mean) / np.sqrt(variance + epsilon) * (1 if gamma is None else gamma) + (0 if beta is None else beta)
+    return (x - mean) / np.sqrt(variance + epsilon) * (1 if gamma is None else gamma) + (
+        0 if beta is None else beta
+    )
 
 
 def sums_tolerance(r, c=None, n=None):
@@ -75,7 +96,11 @@ def batch_norm_grad(x, dy, mean, inv_std, gamma, mask):
 @kernel_case(
     ROW_SIZES,
     ROW_BENCH,
-    [dict(epsilon=1e-3, centered=c, **o) for c in (True, False) for o in ({}, dict(gamma=None), dict(gamma=None, beta=None))],
+    [
+        dict(epsilon=1e-3, centered=c, **o)
+        for c in (True, False)
+        for o in ({}, dict(gamma=None), dict(gamma=None, beta=None))
+    ],
     inputs=dict(x=FAR),
     tolerance=200,
 )
@@ -83,13 +108,21 @@ def layer_norm(x, gamma, beta, epsilon, centered):
     mean = x.mean(-1) * centered
     d = x - mean[..., None]
     inv_std = 1 / np.sqrt((d**2).mean(-1) + epsilon)
-    return d * inv_std[..., None] * (1 if gamma is None else gamma) + (0 if beta is None else beta), mean, inv_std
+    return (
+        d * inv_std[..., None] * (1 if gamma is None else gamma) + (0 if beta is None else beta),
+        mean,
+        inv_std,
+    )
 
 
 @kernel_case(
     ROW_SIZES,
     ROW_BENCH,
-    [dict(centered=c, **o) for c in (True, False) for o in ({}, dict(gamma=None), dict(dx=None), dict(dgamma=None, dbeta=None))],
+    [
+        dict(centered=c, **o)
+        for c in (True, False)
+        for o in ({}, dict(gamma=None), dict(dx=None), dict(dgamma=None, dbeta=None))
+    ],
     inputs=dict(inv_std=POSITIVE),
     tolerance=sums_tolerance,
 )
@@ -106,11 +139,29 @@ MOVING = dict(moving_mean=np.zeros(4), moving_variance=np.ones(4))
 op_case("batch_norm_training", x=T(3, 2, 4), gamma=T(4), beta=T(4), **MOVING)
 op_case("batch_norm_training", x=T(5, 4), gamma=None, beta=None, **MOVING)
 op_case(
-    "batch_norm_training", x=T(3, 2, 4), gamma=T(4), beta=T(4), **MOVING,
+    "batch_norm_training",
+    x=T(3, 2, 4),
+    gamma=T(4),
+    beta=T(4),
+    **MOVING,
     mask=np.array([[True, False], [True, True], [False, True]]),
-)  # fmt: skip
-op_case("batch_norm_inference", x=T(3, 4), mean=T(4, grad=False), variance=T(4, grad=False, **HALVES), gamma=T(4), beta=T(4))
-op_case("batch_norm_inference", x=T(3, 4), mean=T(4, grad=False), variance=T(4, grad=False, **HALVES), gamma=None, beta=T(4))
+)
+op_case(
+    "batch_norm_inference",
+    x=T(3, 4),
+    mean=T(4, grad=False),
+    variance=T(4, grad=False, **HALVES),
+    gamma=T(4),
+    beta=T(4),
+)
+op_case(
+    "batch_norm_inference",
+    x=T(3, 4),
+    mean=T(4, grad=False),
+    variance=T(4, grad=False, **HALVES),
+    gamma=None,
+    beta=T(4),
+)
 for centered in (True, False):
     op_case("layer_norm", x=T(3, 2, 5), gamma=T(5), beta=T(5), epsilon=1e-3, centered=centered)
     op_case("layer_norm", x=T(3, 5), gamma=None, beta=None, epsilon=1e-3, centered=centered)
@@ -118,4 +169,11 @@ op_case("layer_normalization", x=T(2, 3, 4), gamma=T(3, 4), beta=T(3, 4), axis=(
 op_case("layer_normalization", x=T(2, 3, 4), gamma=T(3), beta=None, axis=1)
 op_case("rms_normalization", x=T(2, 6), scale=T(6))
 op_case("group_normalization", x=T(2, 3, 4), gamma=T(4), beta=T(4), groups=2)
-op_case("batch_normalization", x=T(2, 3, 4), mean=T(4, grad=False), variance=T(4, grad=False, **HALVES), axis=-1, scale=T(4))
+op_case(
+    "batch_normalization",
+    x=T(2, 3, 4),
+    mean=T(4, grad=False),
+    variance=T(4, grad=False, **HALVES),
+    axis=-1,
+    scale=T(4),
+)

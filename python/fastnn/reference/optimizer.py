@@ -1,5 +1,7 @@
 """Optimizer updates in NumPy, with Keras' formulas."""
 
+from itertools import pairwise
+
 import numpy as np
 
 from . import kernel_case
@@ -22,7 +24,9 @@ def sgd(p, g, lr):
     return p - lr * g
 
 
-@kernel_case(SIZES, BENCH, [dict(momentum=0.9, nesterov=n) for n in (False, True)], inputs=dict(lr=RATE))
+@kernel_case(
+    SIZES, BENCH, [dict(momentum=0.9, nesterov=n) for n in (False, True)], inputs=dict(lr=RATE)
+)
 def sgd_momentum(p, g, v, lr, momentum, nesterov):
     v = momentum * v - lr * g
     return (p + momentum * v - lr * g if nesterov else p + v), v
@@ -34,7 +38,9 @@ def sgd_average(p, g, v, lr, momentum):
     return p - lr * v, v
 
 
-@kernel_case(SIZES, BENCH, [dict(epsilon=1e-7), dict(epsilon=0.1)], inputs=dict(a=POSITIVE, lr=RATE))
+@kernel_case(
+    SIZES, BENCH, [dict(epsilon=1e-7), dict(epsilon=0.1)], inputs=dict(a=POSITIVE, lr=RATE)
+)
 def adagrad(p, g, a, lr, epsilon):
     a = a + g * g
     return p - lr * g / np.sqrt(a + epsilon), a
@@ -46,7 +52,12 @@ RMSPROP = dict(rho=0.9, momentum=0.5, epsilon=1e-3)
 @kernel_case(
     SIZES,
     BENCH,
-    [RMSPROP, dict(RMSPROP, average=None), dict(RMSPROP, m=None), dict(RMSPROP, average=None, m=None)],
+    [
+        RMSPROP,
+        dict(RMSPROP, average=None),
+        dict(RMSPROP, m=None),
+        dict(RMSPROP, average=None, m=None),
+    ],
     # The variance v - average^2 stays well above zero.
     inputs=dict(v=lambda rng, shape, sizes: rng.uniform(4, 5, shape), average=POSITIVE, lr=RATE),
 )
@@ -90,12 +101,18 @@ def momentum_at(t, beta_1):
     return beta_1 * (1 - 0.5 * 0.96**t)
 
 
-@kernel_case([{}], scalars=[dict(beta_1=0.9)], inputs=dict(t=STEP, product=lambda rng, shape, sizes: np.array(0.2)))
+@kernel_case(
+    [{}],
+    scalars=[dict(beta_1=0.9)],
+    inputs=dict(t=STEP, product=lambda rng, shape, sizes: np.array(0.2)),
+)
 def nadam_product(product, t, beta_1):
     return product * momentum_at(t, beta_1)
 
 
-@kernel_case(SIZES, BENCH, BETAS, inputs=dict(STATE, product=lambda rng, shape, sizes: np.array(0.2)))
+@kernel_case(
+    SIZES, BENCH, BETAS, inputs=dict(STATE, product=lambda rng, shape, sizes: np.array(0.2))
+)
 def nadam(p, g, m, v, product, lr, t, beta_1, beta_2, epsilon):
     now, after = momentum_at(t, beta_1), momentum_at(t + 1, beta_1)
     m = m + (g - m) * (1 - beta_1)
@@ -104,7 +121,12 @@ def nadam(p, g, m, v, product, lr, t, beta_1, beta_2, epsilon):
     return p - lr * m_hat / (np.sqrt(v / (1 - beta_2**t)) + epsilon), m, v
 
 
-@kernel_case(SIZES, BENCH, [dict(rho=0.95, epsilon=1e-7), dict(rho=0.5, epsilon=0.1)], inputs=dict(a=POSITIVE, d=POSITIVE, lr=RATE))
+@kernel_case(
+    SIZES,
+    BENCH,
+    [dict(rho=0.95, epsilon=1e-7), dict(rho=0.5, epsilon=0.1)],
+    inputs=dict(a=POSITIVE, d=POSITIVE, lr=RATE),
+)
 def adadelta(p, g, a, d, lr, rho, epsilon):
     a = rho * a + (1 - rho) * g * g
     move = np.sqrt(d + epsilon) * g / np.sqrt(a + epsilon)
@@ -151,7 +173,9 @@ def clip_value(g, limit):
 
 
 def cuts(rng, shape, sizes):
-    return np.concatenate([[0], np.sort(rng.integers(0, sizes["n"] + 1, shape[0] - 2)), [sizes["n"]]])
+    return np.concatenate(
+        [[0], np.sort(rng.integers(0, sizes["n"] + 1, shape[0] - 2)), [sizes["n"]]]
+    )
 
 
 @kernel_case(
@@ -163,12 +187,14 @@ def cuts(rng, shape, sizes):
 def clip_norm(g, offsets, limit):
     result = g.copy()
     offsets = [0, len(g)] if offsets is None else offsets
-    for begin, end in zip(offsets[:-1], offsets[1:]):
+    for begin, end in pairwise(offsets):
         result[begin:end] *= limit / max(np.linalg.norm(g[begin:end]), limit)
     return result
 
 
-@kernel_case(SIZES, BENCH, [dict(momentum=0.9, overwrite_every=e) for e in (0, 2, 3)], inputs=dict(t=STEP))
+@kernel_case(
+    SIZES, BENCH, [dict(momentum=0.9, overwrite_every=e) for e in (0, 2, 3)], inputs=dict(t=STEP)
+)
 def moving_average(average, p, t, momentum, overwrite_every):
     average = momentum * average + (1 - momentum) * p
     return average, average if overwrite_every == 3 else p
@@ -181,7 +207,9 @@ def increment(t):
 
 @kernel_case(
     [dict(n=n) for n in (1, 2, 5)],
-    inputs=dict(t=lambda rng, shape, sizes: np.array(12), first=lambda rng, shape, sizes: np.array(10)),
+    inputs=dict(
+        t=lambda rng, shape, sizes: np.array(12), first=lambda rng, shape, sizes: np.array(10)
+    ),
     exact=True,
 )
 def schedule_rate(table, t, first):

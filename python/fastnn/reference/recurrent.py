@@ -22,7 +22,11 @@ _ACTIVATIONS = {
     "tanh": (np.tanh, lambda y: 1 - y * y, False),
     "sigmoid": (_sigmoid, lambda y: y * (1 - y), False),
     "relu": (lambda x: np.maximum(x, 0), lambda y: (y > 0) * 1.0, False),
-    "hard_sigmoid": (lambda x: np.clip(x / 6 + 0.5, 0, 1), lambda y: ((y > 0) & (y < 1)) / 6, False),
+    "hard_sigmoid": (
+        lambda x: np.clip(x / 6 + 0.5, 0, 1),
+        lambda y: ((y > 0) & (y < 1)) / 6,
+        False,
+    ),
     "gelu": (
         lambda x: x * _normal(x),
         lambda x: _normal(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi),
@@ -79,8 +83,19 @@ TANH, SIGMOID, RELU, GELU, HARD, LINEAR = (
     _core.activations[a][0] for a in ("tanh", "sigmoid", "relu", "gelu", "hard_sigmoid", "linear")
 )
 # The last two are cut by units; 16 and 33 are a panel and a bit more than two.
-_SHAPES = [(3, 4, 5), (1, 1, 1), (2, 3, 16), (17, 5, 33), (0, 3, 4), (3, 0, 4), (2, 3, 0), (9, 7, 24), (33, 2, 130),
-           (2, 3, 128), (1, 3, 256)]  # fmt: skip
+_SHAPES = [
+    (3, 4, 5),
+    (1, 1, 1),
+    (2, 3, 16),
+    (17, 5, 33),
+    (0, 3, 4),
+    (3, 0, 4),
+    (2, 3, 0),
+    (9, 7, 24),
+    (33, 2, 130),
+    (2, 3, 128),
+    (1, 3, 256),
+]
 SIZES = [dict(b=b, t=t, n=n, p=1, q=1) for b, t, n in _SHAPES]
 BENCH = [dict(b=32, t=100, n=128, p=1, q=1)]
 _MASK = dict(mask=lambda rng, shape, sizes: rng.random(shape) < 0.7)
@@ -91,9 +106,18 @@ _SCALARS = [
     dict(activation=RELU, reverse=False, drop=None),
 ]
 _GATED = [
-    dict(activation=TANH, recurrent_activation=SIGMOID, recurrent_alpha=0.0, reverse=False, **_ABSENT),
+    dict(
+        activation=TANH, recurrent_activation=SIGMOID, recurrent_alpha=0.0, reverse=False, **_ABSENT
+    ),
     dict(activation=GELU, recurrent_activation=HARD, recurrent_alpha=0.0, reverse=True),
-    dict(activation=HARD, recurrent_activation=GELU, recurrent_alpha=0.0, reverse=False, mask=None, h0=None),
+    dict(
+        activation=HARD,
+        recurrent_activation=GELU,
+        recurrent_alpha=0.0,
+        reverse=False,
+        mask=None,
+        h0=None,
+    ),
 ]
 
 
@@ -121,7 +145,13 @@ def simple_rnn(z, u, h0, mask, drop, activation, alpha, reverse):
     return z, hs, h
 
 
-@kernel_case(SIZES, BENCH, [_alphas(**s) for s in [*_SCALARS, {**_SCALARS[0], "dy": None}]], _INPUTS, _tolerance)
+@kernel_case(
+    SIZES,
+    BENCH,
+    [_alphas(**s) for s in [*_SCALARS, {**_SCALARS[0], "dy": None}]],
+    _INPUTS,
+    _tolerance,
+)
 def simple_rnn_grad(z, u, h, h0, mask, drop, dy, dhn, activation, alpha, reverse):
     dh, dz, hp = dhn.copy(), np.zeros_like(z), np.zeros((1, *h.shape))
     for s, at, live in reversed(list(_steps(z, mask, reverse))):
@@ -139,8 +169,16 @@ def simple_rnn_grad(z, u, h, h0, mask, drop, dy, dhn, activation, alpha, reverse
 _LSTM_SIZES = SIZES + [dict(b=5, t=3, n=20, p=4, q=4), dict(b=2, t=3, n=96, p=4, q=4)]
 
 
-@kernel_case(_LSTM_SIZES, BENCH, [_alphas(**s) for s in [*_GATED[1:], {**_GATED[0], "c0": None}]], _INPUTS, _tolerance)
-def lstm(z, u, h0, c0, mask, drop, activation, alpha, recurrent_activation, recurrent_alpha, reverse):
+@kernel_case(
+    _LSTM_SIZES,
+    BENCH,
+    [_alphas(**s) for s in [*_GATED[1:], {**_GATED[0], "c0": None}]],
+    _INPUTS,
+    _tolerance,
+)
+def lstm(
+    z, u, h0, c0, mask, drop, activation, alpha, recurrent_activation, recurrent_alpha, reverse
+):
     n = u.shape[0]
     z, hs, cs = z.copy(), np.zeros((*z.shape[:2], n)), np.zeros((*z.shape[:2], n))
     h, c = _zeros(h0, np.zeros((len(z), n))), _zeros(c0, np.zeros((len(z), n)))
@@ -161,9 +199,30 @@ def lstm(z, u, h0, c0, mask, drop, activation, alpha, recurrent_activation, recu
 
 # A scale for each gate is the business of the ops' gradient checks: p depends on drop.
 @kernel_case(
-    SIZES, BENCH, [_alphas(**s) for s in [*_GATED[1:], {**_GATED[0], "c0": None, "dy": None}]], _INPUTS, _tolerance
-)  # fmt: skip
-def lstm_grad(z, u, h, c, h0, c0, mask, drop, dy, dhn, dcn, activation, alpha, recurrent_activation, recurrent_alpha, reverse):
+    SIZES,
+    BENCH,
+    [_alphas(**s) for s in [*_GATED[1:], {**_GATED[0], "c0": None, "dy": None}]],
+    _INPUTS,
+    _tolerance,
+)
+def lstm_grad(
+    z,
+    u,
+    h,
+    c,
+    h0,
+    c0,
+    mask,
+    drop,
+    dy,
+    dhn,
+    dcn,
+    activation,
+    alpha,
+    recurrent_activation,
+    recurrent_alpha,
+    reverse,
+):
     n = u.shape[0]
     dh, dc, dz = dhn.copy(), dcn.copy(), np.zeros_like(z)
     hp = np.zeros((1 if drop is None else len(drop), *h.shape))
@@ -174,13 +233,16 @@ def lstm_grad(z, u, h, c, h0, c0, mask, drop, dy, dhn, dcn, activation, alpha, r
         hp[:, :, at] = _seen(h_before, drop, 4)[: len(hp)]
         if dy is not None:
             dh = dh + dy[:, s]
-        (i, di), (f, df), (g, dg), (o, do) = (_act_back(k, gate(z[:, at], j)) for j, k in enumerate(kinds))
+        (i, di), (f, df), (g, dg), (o, do) = (
+            _act_back(k, gate(z[:, at], j)) for j, k in enumerate(kinds)
+        )
         value, slope = _act_at(activation, c[:, s])
         d = dc + dh * o * slope
         now = np.concatenate([d * g * di, d * c_before * df, d * i * dg, dh * value * do], axis=-1)
         dz[:, at] = np.where(live, now, 0)
         pulled = sum(
-            gate(dz[:, at], j) @ gate(u, j).T * (1 if drop is None else drop[min(j, len(drop) - 1)]) for j in range(4)
+            gate(dz[:, at], j) @ gate(u, j).T * (1 if drop is None else drop[min(j, len(drop) - 1)])
+            for j in range(4)
         )
         dh, dc = np.where(live, pulled, dh), np.where(live, d * f, dc)
     return dz, hp, dh, dc
@@ -200,7 +262,20 @@ _GRU_SIZES = SIZES + [dict(b=5, t=3, n=20, p=3, q=3), dict(b=2, t=3, n=128, p=3,
 
 
 @kernel_case(_GRU_SIZES, BENCH, _GRU, _INPUTS, _tolerance)
-def gru(z, u, bias, h0, mask, drop, activation, alpha, recurrent_activation, recurrent_alpha, reset_after, reverse):
+def gru(
+    z,
+    u,
+    bias,
+    h0,
+    mask,
+    drop,
+    activation,
+    alpha,
+    recurrent_activation,
+    recurrent_alpha,
+    reset_after,
+    reverse,
+):
     n = u.shape[0]
     z, hs, ss = z.copy(), np.zeros((*z.shape[:2], n)), np.zeros((*z.shape[:2], n))
     h = _zeros(h0, np.zeros((len(z), n)))
@@ -208,8 +283,12 @@ def gru(z, u, bias, h0, mask, drop, activation, alpha, recurrent_activation, rec
     gate = lambda a, g: a[..., g * n : (g + 1) * n]  # noqa: E731
     for s, at, live in _steps(z, mask, reverse):
         seen = _seen(h, drop, 3)
-        update, kept_z = _act(recurrent_activation, gate(z[:, at], 0) + seen[0] @ gate(u, 0) + gate(b, 0))
-        reset, kept_r = _act(recurrent_activation, gate(z[:, at], 1) + seen[1] @ gate(u, 1) + gate(b, 1))
+        update, kept_z = _act(
+            recurrent_activation, gate(z[:, at], 0) + seen[0] @ gate(u, 0) + gate(b, 0)
+        )
+        reset, kept_r = _act(
+            recurrent_activation, gate(z[:, at], 1) + seen[1] @ gate(u, 1) + gate(b, 1)
+        )
         if reset_after:
             side = seen[2] @ gate(u, 2) + gate(b, 2)
             candidate, kept_h = _act(activation, gate(z[:, at], 2) + reset * side)
@@ -222,7 +301,9 @@ def gru(z, u, bias, h0, mask, drop, activation, alpha, recurrent_activation, rec
     return z, hs, ss, h
 
 
-def _gru_grad(z, u, h, s, h0, mask, drop, dy, dhn, activation, recurrent_activation, reset_after, reverse):
+def _gru_grad(
+    z, u, h, s, h0, mask, drop, dy, dhn, activation, recurrent_activation, reset_after, reverse
+):
     n = u.shape[0]
     dh, dz, ds = dhn.copy(), np.zeros_like(z), np.zeros_like(z)
     planes = 1 if drop is None else len(drop)
@@ -236,7 +317,9 @@ def _gru_grad(z, u, h, s, h0, mask, drop, dy, dhn, activation, recurrent_activat
             hp[-1, :, at] = s[:, k]
         if dy is not None:
             dh = dh + dy[:, k]
-        (update, d_update), (reset, d_reset) = (_act_back(recurrent_activation, gate(z[:, at], g)) for g in (0, 1))
+        (update, d_update), (reset, d_reset) = (
+            _act_back(recurrent_activation, gate(z[:, at], g)) for g in (0, 1)
+        )
         candidate, d_candidate = _act_back(activation, gate(z[:, at], 2))
         d0 = np.where(live, dh * (before - candidate) * d_update, 0)
         d2 = np.where(live, dh * (1 - update) * d_candidate, 0)
@@ -260,15 +343,37 @@ def _with_reset_after(cases):
 
 
 @kernel_case(SIZES, BENCH, _with_reset_after(_GRU), _INPUTS, _tolerance)
-def gru_grad(z, u, h, s, h0, mask, drop, dy, dhn, activation, alpha, recurrent_activation, recurrent_alpha, reset_after, reverse):
-    return _gru_grad(z, u, h, s, h0, mask, drop, dy, dhn, activation, recurrent_activation, reset_after, reverse)
+def gru_grad(
+    z,
+    u,
+    h,
+    s,
+    h0,
+    mask,
+    drop,
+    dy,
+    dhn,
+    activation,
+    alpha,
+    recurrent_activation,
+    recurrent_alpha,
+    reset_after,
+    reverse,
+):
+    return _gru_grad(
+        z, u, h, s, h0, mask, drop, dy, dhn, activation, recurrent_activation, reset_after, reverse
+    )
 
 
 def _planes(p, gates):
     return [max(0, g - (gates - p)) for g in range(gates)]
 
 
-_GATES = [dict(p=p, m=m, k=k, n=n) for p in (1, 2, 4) for m, k, n in [((3, 2), 5, 8), ((1,), 1, 4), ((0,), 3, 4), ((7, 9), 40, 132)]]
+_GATES = [
+    dict(p=p, m=m, k=k, n=n)
+    for p in (1, 2, 4)
+    for m, k, n in [((3, 2), 5, 8), ((1,), 1, 4), ((0,), 3, 4), ((7, 9), 40, 132)]
+]
 
 
 def _long(p, m, k, n):
@@ -293,8 +398,13 @@ def gates_tn(x, dz, gates):
     return np.concatenate([xs[p].T @ ds[g] for g, p in enumerate(_planes(len(x), gates))], -1)
 
 
-@kernel_case([dict(b=b, t=t, n=n) for b, t, n in [(3, 4, 5), (1, 1, 1), (0, 2, 3), (2, 0, 3), (2, 70, 17)]],
-             [dict(b=32, t=100, n=128)], [dict(reverse=False), dict(reverse=True)], _MASK, exact=True)  # fmt: skip
+@kernel_case(
+    [dict(b=b, t=t, n=n) for b, t, n in [(3, 4, 5), (1, 1, 1), (0, 2, 3), (2, 0, 3), (2, 70, 17)]],
+    [dict(b=32, t=100, n=128)],
+    [dict(reverse=False), dict(reverse=True)],
+    _MASK,
+    exact=True,
+)
 def zero_masked(x, mask, reverse):
     return np.where((mask[:, ::-1] if reverse else mask)[..., None], x, 0)
 
@@ -316,14 +426,43 @@ def _op_cases(name, gates, bias, **fixed):
     common = dict(x=x, kernel=w, recurrent_kernel=u)
     op_case(name, 1e-5, **common, **fixed, bias=bias, **states, mask=_SOME)
     op_case(name, 1e-5, **common, **fixed, bias=bias)
-    op_case(name, 1e-5, **common, **fixed, **states, mask=_LATE, go_backwards=True, return_sequences=False)
+    op_case(
+        name,
+        1e-5,
+        **common,
+        **fixed,
+        **states,
+        mask=_LATE,
+        go_backwards=True,
+        return_sequences=False,
+    )
     # gelu is not bounded: a smaller U keeps the state so.
     small = dict(common, recurrent_kernel=T(5, gates * 5, low=-0.4, high=0.4))
-    op_case(name, 1e-5, **small, **fixed, bias=bias, **states, activation="softsign", **act, go_backwards=True,
-            input_dropout=_scales(2, 3, 1, 0), recurrent_dropout=_scales(2, 5, 1, 1))  # fmt: skip
+    op_case(
+        name,
+        1e-5,
+        **small,
+        **fixed,
+        bias=bias,
+        **states,
+        activation="softsign",
+        **act,
+        go_backwards=True,
+        input_dropout=_scales(2, 3, 1, 0),
+        recurrent_dropout=_scales(2, 5, 1, 1),
+    )
     if gates > 1:
-        op_case(name, 1e-5, **common, **fixed, bias=bias, **states, mask=_SOME,
-                input_dropout=_scales(2, 3, gates, 2), recurrent_dropout=_scales(2, 5, gates, 3))  # fmt: skip
+        op_case(
+            name,
+            1e-5,
+            **common,
+            **fixed,
+            bias=bias,
+            **states,
+            mask=_SOME,
+            input_dropout=_scales(2, 3, gates, 2),
+            recurrent_dropout=_scales(2, 5, gates, 3),
+        )
 
 
 _op_cases("simple_rnn", 1, T(5))

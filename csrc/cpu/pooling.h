@@ -1,0 +1,32 @@
+// What the pooling files share: loops over lines and channels.
+#pragma once
+#include "cpu/simd.h"
+#include "cpu/team.h"
+#include "geometry.h"
+#include "kernels.h"
+
+namespace fastnn::FASTNN_ISA {
+namespace {
+
+template <class F>
+FASTNN_INLINE void typed(In x, F f) {
+  x.dtype() == DType::float64 ? f(double{}) : f(float{});
+}
+
+// Calls f(i) for every line of `width` elements, several to a tile where they are short.
+template <class F>
+FASTNN_INLINE void lines(int64_t count, int64_t width, F f) {
+  pieces(count, larger(smaller(8192 / (width + 1), count / 16), 1),
+         [&](int64_t begin, int64_t end) {
+           for (int64_t i = begin; i < end; ++i) f(i);
+         });
+}
+
+// Calls f(j, left) for the vectors of c channels.
+template <class T, class F>
+FASTNN_INLINE void channels(int64_t c, F f) {
+  for (int64_t j = 0; j < c; j += Vec<T>::size) f(j, c - j);
+}
+
+}  // namespace
+}  // namespace fastnn::FASTNN_ISA
