@@ -90,7 +90,7 @@ def test_import_touches_no_cuda():
     assert not re.search(r"lib(fastnn_)?cuda", loaded)
 
 
-# --- tensors ----------------------------------------------------------------------------------------
+# --- tensors --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "uint8", "bool"])
@@ -122,7 +122,7 @@ def test_description(cuda):
     assert _core.cuda_description()
 
 
-# --- errors -----------------------------------------------------------------------------------------
+# --- errors ---------------------------------------------------------------------------------------
 
 
 def test_two_devices_in_one_call(cuda):
@@ -203,7 +203,7 @@ kernels.fill(empty((3,)), 1.0)
     assert python(code, FASTNN_SIM_SCHEDULE="9").startswith("fill: FASTNN_SIM_SCHEDULE must be 0,")
 
 
-# --- training ---------------------------------------------------------------------------------------
+# --- training -------------------------------------------------------------------------------------
 
 
 def weights_hash(weights):

@@ -150,6 +150,7 @@ def volume(sizes):
 @pytest.mark.parametrize("storage", ["float32", "float64"])
 @pytest.mark.parametrize("name", [k.name for k in _core.kernels.values() if k.on_cuda])
 def test_meaning_on_cuda(cuda, name, storage):
+    assert name in reference.KERNELS, f"kernel {name} has no case in fastnn/reference/"
     case, kernel = reference.KERNELS[name], _core.kernels[name]
     sizes = [s for s in case.sizes if volume(s) <= MOST_SIMULATED]
     assert sizes
