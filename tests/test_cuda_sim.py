@@ -1,7 +1,7 @@
 """Builds the CUDA kernels for the host simulator and runs tests/cuda.
 
-Where nvcc is on the PATH, the same files are compiled for real GPUs too, which shows register spills
-and what the library says on a machine without a driver.
+Where nvcc is on the PATH, the same files are compiled for real GPUs too, which shows register
+spills and what the library says on a machine without a driver.
 
 FASTNN_SANITIZE=1 repeats everything under AddressSanitizer and UBSan (minutes instead of seconds).
 """
@@ -9,6 +9,7 @@ FASTNN_SANITIZE=1 repeats everything under AddressSanitizer and UBSan (minutes i
 import os
 import re
 import shutil
+import sys
 
 import pytest
 
@@ -147,6 +148,7 @@ def test_under_sanitizers():
 
 def compile_for_gpu(source, arch):
     flags = ["-std=c++20", f"-arch={arch}", "-Xptxas", "-v", "-Werror", "all-warnings"]
+    flags += ["-Xcompiler", "-fPIC,-fvisibility=hidden"]
     key = digest(source.read_text(), included(CUDA, source), flags)
     folders = [f"-I{CUDA}", f"-I{SOURCES}"]
     return make(
@@ -207,3 +209,24 @@ def test_device_says_what_is_missing(tmp_path):
         assert re.search("driver|GPU", error) and "no GPU can be used: " + error == second
     else:
         assert error == "" and "does not exist" in second
+
+
+@needs_nvcc
+def test_library_says_what_is_missing(tmp_path):
+    """The real library behind the Python API: it loads without a driver, and the CPU works on."""
+    library = tmp_path / "libfastnn_cuda.so"
+    objects = [compile_for_gpu(p, "sm_80") for p in [*KERNELS, CUDA / "device.cu"]]
+    done = run([NVCC, "-shared", "-Xlinker", "--no-undefined", *objects, "-o", library])
+    assert done.returncode == 0, done.stderr
+    code = (
+        "import fastnn\n"
+        "try:\n    fastnn.config.set_device('cuda')\n    print('a GPU')\n"
+        "except fastnn.DeviceError as error:\n    print(error)\n"
+        "with fastnn.device('cpu'):\n    print(fastnn.ops.add([1.0], 2.0).tolist())\n"
+    )
+    done = run([sys.executable, "-c", code], env={**os.environ, "FASTNN_CUDA": str(library)})
+    assert done.returncode == 0, done.stderr
+    first, last = done.stdout.splitlines()
+    assert last == "[3.0]"
+    if first != "a GPU":
+        assert re.match("device 'cuda' is not available: no GPU can be used: .*(driver|GPU)", first)

@@ -1,6 +1,6 @@
 """Every kernel of the catalogue, on every instruction set of this machine and both storage types,
 against its NumPy meaning; and the same bits for any number of threads. The list comes from the
-catalogue: a kernel without a case fails.
+catalogue: a kernel without a case fails. Kernels with a CUDA body run on the host simulator too.
 """
 
 import inspect
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from fastnn import _core, reference
-from fastnn.tensor import from_numpy
+from fastnn.tensor import Tensor, from_numpy
 
 reference.load()
 
@@ -44,14 +44,16 @@ def make_arguments(case, kernel, sizes, scalars, storage, seed=0):
     return values
 
 
-def run_kernel(kernel, values):
-    arrays = [v.copy() if isinstance(v, np.ndarray) else v for v in values]
-    kernel(*[from_numpy(a) if isinstance(a, np.ndarray) else a for a in arrays])
-    return [
-        a
-        for a, (_, kind) in zip(arrays, kernel.params)
-        if kind in ("Out", "InOut") and a is not None
-    ]
+def run_kernel(kernel, values, device="cpu"):
+    """The Out and InOut arguments after a call with copies of `values`."""
+
+    def place(v):
+        return from_numpy(v.copy()) if device == "cpu" else Tensor(v, device=device)
+
+    tensors = [place(v) if isinstance(v, np.ndarray) else v for v in values]
+    kernel(*tensors)
+    written = [t for t, (_, kind) in zip(tensors, kernel.params) if kind in ("Out", "InOut")]
+    return [t.numpy() for t in written if t is not None]
 
 
 def expected(case, kernel, values, sizes):
@@ -71,11 +73,11 @@ def expected(case, kernel, values, sizes):
     return [r for r, wanted in zip(results, given, strict=True) if wanted]
 
 
-def check(case, kernel, sizes, scalars, storage):
+def check(case, kernel, sizes, scalars, storage, device="cpu"):
     values = make_arguments(case, kernel, sizes, scalars, storage)
     with np.errstate(all="ignore"):
         want = expected(case, kernel, values, sizes)
-    got = run_kernel(kernel, values)
+    got = run_kernel(kernel, values, device)
     assert len(got) == len(want)
     eps = np.finfo(storage).eps
     tolerance = case.tolerance(**sizes) if callable(case.tolerance) else case.tolerance
@@ -135,3 +137,23 @@ def test_same_bits_for_any_thread_count(name):
     finally:
         _core.set_max_threads(before)
     assert all(r == results[0] for r in results)
+
+
+# A thread of the simulator is a fiber: what the CPU does in a millisecond takes it a second.
+MOST_SIMULATED = 20_000
+
+
+def volume(sizes):
+    return math.prod(np.prod(v, dtype=int) for v in sizes.values() if not isinstance(v, str))
+
+
+@pytest.mark.parametrize("storage", ["float32", "float64"])
+@pytest.mark.parametrize("name", [k.name for k in _core.kernels.values() if k.on_cuda])
+def test_meaning_on_cuda(cuda, name, storage):
+    assert name in reference.KERNELS, f"kernel {name} has no case in fastnn/reference/"
+    case, kernel = reference.KERNELS[name], _core.kernels[name]
+    sizes = [s for s in case.sizes if volume(s) <= MOST_SIMULATED]
+    assert sizes
+    for s in sizes:
+        for scalars in case.scalars:
+            check(case, kernel, s, scalars, storage, cuda)

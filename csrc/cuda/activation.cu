@@ -1,7 +1,8 @@
 // Activation functions and their derivatives; the formulas are those of activations.h.
 //
 // The formula is chosen inside the kernel, once a thread: one kernel instead of one for each, which
-// would take minutes to compile. Threads of a warp agree, and memory is what such a kernel waits for.
+// would take minutes to compile. Threads of a warp agree, and memory is what such a kernel waits
+// for.
 #include "activations.h"
 
 #include "body.h"
@@ -47,15 +48,13 @@ void activation_grad_launch(const T* x, const T* y, const T* dy, T* dx, int64_t 
                             double alpha, Stream stream) {
   if (n == 0) return;
   const DerivativeReads reads = scalar::activation::derivative_reads[static_cast<int>(kind)];
-  const T* known = reads == DerivativeReads::input    ? x
-                   : reads == DerivativeReads::output ? y
-                                                      : dy;
+  const T* known = reads == DerivativeReads::input ? x : reads == DerivativeReads::output ? y : dy;
   launch<activation_kernel<T, true>>({grid_for(n, kThreads * kPerThread), kThreads, 0, stream},
                                      known, dy, dx, n, kind, alpha);
 }
 
-#define FN_INSTANTIATE(T)                                                                   \
-  template void activation_launch(const T*, T*, int64_t, Activation, double, Stream);       \
+#define FN_INSTANTIATE(T)                                                                     \
+  template void activation_launch(const T*, T*, int64_t, Activation, double, Stream);         \
   template void activation_grad_launch(const T*, const T*, const T*, T*, int64_t, Activation, \
                                        double, Stream);
 FN_INSTANTIATE(float)

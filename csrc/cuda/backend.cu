@@ -3,6 +3,7 @@
 // All work of the process is ordered on one stream; a lock keeps the launches of one body together.
 #include <atomic>
 #include <mutex>
+#include <new>
 
 #include "body.h"
 #include "interface.h"

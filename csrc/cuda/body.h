@@ -1,7 +1,8 @@
 // What the catalogue's CUDA bodies share: the stream, the workspace, errors, and types.
 //
-// A body is `void name(In a, ..., Out y) noexcept { enqueue([&](Stream s) { ..._launch(..., s); }); }`
-// and returns before the work is done. It keeps no pointer into tensors.
+// A body hands its launches to enqueue() and returns before the work is done:
+//   void name(In a, Out y) noexcept { enqueue([&](Stream s) { name_launch(..., s); }); }
+// It keeps no pointer into tensors.
 #pragma once
 
 #include "fault.cuh"

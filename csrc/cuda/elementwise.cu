@@ -17,13 +17,13 @@ struct Wrapping<int32_t> {
   using type = std::uint32_t;
 };
 
-#define FN_FUNCTOR(Name, op)                                \
-  struct Name {                                             \
-    template <class T>                                      \
-    FN_DEVICE T operator()(T a, T b) const {                \
-      using W = typename Wrapping<T>::type;                 \
+#define FN_FUNCTOR(Name, op)                                         \
+  struct Name {                                                      \
+    template <class T>                                               \
+    FN_DEVICE T operator()(T a, T b) const {                         \
+      using W = typename Wrapping<T>::type;                          \
       return static_cast<T>(static_cast<W>(a) op static_cast<W>(b)); \
-    }                                                       \
+    }                                                                \
   };
 FN_FUNCTOR(Add, +)
 FN_FUNCTOR(Subtract, -)
@@ -116,19 +116,19 @@ template void fill_launch(int32_t*, int32_t, int64_t, Stream);
 template void fill_launch(std::uint8_t*, std::uint8_t, int64_t, Stream);
 
 // Kernels of float32, float64 and int32 (number), or of float32 and float64 (float).
-#define FN_BINARY(name, F, kind)                                                         \
-  void name(In a, In b, Out y) noexcept {                                                \
-    with_##kind(y.dtype(), [&](auto t) {                                                 \
-      enqueue([&](Stream stream) { binary_launch<F, decltype(t)>(a, b, y, stream); });   \
-    });                                                                                  \
+#define FN_BINARY(name, F, kind)                                                       \
+  void name(In a, In b, Out y) noexcept {                                              \
+    with_##kind(y.dtype(), [&](auto t) {                                               \
+      enqueue([&](Stream stream) { binary_launch<F, decltype(t)>(a, b, y, stream); }); \
+    });                                                                                \
   }
-#define FN_SCALAR(name, F, kSwapped, kind)                                                     \
-  void name(In x, Out y, double value) noexcept {                                              \
-    with_##kind(y.dtype(), [&](auto t) {                                                       \
-      enqueue([&](Stream stream) {                                                             \
-        scalar_launch<F, kSwapped>(x, y, static_cast<decltype(t)>(value), stream);             \
-      });                                                                                      \
-    });                                                                                        \
+#define FN_SCALAR(name, F, kSwapped, kind)                                         \
+  void name(In x, Out y, double value) noexcept {                                  \
+    with_##kind(y.dtype(), [&](auto t) {                                           \
+      enqueue([&](Stream stream) {                                                 \
+        scalar_launch<F, kSwapped>(x, y, static_cast<decltype(t)>(value), stream); \
+      });                                                                          \
+    });                                                                            \
   }
 FN_BINARY(add, Add, number)
 FN_BINARY(subtract, Subtract, number)

@@ -15,7 +15,8 @@ struct FaultWord {
   std::int64_t value, limit;
 };
 
-// Part of a launch's arguments; report(value, limit) in the kernel says "expected 0 <= value < limit".
+// Part of a launch's arguments; report(value, limit) in the kernel says "expected 0 <= value <
+// limit".
 struct Report {
   FaultWord* word;
   const char* kernel;

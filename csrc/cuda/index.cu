@@ -54,7 +54,7 @@ void gather_rows_launch(const T* x, const int32_t* index, T* y, int64_t rows, in
     launch<gather_rows_kernel<T, 1>>(cfg, x, index, y, rows, count * packs, packs, bad_index);
 }
 
-#define FN_INSTANTIATE(T)                                                                     \
+#define FN_INSTANTIATE(T)                                                                   \
   template void gather_rows_launch(const T*, const int32_t*, T*, int64_t, int64_t, int64_t, \
                                    Report, Stream);
 FN_INSTANTIATE(std::uint8_t)

@@ -1,8 +1,8 @@
 // The host side of every CUDA kernel: sizes are int64, arrays contiguous, work ordered on a stream.
 //
-// T is float or double unless said otherwise. Sums have a fixed order and split counts depend on the
-// sizes alone, so the same input gives the same bits on every GPU. Output may be an input array only
-// where it says so. Throws DeviceError when a launch fails.
+// T is float or double unless said otherwise. Sums have a fixed order and split counts depend on
+// the sizes alone, so the same input gives the same bits on every GPU. Output may be an input array
+// only where it says so. Throws DeviceError when a launch fails.
 #pragma once
 
 #include <cstdint>

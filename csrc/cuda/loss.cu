@@ -1,6 +1,6 @@
 // Sparse categorical cross-entropy per row and its gradient, on rows.cuh; meaning and clipping are
-// those of csrc/cpu/loss.cpp. Two numbers a row go from the forward to the backward pass: from logits
-// {maximum, sum of exp(x - maximum)}, from probabilities {their sum, 0}.
+// those of csrc/cpu/loss.cpp. Two numbers a row go from the forward to the backward pass: from
+// logits {maximum, sum of exp(x - maximum)}, from probabilities {their sum, 0}.
 #include "losses.h"
 
 #include "body.h"
@@ -87,9 +87,8 @@ void sparse_crossentropy_launch(const T* y, const int32_t* labels, T* loss, T* s
                                 Stream stream) {
   choose_row<T>(rows, cols, stream, [&](auto tag, const LaunchCfg& cfg) {
     using Row = typename decltype(tag)::type;
-    launch<sparse_crossentropy_kernel<T, Row>>(cfg, y, labels, loss, stats, rows,
-                                               static_cast<int>(cols), from_logits, ignored,
-                                               bad_label);
+    launch<sparse_crossentropy_kernel<T, Row>>(
+        cfg, y, labels, loss, stats, rows, static_cast<int>(cols), from_logits, ignored, bad_label);
   });
 }
 
@@ -104,12 +103,11 @@ void sparse_crossentropy_grad_launch(const T* y, const int32_t* labels, const T*
       rows * cols, static_cast<int>(cols), from_logits, ignored, bad_label);
 }
 
-#define FN_INSTANTIATE(T)                                                                      \
-  template void sparse_crossentropy_launch(const T*, const int32_t*, T*, T*, int64_t, int64_t, \
-                                           bool, int64_t, Report, Stream);                     \
-  template void sparse_crossentropy_grad_launch(const T*, const int32_t*, const T*, const T*,  \
-                                                T*, int64_t, int64_t, bool, int64_t, Report,   \
-                                                Stream);
+#define FN_INSTANTIATE(T)                                                                         \
+  template void sparse_crossentropy_launch(const T*, const int32_t*, T*, T*, int64_t, int64_t,    \
+                                           bool, int64_t, Report, Stream);                        \
+  template void sparse_crossentropy_grad_launch(const T*, const int32_t*, const T*, const T*, T*, \
+                                                int64_t, int64_t, bool, int64_t, Report, Stream);
 FN_INSTANTIATE(float)
 FN_INSTANTIATE(double)
 

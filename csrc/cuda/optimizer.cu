@@ -85,8 +85,8 @@ void adam_launch(T* p, const T* g, T* m, T* v, const double* lr, const int32_t* 
                               log_beta1, log_beta2, rest1, rest2, eps, weight_decay, n);
 }
 
-#define FN_INSTANTIATE(T)                                                                         \
-  template void sgd_launch(T*, const T*, const double*, int64_t, Stream);                         \
+#define FN_INSTANTIATE(T)                                                                        \
+  template void sgd_launch(T*, const T*, const double*, int64_t, Stream);                        \
   template void adam_launch(T*, const T*, T*, T*, const double*, const int32_t*, double, double, \
                             double, double, int64_t, Stream);
 FN_INSTANTIATE(float)

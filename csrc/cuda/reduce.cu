@@ -18,10 +18,9 @@ int64_t chunk_count(int64_t outer, int64_t n, int64_t inner) {
   const auto at_most = [](int64_t a, int64_t b) { return a < b ? a : b; };
   const int64_t sums = outer * inner;
   if (sums == 0 || n == 0) return 1;
-  const int64_t chunks =
-      inner == 1 ? at_most(ceil_div(n, kRowChunk), kMaxRowSums / sums)
-                 : at_most(at_most(ceil_div(n, kColumnChunk), kMaxColumnChunks),
-                           kWorkspaceDoubles / sums);
+  const int64_t chunks = inner == 1 ? at_most(ceil_div(n, kRowChunk), kMaxRowSums / sums)
+                                    : at_most(at_most(ceil_div(n, kColumnChunk), kMaxColumnChunks),
+                                              kWorkspaceDoubles / sums);
   return chunks < 1 ? 1 : chunks;
 }
 

@@ -1,12 +1,11 @@
-// Kernels over the rows of a matrix, with one body per formula and two ways to hold a row: up to 1024
-// floats (128 doubles) in the registers of a warp, read once; longer ones by a block that reads them
-// again from the cache.
+// Kernels over the rows of a matrix, with one body per formula and two ways to hold a row: up to
+// 1024 floats (128 doubles) in the registers of a warp, read once; longer ones by a block that
+// reads them again from the cache.
 #pragma once
 
 #include "launch.cuh"
 
 namespace fastnn::cuda {
-
 
 constexpr int kWarpsPerBlock = 4, kRowThreads = 256;
 

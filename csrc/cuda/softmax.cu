@@ -1,5 +1,5 @@
-// Softmax over rows, on rows.cuh. The maximum is subtracted first, so exp never overflows (Goodfellow
-// et al., Deep Learning, section 4.1).
+// Softmax over rows, on rows.cuh. The maximum is subtracted first, so exp never overflows
+// (Goodfellow et al., Deep Learning, section 4.1).
 #include "body.h"
 #include "rows.cuh"
 
@@ -48,7 +48,7 @@ void softmax_grad_launch(const T* y, const T* dy, T* dx, int64_t rows, int64_t c
   });
 }
 
-#define FN_INSTANTIATE(T)                                              \
+#define FN_INSTANTIATE(T)                                               \
   template void softmax_launch(const T*, T*, int64_t, int64_t, Stream); \
   template void softmax_grad_launch(const T*, const T*, T*, int64_t, int64_t, Stream);
 FN_INSTANTIATE(float)

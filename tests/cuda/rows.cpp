@@ -124,7 +124,8 @@ CASE(sparse_crossentropy_bad_label) {
       Array<int32_t> labels(std::vector<int32_t>{label, 1});
       FaultWord word{};
       const Report report{&word, "kernel", "label"};
-      sparse_crossentropy_launch<float>(dx, labels, loss, stats, 2, cols, true, 99, report, nullptr);
+      sparse_crossentropy_launch<float>(dx, labels, loss, stats, 2, cols, true, 99, report,
+                                        nullptr);
       expect(word.ready && word.value == label && word.limit == cols, "report");
       expect(loss.host()[0] == 0 && loss.host()[1] > 0, "loss");
       word = {};
