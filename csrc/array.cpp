@@ -13,7 +13,8 @@ namespace fastnn {
 DType dtype_of(const std::string& text) {
   for (int i = 0; i < kDTypes; ++i)
     if (text == kDTypeNames[i]) return static_cast<DType>(i);
-  throw std::invalid_argument("unknown dtype '" + text + "', expected float32, float64, int32, uint8 or bool");
+  throw std::invalid_argument("unknown dtype '" + text +
+                              "', expected float32, float64, int32, uint8 or bool");
 }
 
 Device device_of(const std::string& text) {
@@ -24,8 +25,8 @@ Device device_of(const std::string& text) {
 
 void Array::set_shape(const std::vector<int64_t>& shape) {
   if (shape.size() > kMaxRank)
-    throw std::invalid_argument("a tensor has at most " + std::to_string(kMaxRank) + " dimensions, got " +
-                                std::to_string(shape.size()));
+    throw std::invalid_argument("a tensor has at most " + std::to_string(kMaxRank) +
+                                " dimensions, got " + std::to_string(shape.size()));
   view_.rank = static_cast<int>(shape.size());
   for (size_t i = 0; i < shape.size(); ++i) view_.shape[i] = shape[i];
 }
@@ -41,7 +42,8 @@ Array::Array(const std::vector<int64_t>& shape, DType dtype, Device device) {
   const int64_t size = checked_size(view_.shape, view_.rank, item_bytes(dtype));
   if (device == Device::cuda) cuda_backend();  // a missing GPU is a DeviceError, not out of memory
   const Program* program = Program::recording();
-  const auto& pool = program && program->pool_device() == device ? program->pool() : common_pool(device);
+  const auto& pool =
+      program && program->pool_device() == device ? program->pool() : common_pool(device);
   block_ = pool->allocate(static_cast<size_t>(size) * item_bytes(dtype));
   view_.data = block_->data;
   view_.dtype = dtype;
@@ -54,12 +56,14 @@ Array::Array(const Array& base, const std::vector<int64_t>& shape, int64_t offse
   const size_t item = item_bytes(view_.dtype);
   const int64_t size = checked_size(view_.shape, view_.rank, item);
   if (offset < 0 || offset > base.size() || size > base.size() - offset)
-    throw std::invalid_argument("a view of shape " + shape_text(view_) + " from element " + std::to_string(offset) +
-                                " does not lie inside " + shape_text(base.view_));
+    throw std::invalid_argument("a view of shape " + shape_text(view_) + " from element " +
+                                std::to_string(offset) + " does not lie inside " +
+                                shape_text(base.view_));
   view_.data = static_cast<char*>(view_.data) + static_cast<size_t>(offset) * item;
 }
 
-Array::Array(BlockPtr block, const std::vector<int64_t>& shape, DType dtype) : block_(std::move(block)) {
+Array::Array(BlockPtr block, const std::vector<int64_t>& shape, DType dtype)
+    : block_(std::move(block)) {
   set_shape(shape);
   checked_size(view_.shape, view_.rank, item_bytes(dtype));
   view_.data = block_->data;
@@ -72,14 +76,16 @@ void Array::copy_from_host(const void* data) {
   if (view_.device == Device::cpu)
     memcpy(view_.data, data, static_cast<size_t>(bytes()));
   else
-    check(cuda_backend().copy_in(view_.data, data, static_cast<size_t>(bytes())), "copy to the device");
+    check(cuda_backend().copy_in(view_.data, data, static_cast<size_t>(bytes())),
+          "copy to the device");
 }
 
 void Array::copy_to_host(void* data) const {
   if (view_.device == Device::cpu) {
     memcpy(data, view_.data, static_cast<size_t>(bytes()));
   } else {
-    check(cuda_backend().copy_out(data, view_.data, static_cast<size_t>(bytes())), "copy from the device");
+    check(cuda_backend().copy_out(data, view_.data, static_cast<size_t>(bytes())),
+          "copy from the device");
     wait_for_cuda("copy from the device");  // what made these values may have found a fault
   }
 }
@@ -88,11 +94,13 @@ void Array::rebind(const Array& other) {
   const bool same = view_.rank == other.view_.rank && view_.dtype == other.view_.dtype &&
                     view_.device == other.view_.device && shape() == other.shape();
   if (!same)
-    throw std::invalid_argument("cannot move a tensor " + shape_text(view_) + " onto " + shape_text(other.view_));
+    throw std::invalid_argument("cannot move a tensor " + shape_text(view_) + " onto " +
+                                shape_text(other.view_));
   if (view_.device == Device::cpu)
     memmove(other.view_.data, view_.data, static_cast<size_t>(bytes()));
   else
-    check(cuda_backend().copy(other.view_.data, view_.data, static_cast<size_t>(bytes())), "copy on the device");
+    check(cuda_backend().copy(other.view_.data, view_.data, static_cast<size_t>(bytes())),
+          "copy on the device");
   block_ = other.block_;
   view_ = other.view_;
 }

@@ -61,7 +61,8 @@ const Isa* find_isa(const std::string& wanted) {
     if (wanted.empty() || wanted == isa.name) return &isa;
     known += (known.empty() ? "" : ", ") + std::string(isa.name);
   }
-  throw std::invalid_argument("instruction set '" + wanted + "' is not available here, expected one of: " + known);
+  throw std::invalid_argument("instruction set '" + wanted +
+                              "' is not available here, expected one of: " + known);
 }
 
 const Isa*& chosen() {
@@ -83,13 +84,17 @@ const CudaBackend* load_cuda(std::string& error) {
   // FASTNN_CUDA: "sim" for the host simulator of the kernels, or a library's path.
   const char* given = getenv("FASTNN_CUDA");
   const std::string mode = given ? given : "";
-  const std::string file = mode.find('/') != mode.npos ? mode
-                           : folder_of_this_library() + (mode == "sim" ? "/libfastnn_cuda_sim.so" : "/libfastnn_cuda.so");
+  const std::string file =
+      mode.find('/') != mode.npos
+          ? mode
+          : folder_of_this_library() +
+                (mode == "sim" ? "/libfastnn_cuda_sim.so" : "/libfastnn_cuda.so");
   void* library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (!library) {
     const char* why = dlerror();
     error = access(file.c_str(), F_OK) != 0
-                ? "device 'cuda' is not available: this build of fastnn has no CUDA kernels (no " + file + ")"
+                ? "device 'cuda' is not available: this build of fastnn has no CUDA kernels (no " +
+                      file + ")"
                 : "device 'cuda' is not available: " + std::string(why ? why : file);
     return nullptr;
   }

@@ -17,8 +17,8 @@ struct DeviceError : std::runtime_error {
 // Instruction-set builds that this machine can run, best first; FASTNN_ISA= forces one at start.
 std::vector<std::string> available_isas();
 const char* current_isa();
-void set_isa(const std::string& name);       // throws std::invalid_argument
-const AnyKernel* cpu_kernels();              // by catalogue index
+void set_isa(const std::string& name);  // throws std::invalid_argument
+const AnyKernel* cpu_kernels();         // by catalogue index
 
 // --- CUDA --------------------------------------------------------------------------------------
 // Loads the library at first use; throws DeviceError where there is no GPU, driver or library.

@@ -1,4 +1,5 @@
-// pybind11, thin: the Array under Tensor, one callable per kernel, Program, and the machine's facts.
+// pybind11, thin: the Array under Tensor, one callable per kernel, Program, and the machine's
+// facts.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -22,7 +23,8 @@ void value_leaves(const char* how) {
 
 std::vector<int64_t> shape_from(const py::handle& shape) {
   std::vector<int64_t> sizes;
-  for (const auto& item : py::reinterpret_borrow<py::sequence>(shape)) sizes.push_back(item.cast<int64_t>());
+  for (const auto& item : py::reinterpret_borrow<py::sequence>(shape))
+    sizes.push_back(item.cast<int64_t>());
   return sizes;
 }
 
@@ -34,7 +36,8 @@ py::tuple shape_tuple(const Array& a) {
 
 // NumPy's memory without a copy: the array is kept until the last tensor over it goes.
 Array share_numpy(const py::array& array) {
-  if (!(array.flags() & py::array::c_style)) throw std::invalid_argument("the array is not C-contiguous");
+  if (!(array.flags() & py::array::c_style))
+    throw std::invalid_argument("the array is not C-contiguous");
   const std::string name = py::cast<std::string>(array.dtype().attr("name"));
   auto block = std::make_shared<Block>();
   block->data = const_cast<void*>(array.data());
@@ -51,17 +54,20 @@ Array share_numpy(const py::array& array) {
 }
 
 py::buffer_info buffer_of(Array& a) {
-  if (a.view().device != Device::cpu) throw std::invalid_argument("this tensor is on the GPU; call .numpy() to copy it");
+  if (a.view().device != Device::cpu)
+    throw std::invalid_argument("this tensor is on the GPU; call .numpy() to copy it");
   value_leaves("a tensor's values were read by NumPy");
   const auto item = static_cast<py::ssize_t>(item_bytes(a.view().dtype));
-  std::vector<py::ssize_t> shape(a.view().shape, a.view().shape + a.view().rank), strides(shape.size());
+  std::vector<py::ssize_t> shape(a.view().shape, a.view().shape + a.view().rank),
+      strides(shape.size());
   py::ssize_t stride = item;
   for (size_t i = shape.size(); i-- > 0;) {
     strides[i] = stride;
     stride *= shape[i];
   }
   return py::buffer_info(a.view().data, item, kFormats[static_cast<int>(a.view().dtype)],
-                         static_cast<py::ssize_t>(shape.size()), shape, strides, a.block()->readonly);
+                         static_cast<py::ssize_t>(shape.size()), shape, strides,
+                         a.block()->readonly);
 }
 
 py::array to_numpy(const Array& a) {
@@ -103,7 +109,8 @@ Arg box(const Kernel& k, const Param& p, py::handle value, BlockPtr& block) {
       }
       return arg;
     case Kind::real:
-      if (!PyFloat_Check(value.ptr()) && !PyIndex_Check(value.ptr())) wrong_type(k, p, "a number", value);
+      if (!PyFloat_Check(value.ptr()) && !PyIndex_Check(value.ptr()))
+        wrong_type(k, p, "a number", value);
       arg.real = value.cast<double>();
       return arg;
     case Kind::integer:
@@ -115,7 +122,8 @@ Arg box(const Kernel& k, const Param& p, py::handle value, BlockPtr& block) {
       if (!py::isinstance<py::sequence>(value)) wrong_type(k, p, "a list of integers", value);
       const auto list = shape_from(value);
       if (list.size() > Ints::kMax)
-        throw std::invalid_argument(std::string(k.name) + ": " + p.name + " has more than 16 integers");
+        throw std::invalid_argument(std::string(k.name) + ": " + p.name +
+                                    " has more than 16 integers");
       for (int64_t v : list) arg.ints.values[arg.ints.count++] = v;
       return arg;
     }
@@ -126,12 +134,14 @@ Arg box(const Kernel& k, const Param& p, py::handle value, BlockPtr& block) {
 void call_kernel(const Kernel& k, const py::args& values) {
   const auto& params = k.line.params();
   if (values.size() != params.size())
-    throw py::type_error(std::string(k.name) + k.params + " takes " + std::to_string(params.size()) +
-                         " arguments, got " + std::to_string(values.size()));
+    throw py::type_error(std::string(k.name) + k.params + " takes " +
+                         std::to_string(params.size()) + " arguments, got " +
+                         std::to_string(values.size()));
   std::vector<Arg> args;
   std::vector<BlockPtr> blocks(params.size());
   args.reserve(params.size());
-  for (size_t i = 0; i < params.size(); ++i) args.push_back(box(k, params[i], values[i], blocks[i]));
+  for (size_t i = 0; i < params.size(); ++i)
+    args.push_back(box(k, params[i], values[i], blocks[i]));
   Call call = make_call(k, std::move(args), std::move(blocks));
   py::gil_scoped_release release;
   dispatch(std::move(call));
@@ -159,11 +169,13 @@ PYBIND11_MODULE(_core, m) {
   m.doc() = "fastnn's kernels: tensors, one function per kernel, recorded programs.";
   py::register_exception<DeviceError>(m, "DeviceError", PyExc_RuntimeError);
 
-  py::class_<Array>(m, "Array", py::buffer_protocol(), py::dynamic_attr(), "Memory with a shape and a type.")
+  py::class_<Array>(m, "Array", py::buffer_protocol(), py::dynamic_attr(),
+                    "Memory with a shape and a type.")
       .def(py::init(&share_numpy), py::arg("array").noconvert())
-      .def(py::init([](const py::sequence& shape, const std::string& dtype, const std::string& device) {
-             return Array(shape_from(shape), dtype_of(dtype), device_of(device));
-           }),
+      .def(py::init(
+               [](const py::sequence& shape, const std::string& dtype, const std::string& device) {
+                 return Array(shape_from(shape), dtype_of(dtype), device_of(device));
+               }),
            py::arg("shape"), py::arg("dtype") = "float32", py::arg("device") = "cpu")
       .def(py::init([](const Array& base, const py::sequence& shape, int64_t offset) {
              return Array(base, shape_from(shape), offset);
@@ -176,20 +188,24 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("dtype", [](const Array& a) { return name(a.view().dtype); })
       .def_property_readonly("device", [](const Array& a) { return name(a.view().device); })
       .def_property_readonly("readonly", [](const Array& a) { return a.block()->readonly; })
-      .def_property_readonly("address", [](const Array& a) { return reinterpret_cast<uintptr_t>(a.view().data); })
+      .def_property_readonly(
+          "address", [](const Array& a) { return reinterpret_cast<uintptr_t>(a.view().data); })
       .def("to_numpy", &to_numpy, "A copy as a NumPy array.")
       .def("assign_numpy", &assign_numpy, py::arg("values"))
-      .def("rebind", &Array::rebind, py::arg("other"), "Moves this tensor, with its values, onto other's memory.")
+      .def("rebind", &Array::rebind, py::arg("other"),
+           "Moves this tensor, with its values, onto other's memory.")
       .def_buffer(&buffer_of);
 
-  py::class_<Kernel>(m, "Kernel", py::dynamic_attr(), "A kernel of the catalogue; call it with its arguments in order.")
+  py::class_<Kernel>(m, "Kernel", py::dynamic_attr(),
+                     "A kernel of the catalogue; call it with its arguments in order.")
       .def("__call__", [](const Kernel& k, const py::args& args) { call_kernel(k, args); })
       .def_property_readonly("name", [](const Kernel& k) { return k.name; })
       .def_property_readonly("signature", [](const Kernel& k) { return k.params; })
       .def_property_readonly("shapes", [](const Kernel& k) { return k.shapes; })
       .def_property_readonly("on_cuda", [](const Kernel& k) { return k.on_cuda; })
       .def_property_readonly("params", &params_of)
-      .def("__repr__", [](const Kernel& k) { return "<kernel " + std::string(k.name) + k.params + ">"; });
+      .def("__repr__",
+           [](const Kernel& k) { return "<kernel " + std::string(k.name) + k.params + ">"; });
   py::dict kernels;
   for (const Kernel& k : catalogue()) {
     py::object kernel = py::cast(&k, py::return_value_policy::reference);
@@ -214,26 +230,31 @@ PYBIND11_MODULE(_core, m) {
       .def_readonly("flops", &CallTiming::flops)
       .def_readonly("bytes", &CallTiming::bytes);
 
-  py::class_<Program>(m, "Program", py::dynamic_attr(), "The kernel calls of one step, recorded and replayed.")
-      .def(py::init([](const std::string& device) { return new Program(device_of(device)); }), py::arg("device") = "cpu")
+  py::class_<Program>(m, "Program", py::dynamic_attr(),
+                      "The kernel calls of one step, recorded and replayed.")
+      .def(py::init([](const std::string& device) { return new Program(device_of(device)); }),
+           py::arg("device") = "cpu")
       .def("begin", &Program::begin)
       .def("end", &Program::end)
       .def("run", &Program::run, py::call_guard<py::gil_scoped_release>())
-      .def("run_batches",
-           [](Program& p, const py::array_t<int32_t, py::array::c_style>& order, const Array& slot, int64_t begin,
-              int64_t end, double seconds) {
-             const View& v = slot.view();
-             if (v.rank != 1 || v.dtype != DType::int32 || v.shape[0] < 1)
-               throw std::invalid_argument("run_batches: slot must be a non-empty int32 vector");
-             if (begin < 0 || end < begin || order.size() / v.shape[0] < end)
-               throw std::invalid_argument("run_batches: order holds fewer batches than asked for");
-             const int32_t* data = order.data();
-             py::gil_scoped_release release;
-             return p.run_batches(data, v, begin, end, seconds);
-           },
-           py::arg("order"), py::arg("slot"), py::arg("begin"), py::arg("end"), py::arg("seconds"))
-      .def("describe", &Program::describe, "One line a kernel: number, | where it waits for the others, name, shapes.")
-      .def("profile", &Program::profile, py::arg("rounds") = 10, py::call_guard<py::gil_scoped_release>(),
+      .def(
+          "run_batches",
+          [](Program& p, const py::array_t<int32_t, py::array::c_style>& order, const Array& slot,
+             int64_t begin, int64_t end, double seconds) {
+            const View& v = slot.view();
+            if (v.rank != 1 || v.dtype != DType::int32 || v.shape[0] < 1)
+              throw std::invalid_argument("run_batches: slot must be a non-empty int32 vector");
+            if (begin < 0 || end < begin || order.size() / v.shape[0] < end)
+              throw std::invalid_argument("run_batches: order holds fewer batches than asked for");
+            const int32_t* data = order.data();
+            py::gil_scoped_release release;
+            return p.run_batches(data, v, begin, end, seconds);
+          },
+          py::arg("order"), py::arg("slot"), py::arg("begin"), py::arg("end"), py::arg("seconds"))
+      .def("describe", &Program::describe,
+           "One line a kernel: number, | where it waits for the others, name, shapes.")
+      .def("profile", &Program::profile, py::arg("rounds") = 10,
+           py::call_guard<py::gil_scoped_release>(),
            "Runs the step kernel by kernel and times each. These are real steps: weights move.")
       .def_property_readonly("spoiled", &Program::spoiled)
       .def_property_readonly("calls", &Program::calls)
@@ -241,7 +262,8 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("threads", &Program::threads);
 
   m.def("is_recording", [] { return Program::recording() != nullptr; });
-  m.def("spoil", [](const std::string& reason) { value_leaves(reason.c_str()); }, py::arg("reason"));
+  m.def(
+      "spoil", [](const std::string& reason) { value_leaves(reason.c_str()); }, py::arg("reason"));
   m.def("available_isas", &available_isas);
   m.def("current_isa", &current_isa);
   m.def("set_isa", &set_isa, py::arg("name"));

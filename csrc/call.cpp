@@ -42,9 +42,10 @@ struct Unboxed<void (*)(P...) noexcept> {
 const std::vector<Kernel>& catalogue() {
   static const std::vector<Kernel> kernels = [] {
     std::vector<Kernel> list;
-#define ADD(name, params, shapes, flops, doc, cuda)                                              \
-  list.push_back({#name, #params, shapes, doc, static_cast<int>(list.size()), cuda,             \
-                  &Unboxed<decltype(&baseline::name)>::invoke, ShapeLine(#name, #params, shapes, flops)});
+#define ADD(name, params, shapes, flops, doc, cuda)                                 \
+  list.push_back({#name, #params, shapes, doc, static_cast<int>(list.size()), cuda, \
+                  &Unboxed<decltype(&baseline::name)>::invoke,                      \
+                  ShapeLine(#name, #params, shapes, flops)});
 #define KERNEL(name, params, shapes, flops, doc) ADD(name, params, shapes, flops, doc, true)
 #define KERNEL_CPU(name, params, shapes, flops, doc) ADD(name, params, shapes, flops, doc, false)
 #include "kernels.def"
@@ -57,7 +58,8 @@ const std::vector<Kernel>& catalogue() {
 }
 
 double Call::cost_ns() const {
-  // Rates of one core on in-cache data, low on purpose: they only choose between one thread and all.
+  // Rates of one core on in-cache data, low on purpose: they only choose between one thread and
+  // all.
   return flops / 40.0 + bytes / 12.0;
 }
 
@@ -74,8 +76,9 @@ Call make_call(const Kernel& kernel, std::vector<Arg> args, std::vector<BlockPtr
       first = static_cast<int>(i);
       call.device = v.device;
     } else if (v.device != call.device) {
-      throw DeviceError(std::string(kernel.name) + ": " + params[i].name + " is on " + name(v.device) + " but " +
-                        params[first].name + " is on " + name(call.device));
+      throw DeviceError(std::string(kernel.name) + ": " + params[i].name + " is on " +
+                        name(v.device) + " but " + params[first].name + " is on " +
+                        name(call.device));
     }
     if (is_written(params[i].kind) && blocks[i]->readonly)
       throw std::invalid_argument(std::string(kernel.name) + ": " + params[i].name +
@@ -86,9 +89,11 @@ Call make_call(const Kernel& kernel, std::vector<Arg> args, std::vector<BlockPtr
                   (params[i].kind == Kind::inout ? 2 : 1);
   }
   call.flops = kernel.line.flops(sizes);
-  call.body = call.device == Device::cpu ? cpu_kernels()[kernel.index] : cuda_backend().kernels[kernel.index];
+  call.body = call.device == Device::cpu ? cpu_kernels()[kernel.index]
+                                         : cuda_backend().kernels[kernel.index];
   if (!call.body)
-    throw DeviceError(std::string(kernel.name) + " has no kernel for device '" + name(call.device) + "' yet");
+    throw DeviceError(std::string(kernel.name) + " has no kernel for device '" + name(call.device) +
+                      "' yet");
   call.args = std::move(args);
   call.blocks = std::move(blocks);
   return call;

@@ -43,8 +43,8 @@ Call make_call(const Kernel& kernel, std::vector<Arg> args, std::vector<BlockPtr
 // Runs one call now on a team of its own; throws std::invalid_argument on a fault.
 void run_now(const Call& call);
 
-// Hands one call to the GPU, which may still be at work on it afterwards; throws DeviceError when the
-// launch failed, std::invalid_argument when a kernel has reported a fault by now.
+// Hands one call to the GPU, which may still be at work on it afterwards; throws DeviceError when
+// the launch failed, std::invalid_argument when a kernel has reported a fault by now.
 void run_on_cuda(const Call& call);
 // Waits for the GPU, and throws what went wrong until now.
 void wait_for_cuda(const char* what);

@@ -87,7 +87,8 @@ BlockPtr Pool::allocate(size_t bytes) {
       free_.erase(it);
       block->device = device_;
       block->pool = this;
-      // A program's calls go on using freed blocks; of other memory the simulator watches the end too.
+      // A program's calls go on using freed blocks; of other memory the simulator watches the end
+      // too.
       const bool frees = exact && this == common_pool(device_).get();
       block->release = [pool = shared_from_this(), frees](Block& b) {
         std::lock_guard lock(pool->mutex_);

@@ -111,11 +111,13 @@ void Program::run() {
     for (const Step& s : steps_) run_on_cuda(s.call);
     return wait_for_cuda("program");
   }
-  const auto fault = team::run(threads_, [](void* p) { static_cast<Program*>(p)->run_steps(); }, this);
+  const auto fault =
+      team::run(threads_, [](void* p) { static_cast<Program*>(p)->run_steps(); }, this);
   if (fault.what) throw_fault(fault);
 }
 
-int64_t Program::run_batches(const int32_t* order, const View& slot, int64_t begin, int64_t end, double seconds) {
+int64_t Program::run_batches(const int32_t* order, const View& slot, int64_t begin, int64_t end,
+                             double seconds) {
   const int64_t batch = slot.shape[0];
   const size_t bytes = static_cast<size_t>(batch) * sizeof(int32_t);
   const double deadline = now() + seconds;
@@ -174,7 +176,8 @@ std::string Program::describe() const {
         text += " ->";
         arrow = true;
       }
-      text += " " + params[a].name + (params[a].kind == Kind::inout ? "!" : "") + shape_text(s.call.args[a].view);
+      text += " " + params[a].name + (params[a].kind == Kind::inout ? "!" : "") +
+              shape_text(s.call.args[a].view);
     }
     text += "\n";
   }

@@ -38,7 +38,8 @@ class Program {
   // Trains on batches [begin, end) of `order`: copies each batch's indices into `slot` (int32, of
   // exactly `batch` elements) and runs the step. Returns the first batch not run: it stops early
   // after `seconds`, so that the caller can look for signals and redraw.
-  int64_t run_batches(const int32_t* order, const View& slot, int64_t begin, int64_t end, double seconds);
+  int64_t run_batches(const int32_t* order, const View& slot, int64_t begin, int64_t end,
+                      double seconds);
 
   std::string describe() const;
   std::vector<CallTiming> profile(int rounds);

@@ -25,7 +25,9 @@ std::vector<std::string> split(const std::string& s, char sep) {
   return parts;
 }
 
-bool is_number(const std::string& s) { return s.find_first_not_of("0123456789") == std::string::npos; }
+bool is_number(const std::string& s) {
+  return s.find_first_not_of("0123456789") == std::string::npos;
+}
 
 Kind kind_of(const std::string& type) {
   if (type == "In") return Kind::in;
@@ -40,25 +42,39 @@ Kind kind_of(const std::string& type) {
 
 const char* type_words(char type) {
   switch (type) {
-    case 'f': return "float32 or float64";
-    case 'n': return "float32, float64 or int32";
-    case 'F': return "float64";
-    case 'i': return "int32";
-    case 'u': return "uint8";
-    case 'b': return "bool";
-    default: return "any type";
+    case 'f':
+      return "float32 or float64";
+    case 'n':
+      return "float32, float64 or int32";
+    case 'F':
+      return "float64";
+    case 'i':
+      return "int32";
+    case 'u':
+      return "uint8";
+    case 'b':
+      return "bool";
+    default:
+      return "any type";
   }
 }
 
 bool type_fits(char type, DType t) {
   switch (type) {
-    case 'f': return t == DType::float32 || t == DType::float64;
-    case 'n': return t == DType::float32 || t == DType::float64 || t == DType::int32;
-    case 'F': return t == DType::float64;
-    case 'i': return t == DType::int32;
-    case 'u': return t == DType::uint8;
-    case 'b': return t == DType::boolean;
-    default: return true;
+    case 'f':
+      return t == DType::float32 || t == DType::float64;
+    case 'n':
+      return t == DType::float32 || t == DType::float64 || t == DType::int32;
+    case 'F':
+      return t == DType::float64;
+    case 'i':
+      return t == DType::int32;
+    case 'u':
+      return t == DType::uint8;
+    case 'b':
+      return t == DType::boolean;
+    default:
+      return true;
   }
 }
 
@@ -93,7 +109,8 @@ int ShapeLine::name_index(const std::string& name) {
   names_.push_back(name);
   scalar_of_name_.push_back(-1);
   for (size_t p = 0; p < params_.size(); ++p)
-    if (params_[p].name == name && params_[p].kind == Kind::integer) scalar_of_name_.back() = static_cast<int>(p);
+    if (params_[p].name == name && params_[p].kind == Kind::integer)
+      scalar_of_name_.back() = static_cast<int>(p);
   return static_cast<int>(names_.size()) - 1;
 }
 
@@ -114,7 +131,8 @@ void ShapeLine::parse_rule(const std::string& item) {
     throw std::logic_error(kernel_ + ": shape line names unknown argument " + name);
   };
   if (const size_t ge = item.find(">="); ge != std::string::npos) {
-    conditions_.push_back({static_cast<int>(param(item.substr(0, ge))), std::stoll(item.substr(ge + 2))});
+    conditions_.push_back(
+        {static_cast<int>(param(item.substr(0, ge))), std::stoll(item.substr(ge + 2))});
     return;
   }
   const size_t colon = item.find(':'), open = item.find('('), close = item.find(')');
@@ -203,14 +221,15 @@ Sizes ShapeLine::unify(const std::vector<Arg>& args) const {
       bad(kernel_ + ": " + params_[a].name + " is missing");
     }
     if (!type_fits(rule.type, v.dtype))
-      bad(kernel_ + ": " + params_[a].name + " is " + name(v.dtype) + ", expected " + type_words(rule.type));
+      bad(kernel_ + ": " + params_[a].name + " is " + name(v.dtype) + ", expected " +
+          type_words(rule.type));
     if (rule.type == 'f' || rule.type == 'n' || rule.type == 'x' || rule.type == 'y') {
       int& first = typed_by[static_cast<int>(rule.type)];
       if (first < 0)
         first = static_cast<int>(a);
       else if (args[first].view.dtype != v.dtype)
-        bad(kernel_ + ": " + params_[a].name + " is " + name(v.dtype) + " but " + params_[first].name + " is " +
-            name(args[first].view.dtype));
+        bad(kernel_ + ": " + params_[a].name + " is " + name(v.dtype) + " but " +
+            params_[first].name + " is " + name(args[first].view.dtype));
     }
     // A sequence takes what the plain dimensions leave over.
     const int plain = static_cast<int>(rule.dims.size());
@@ -244,11 +263,12 @@ Sizes ShapeLine::unify(const std::vector<Arg>& args) const {
           bound_by[unknown] = static_cast<int>(a);
         } else if (got != known) {
           if (d.product.names.empty())
-            bad(kernel_ + ": expected " + std::to_string(known) + " but got " + std::to_string(got) + " in " +
-                where(static_cast<int>(a)));
-          bad(kernel_ + ": " + (d.product.factor != 1 ? std::to_string(d.product.factor) + "*" : "") + text + " is " +
-              std::to_string(known) + " in " + where(blame) + " but " + std::to_string(got) + " in " +
-              where(static_cast<int>(a)));
+            bad(kernel_ + ": expected " + std::to_string(known) + " but got " +
+                std::to_string(got) + " in " + where(static_cast<int>(a)));
+          bad(kernel_ + ": " +
+              (d.product.factor != 1 ? std::to_string(d.product.factor) + "*" : "") + text +
+              " is " + std::to_string(known) + " in " + where(blame) + " but " +
+              std::to_string(got) + " in " + where(static_cast<int>(a)));
         }
         continue;
       }
@@ -263,8 +283,9 @@ Sizes ShapeLine::unify(const std::vector<Arg>& args) const {
         bool same = s.rank == span_rank;
         for (int i = 0; same && i < span_rank; ++i) same = s.shape[i] == shape[i];
         if (!same)
-          bad(kernel_ + ": " + sequences_[d.sequence_name] + " is " + shape_text(s.shape, s.rank) + " in " +
-              where(s.arg) + " but " + shape_text(shape, span_rank) + " in " + where(static_cast<int>(a)));
+          bad(kernel_ + ": " + sequences_[d.sequence_name] + " is " + shape_text(s.shape, s.rank) +
+              " in " + where(s.arg) + " but " + shape_text(shape, span_rank) + " in " +
+              where(static_cast<int>(a)));
       }
     }
   }

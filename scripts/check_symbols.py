@@ -55,9 +55,7 @@ def violations(path: Path, isa: str) -> list[str]:
 
 
 def demangle(name: str) -> str:
-    return subprocess.run(
-        ["c++filt", name], check=True, capture_output=True, text=True
-    ).stdout.strip()
+    return subprocess.run(["c++filt", name], check=True, capture_output=True, text=True).stdout.strip()
 
 
 def main() -> int:

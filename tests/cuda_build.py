@@ -50,9 +50,7 @@ def included(cuda, source):
 
 
 def run(command, **options):
-    return subprocess.run(
-        [str(c) for c in command], capture_output=True, text=True, timeout=900, **options
-    )
+    return subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=900, **options)
 
 
 def make(target, command):

@@ -82,6 +82,4 @@ def check(got, want, tolerance, where):
     finite = np.isfinite(want)
     np.testing.assert_array_equal(got[~finite], want[~finite], err_msg=where)
     scale = max(1.0, float(np.abs(want[finite]).max(initial=0)))
-    np.testing.assert_allclose(
-        got[finite] / scale, want[finite] / scale, rtol=0, atol=tolerance, err_msg=where
-    )
+    np.testing.assert_allclose(got[finite] / scale, want[finite] / scale, rtol=0, atol=tolerance, err_msg=where)

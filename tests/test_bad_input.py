@@ -28,7 +28,9 @@ QUIET = dict(deadline=None, derandomize=True, suppress_health_check=list(HealthC
 def spoil(value, how, rng):
     """A wrong stand-in for one argument of a kernel call."""
     if not isinstance(value, np.ndarray):
-        return {"type": "text", "none": None, "negative": -3, "huge": 2**62}.get(how, [1, 2, 3] if how == "list" else value)
+        return {"type": "text", "none": None, "negative": -3, "huge": 2**62}.get(
+            how, [1, 2, 3] if how == "list" else value
+        )
     shape = value.shape
     if how == "rank" or not shape:
         shape = (*shape, 2) if rng.integers(2) or not shape else shape[1:]
@@ -65,7 +67,9 @@ def test_kernel_refuses_or_computes(name):
     rng = np.random.default_rng(1)
     sizes = [s for s in case.sizes if all(np.prod(v) < 3000 for v in s.values() if not isinstance(v, str))]
     for trial in range(60):
-        values = make_arguments(case, kernel, sizes[trial % len(sizes)], case.scalars[trial % len(case.scalars)], "float32")
+        values = make_arguments(
+            case, kernel, sizes[trial % len(sizes)], case.scalars[trial % len(case.scalars)], "float32"
+        )
         victim = int(rng.integers(len(values)))
         values[victim] = spoil(values[victim], WAYS[trial % len(WAYS)], rng)
         try:
@@ -102,7 +106,9 @@ def odd_arrays(draw):
         array = base.astype(str)
     else:
         array = (base * 3).astype(kind)
-    layout = draw(st.sampled_from(["plain", "fortran", "reversed", "strided", "broadcast", "offset", "readonly", "list", "nan"]))
+    layout = draw(
+        st.sampled_from(["plain", "fortran", "reversed", "strided", "broadcast", "offset", "readonly", "list", "nan"])
+    )
     if layout == "fortran":
         return np.asfortranarray(array)
     if layout == "reversed" and rank:
@@ -146,7 +152,9 @@ def test_op_refuses_or_computes(name, data):
     function = getattr(ops, name)
     arguments = []
     for p in required_arguments(function):
-        small = st.one_of(st.integers(-3, 4), st.floats(-2, 2), st.none(), st.tuples(st.integers(-2, 5), st.integers(-2, 5)))
+        small = st.one_of(
+            st.integers(-3, 4), st.floats(-2, 2), st.none(), st.tuples(st.integers(-2, 5), st.integers(-2, 5))
+        )
         arguments.append(data.draw(st.one_of(odd_arrays(), odd_arrays(), small)))
     try:
         with np.errstate(all="ignore"):

@@ -45,9 +45,7 @@ class Model:
         self.weights = [np.fromfile(path)]
 
 
-def drive(
-    callback, values, metric="val_loss", model=None, batches=0, extra=None, package=callbacks
-):
+def drive(callback, values, metric="val_loss", model=None, batches=0, extra=None, package=callbacks):
     """Run `fit`'s hooks; returns (model, history)."""
     model = model or Model()
     options = {} if package is callbacks else {"add_progbar": False}
@@ -134,9 +132,7 @@ def test_reduce_lr_on_plateau_is_kerass(values, arguments):
     assert "learning_rate" in ours[3]
 
 
-@pytest.mark.parametrize(
-    "schedule", [lambda epoch, rate: rate * 0.5, lambda epoch: 0.1 / (epoch + 1), math.exp]
-)
+@pytest.mark.parametrize("schedule", [lambda epoch, rate: rate * 0.5, lambda epoch: 0.1 / (epoch + 1), math.exp])
 def test_learning_rate_scheduler_is_kerass(schedule):
     ours, theirs = both("LearningRateScheduler", [1.0, 0.9, 0.8], schedule=schedule)
     assert ours[2:] == theirs[2:] and len(ours[3]["learning_rate"]) == 3
@@ -153,9 +149,7 @@ def test_learning_rate_scheduler_errors():
         drive(callbacks.LearningRateScheduler(broken), [1.0])
 
 
-@pytest.mark.parametrize(
-    "extra", [{}, {"val_acc": 0.5}, {"f1_score": np.array([0.5, 0.25])}, {"a,b": "x"}]
-)
+@pytest.mark.parametrize("extra", [{}, {"val_acc": 0.5}, {"f1_score": np.array([0.5, 0.25])}, {"a,b": "x"}])
 @pytest.mark.parametrize("separator", [",", ";"])
 def test_csv_is_kerass_byte_for_byte(tmp_path, extra, separator):
     written = []
@@ -275,9 +269,7 @@ def test_checkpoint_names_and_best_only(tmp_path):
     model, _ = drive(best, [0.5, 0.75, 0.25, 0.25])
     assert [os.path.basename(p) for p in model.saved] == ["1.fnn", "3.fnn"]
 
-    threshold = callbacks.ModelCheckpoint(
-        tmp_path / "{epoch}.fnn", save_best_only=True, initial_value_threshold=0.3
-    )
+    threshold = callbacks.ModelCheckpoint(tmp_path / "{epoch}.fnn", save_best_only=True, initial_value_threshold=0.3)
     model, _ = drive(threshold, [0.5, 0.75, 0.25])
     assert [os.path.basename(p) for p in model.saved] == ["3.fnn"]
 

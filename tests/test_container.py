@@ -27,9 +27,7 @@ def weights(value=1.0, n=6):
 
 def write(path, value=1.0, **keywords):
     state = {"m": np.full(4, value, np.float32)}
-    write_container(
-        path, weights=weights(value), optimizer=state, config=CONFIG_EXAMPLE, **keywords
-    )
+    write_container(path, weights=weights(value), optimizer=state, config=CONFIG_EXAMPLE, **keywords)
 
 
 def load(path):
@@ -282,9 +280,7 @@ def test_loading_opens_the_file_and_does_nothing_else(tmp_path):
     state = {"m": np.ones(3)}
     write_container(path, weights=weights(), optimizer=state, config={"layers": [constant]})
     environment = {**os.environ, "PYTHONPATH": ":".join(filter(None, sys.path))}
-    result = subprocess.run(
-        [sys.executable, "-c", AUDIT, str(path)], env=environment, capture_output=True, text=True
-    )
+    result = subprocess.run([sys.executable, "-c", AUDIT, str(path)], env=environment, capture_output=True, text=True)
     assert result.stdout == "quiet\n", result.stderr[-500:]
 
 
@@ -294,9 +290,7 @@ def test_loading_opens_the_file_and_does_nothing_else(tmp_path):
 def in_fresh_process(function, folder):
     """Run a function of this file, which forks, where no other test has started threads."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    call = (
-        f"import pathlib, test_container as t; t.{function.__name__}(pathlib.Path({str(folder)!r}))"
-    )
+    call = f"import pathlib, test_container as t; t.{function.__name__}(pathlib.Path({str(folder)!r}))"
     subprocess.run([sys.executable, "-c", call], env=environment, check=True, timeout=120)
 
 

@@ -122,9 +122,7 @@ def test_conv_transpose(seed):
     c, k = int(any_of(rng, 1, 2, 8, 17)), int(any_of(rng, 1, 3, 9, 16))
     x = drawn(rng, 2, *(int(rng.integers(1, 8)) for _ in range(rank)), k)
     w = drawn(rng, *taps, c, k)
-    settings = dict(
-        strides=strides, padding=padding, output_padding=output_padding, dilation_rate=dilation
-    )
+    settings = dict(strides=strides, padding=padding, output_padding=output_padding, dilation_rate=dilation)
     compare(
         functools.partial(ops.conv_transpose, **settings),
         functools.partial(keras.ops.conv_transpose, **settings), (x, w), rng,
@@ -146,9 +144,7 @@ def test_causal_is_that_of_the_layer(dilation, strides):
     )
     want = np.asarray(layer(x))
     w, b = map(np.asarray, layer.get_weights())
-    got = ops.conv(
-        x, w, padding="causal", dilation_rate=dilation, strides=strides, bias=b, activation=ops.tanh
-    )
+    got = ops.conv(x, w, padding="causal", dilation_rate=dilation, strides=strides, bias=b, activation=ops.tanh)
     close(got, want, "result")
 
 
@@ -160,9 +156,7 @@ def test_bias_and_activation_of_a_layer():
         (keras.layers.Conv2DTranspose, ops.conv_transpose),
     ):
         for activation, function in (("relu", ops.relu), ("silu", ops.silu)):
-            layer = cls(
-                5, 3, strides=2, padding="same", activation=activation, bias_initializer="normal"
-            )
+            layer = cls(5, 3, strides=2, padding="same", activation=activation, bias_initializer="normal")
             want = np.asarray(layer(x))
             w, b = layer.get_weights()
             settings = dict(strides=2, padding="same", activation=function)

@@ -71,9 +71,7 @@ def test_without_the_library(tmp_path):
     path = tmp_path / "libfastnn_cuda.so"
     first, second = python(REFUSED, FASTNN_CUDA=str(path)).splitlines()
     assert first == second
-    assert first == (
-        f"device 'cuda' is not available: this build of fastnn has no CUDA kernels (no {path})"
-    )
+    assert first == (f"device 'cuda' is not available: this build of fastnn has no CUDA kernels (no {path})")
 
 
 def test_something_else_than_the_library(tmp_path):

@@ -35,9 +35,7 @@ from cuda_build import (
 )
 
 needs_gxx = pytest.mark.skipif(GXX is None or fcntl is None, reason="needs g++ on a POSIX system")
-needs_nvcc = pytest.mark.skipif(
-    NVCC is None or fcntl is None, reason="nvcc is not on the PATH, or no POSIX system"
-)
+needs_nvcc = pytest.mark.skipif(NVCC is None or fcntl is None, reason="nvcc is not on the PATH, or no POSIX system")
 
 
 def run_case(program, *cases, **environment):
@@ -151,9 +149,7 @@ def compile_for_gpu(source, arch):
     flags += ["-Xcompiler", "-fPIC,-fvisibility=hidden"]
     key = digest(source.read_text(), included(CUDA, source), flags)
     folders = [f"-I{CUDA}", f"-I{SOURCES}"]
-    return make(
-        BUILD / f"{source.name}-{arch}-{key}.o", [NVCC, *flags, *folders, "-c", source, "-o"]
-    )
+    return make(BUILD / f"{source.name}-{arch}-{key}.o", [NVCC, *flags, *folders, "-c", source, "-o"])
 
 
 def ptxas_report(target):
@@ -167,9 +163,7 @@ def ptxas_report(target):
 
 
 @needs_nvcc
-@pytest.mark.parametrize(
-    "source", [p for p in KERNELS if p.stem != "backend"], ids=lambda p: p.stem
-)
+@pytest.mark.parametrize("source", [p for p in KERNELS if p.stem != "backend"], ids=lambda p: p.stem)
 def test_compiles_for_gpus_without_spills(source):
     report = ptxas_report(compile_for_gpu(source, "sm_80"))
     kernels = [(name, spilled) for name, spilled in report if "_kernel" in name]

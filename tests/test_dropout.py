@@ -58,9 +58,7 @@ def test_moments():
     assert abs(z.mean() - 2) < 5 * 3 / np.sqrt(z.size)
     assert abs(z.std() - 3) < 5 * 3 / np.sqrt(2 * z.size)
     z = (z - 2) / 3
-    assert abs((z**3).mean()) < 5 * np.sqrt(15 / z.size) and abs((z**4).mean() - 3) < 5 * np.sqrt(
-        96 / z.size
-    )
+    assert abs((z**3).mean()) < 5 * np.sqrt(15 / z.size) and abs((z**4).mean() - 3) < 5 * np.sqrt(96 / z.size)
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 0.9])

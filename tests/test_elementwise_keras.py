@@ -82,20 +82,14 @@ def broadcast_pair(rng):
     pair = []
     for _ in range(2):
         s = np.where(rng.random(shape.size) < 0.3, 1, shape)
-        pair.append(
-            tuple(
-                int(n) for n in s[int(rng.integers(0, s.size + 1)) if rng.random() < 0.4 else 0 :]
-            )
-        )
+        pair.append(tuple(int(n) for n in s[int(rng.integers(0, s.size + 1)) if rng.random() < 0.4 else 0 :]))
     return pair
 
 
 def draw(rng, shape, kind):
     if kind == "int":
         return rng.integers(1, 9, shape).astype("int32")
-    return rng.uniform(0.3, 3, shape).astype("float32") * rng.choice([-1, 1], shape).astype(
-        "float32"
-    )
+    return rng.uniform(0.3, 3, shape).astype("float32") * rng.choice([-1, 1], shape).astype("float32")
 
 
 @pytest.mark.parametrize("name", BINARY)

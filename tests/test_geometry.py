@@ -32,9 +32,7 @@ def test_transposed_sizes(padding):
 
     for size, taps, stride, dilation in AXES:
         for output_padding in (None, 0, 1):
-            got = geometry.transposed_sizes(
-                (size,), (taps,), stride, padding, output_padding, dilation
-            )
+            got = geometry.transposed_sizes((size,), (taps,), stride, padding, output_padding, dilation)
             want = compute_conv_transpose_output_shape(
                 (1, size, 3), (taps,), 4, (stride,), padding, output_padding, dilation_rate=dilation
             )
@@ -47,10 +45,7 @@ def test_windows_cover_the_axis():
     for size, taps, stride, dilation in AXES:
         cover = geometry.extent(taps, dilation)
         before = geometry.pad_before(size, taps, stride, "same", dilation)
-        after = (
-            max((geometry.output_size(size, taps, stride, "same") - 1) * stride + cover - size, 0)
-            - before
-        )
+        after = max((geometry.output_size(size, taps, stride, "same") - 1) * stride + cover - size, 0) - before
         assert after - before in (0, 1)
         assert geometry.pad_before(size, taps, stride, "causal", dilation) == cover - 1
         assert geometry.pad_before(size, taps, stride, "valid", dilation) == 0

@@ -109,9 +109,7 @@ def test_orthogonal_is_uniform_over_rotations_and_reflections():
     assert abs((corners > 0).mean() - 0.5) < 5 * 0.5 / np.sqrt(400)
 
 
-@pytest.mark.parametrize(
-    "name", [*SCALED, "RandomNormal", "RandomUniform", "TruncatedNormal", "Orthogonal"]
-)
+@pytest.mark.parametrize("name", [*SCALED, "RandomNormal", "RandomUniform", "TruncatedNormal", "Orthogonal"])
 def test_seeds(name):
     make = getattr(initializers, name)
     seeded = make(seed=5)

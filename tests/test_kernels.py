@@ -67,9 +67,7 @@ def expected(case, kernel, values, sizes):
     result = case.function(**arguments)
     results = result if isinstance(result, tuple) else (result,)
     # An absent output is computed all the same, and not looked at.
-    given = [
-        v is not None for v, (_, kind) in zip(values, kernel.params) if kind in ("Out", "InOut")
-    ]
+    given = [v is not None for v, (_, kind) in zip(values, kernel.params) if kind in ("Out", "InOut")]
     return [r for r, wanted in zip(results, given, strict=True) if wanted]
 
 
@@ -93,9 +91,7 @@ def check(case, kernel, sizes, scalars, storage, device="cpu"):
         np.testing.assert_array_equal(g[~finite], w[~finite].astype(g.dtype))
         scale = max(1.0, float(np.abs(w[finite]).max(initial=0.0)))
         error = np.abs(g[finite] - w[finite]).max(initial=0.0) / (scale * eps)
-        assert error <= tolerance, (
-            f"error {error:.1f} eps, allowed {tolerance:.1f}, at {sizes} {scalars}"
-        )
+        assert error <= tolerance, f"error {error:.1f} eps, allowed {tolerance:.1f}, at {sizes} {scalars}"
 
 
 @pytest.mark.parametrize("storage", ["float32", "float64"])
@@ -123,9 +119,7 @@ def test_same_bits_for_any_thread_count(name):
     case, kernel = reference.KERNELS[name], _core.kernels[name]
     sizes = max(
         [*case.sizes, *case.bench],
-        key=lambda s: math.prod(
-            np.ravel([np.prod(v) for v in s.values() if not isinstance(v, str)])
-        ),
+        key=lambda s: math.prod(np.ravel([np.prod(v) for v in s.values() if not isinstance(v, str)])),
     )
     values = make_arguments(case, kernel, sizes, case.scalars[0], "float32")
     before = _core.max_threads()

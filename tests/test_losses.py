@@ -92,17 +92,11 @@ CASES = [
 
 def draw(rng, target, prediction, shape):
     y = prediction(rng, shape)
-    t = (
-        rng.integers(0, shape[-1], shape[:-1]).astype("i4")
-        if target is None
-        else target(rng, shape)
-    )
+    t = rng.integers(0, shape[-1], shape[:-1]).astype("i4") if target is None else target(rng, shape)
     return t, y
 
 
-@pytest.mark.parametrize(
-    "name,arguments,target,prediction", CASES, ids=lambda v: getattr(v, "__name__", str(v))
-)
+@pytest.mark.parametrize("name,arguments,target,prediction", CASES, ids=lambda v: getattr(v, "__name__", str(v)))
 def test_as_keras(keras, name, arguments, target, prediction):
     import jax
 
@@ -112,9 +106,7 @@ def test_as_keras(keras, name, arguments, target, prediction):
     def theirs(t, y, w):
         """Every reduction, weighted and not, and a gradient: one compilation a shape."""
         plain = [make(reduction=r, **arguments)(t, y) for r in REDUCTIONS]
-        weighted = (
-            [] if w is None else [make(reduction=r, **arguments)(t, y, w) for r in REDUCTIONS]
-        )
+        weighted = [] if w is None else [make(reduction=r, **arguments)(t, y, w) for r in REDUCTIONS]
         return plain, weighted, jax.grad(lambda y: make(**arguments)(t, y))(y)
 
     for seed, shape in enumerate([(6, 5), (4, 3, 7), (33, 10)]):
@@ -162,12 +154,8 @@ def test_functions_as_keras(keras, name):
     rng = np.random.default_rng(0)
     for shape in [(2, 5, 3)]:
         t, y = positive(rng, shape), positive(rng, shape)
-        np.testing.assert_allclose(
-            getattr(losses, name)(t, y).numpy(), getattr(keras.losses, name)(t, y), **TOLERANCE
-        )
-        np.testing.assert_allclose(
-            losses.get(name)(t, y).numpy(), keras.losses.get(name)(t, y), **TOLERANCE
-        )
+        np.testing.assert_allclose(getattr(losses, name)(t, y).numpy(), getattr(keras.losses, name)(t, y), **TOLERANCE)
+        np.testing.assert_allclose(losses.get(name)(t, y).numpy(), keras.losses.get(name)(t, y), **TOLERANCE)
 
 
 def test_clipping_at_the_ends(keras):
@@ -175,9 +163,7 @@ def test_clipping_at_the_ends(keras):
     t = np.array([[1, 0], [1, 0], [1, 0], [0, 1]], "f")
     for name in ("BinaryCrossentropy", "CategoricalCrossentropy", "KLDivergence"):
         got = getattr(losses, name)(reduction="none")(t, y).numpy()
-        np.testing.assert_allclose(
-            got, getattr(keras.losses, name)(reduction="none")(t, y), rtol=1e-5, atol=1e-6
-        )
+        np.testing.assert_allclose(got, getattr(keras.losses, name)(reduction="none")(t, y), rtol=1e-5, atol=1e-6)
         leaf = Tensor(y)
         leaf.requires_grad = True
         (g,) = autograd.gradients(getattr(losses, name)()(t, leaf), [leaf])
@@ -247,9 +233,7 @@ def test_own_losses():
     t, y = np.arange(6).reshape(2, 3), Tensor(np.ones((2, 3), "f"))
     assert float(Own()(t, y)) == 2.5
     assert Own().name == "own"
-    wrapped = losses.LossFunctionWrapper(
-        lambda t, y: ops.sum(ops.subtract(t, y), axis=-1), reduction="sum"
-    )
+    wrapped = losses.LossFunctionWrapper(lambda t, y: ops.sum(ops.subtract(t, y), axis=-1), reduction="sum")
     assert float(wrapped(t, y)) == 9
 
 

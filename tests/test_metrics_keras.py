@@ -175,7 +175,13 @@ for average in (None, "micro", "macro", "weighted"):
     case("FBetaScore", probabilities(3), average=average, beta=0.5, threshold=0.7)
 VECTOR = numbers()
 for data in (numbers(1), VECTOR, numbers(4), numbers(3, 2)):
-    for name in ["MeanSquaredError", "RootMeanSquaredError", "MeanAbsoluteError", "MeanAbsolutePercentageError", "LogCoshError"]:
+    for name in [
+        "MeanSquaredError",
+        "RootMeanSquaredError",
+        "MeanAbsoluteError",
+        "MeanAbsolutePercentageError",
+        "LogCoshError",
+    ]:
         # A vector is one sample to these losses, in Keras too: weights need a second axis.
         case(name, data, SAMPLE if data is not VECTOR or name.startswith("Root") else (None,))
 case("RootMeanSquaredError", numbers(3), (per_entry, per_sample_column, one_for_all))

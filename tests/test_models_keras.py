@@ -63,7 +63,10 @@ def branches(k):
     b = k.layers.Dense(6, activation="relu", name="b")(a)
     c = k.layers.Dense(6, activation="tanh", name="c")(a)
     d = k.layers.Concatenate(name="d")([b, c, a])
-    return k.Model(a, k.layers.Dense(4, activation="softmax", name="e")(k.layers.Add()([k.layers.Dense(5)(d), k.layers.Dense(5)(d)])))
+    return k.Model(
+        a,
+        k.layers.Dense(4, activation="softmax", name="e")(k.layers.Add()([k.layers.Dense(5)(d), k.layers.Dense(5)(d)])),
+    )
 
 
 FLOATS = lambda *shape: lambda rng, n: rng.standard_normal((n, *shape)).astype("float32")  # noqa: E731
@@ -122,7 +125,9 @@ def test_several_inputs_and_outputs():
     def make(k):
         a, b = k.Input((4,), name="a"), k.Input((3,), name="b")
         h = k.layers.Concatenate()([k.layers.Dense(5, activation="relu")(a), b])
-        return k.Model([a, b], [k.layers.Dense(2, name="left")(h), k.layers.Dense(1, activation="sigmoid", name="right")(h)])
+        return k.Model(
+            [a, b], [k.layers.Dense(2, name="left")(h), k.layers.Dense(1, activation="sigmoid", name="right")(h)]
+        )
 
     rng = np.random.default_rng(0)
     x = [rng.standard_normal((12, 4)).astype("float32"), rng.standard_normal((12, 3)).astype("float32")]
@@ -134,7 +139,9 @@ def test_several_inputs_and_outputs():
         if start is None:
             start = model.get_weights()
         model.set_weights(start)
-        model.compile("sgd", loss=["mse", "binary_crossentropy"], loss_weights=[1.0, 0.5], metrics=[["mae"], ["accuracy"]])
+        model.compile(
+            "sgd", loss=["mse", "binary_crossentropy"], loss_weights=[1.0, 0.5], metrics=[["mae"], ["accuracy"]]
+        )
         histories.append(model.fit(x, y, batch_size=4, epochs=3, shuffle=False, verbose=0).history)
     want, got = histories
     assert sorted(got) == sorted(want)

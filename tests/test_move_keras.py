@@ -26,14 +26,10 @@ def test_every_permutation(isa):
         for dtype in ("float32", "float64", "uint8"):
             x = (RNG.standard_normal((3, 34, 1, 5)) * 50).astype(dtype)
             for axes in itertools.permutations(range(4)):
-                np.testing.assert_array_equal(
-                    ops.transpose(Tensor(x), axes).numpy(), x.transpose(axes)
-                )
+                np.testing.assert_array_equal(ops.transpose(Tensor(x), axes).numpy(), x.transpose(axes))
             x = (RNG.standard_normal((70, 2, 33)) * 50).astype(dtype)
             for axes in itertools.permutations(range(3)):
-                np.testing.assert_array_equal(
-                    ops.transpose(Tensor(x), axes).numpy(), x.transpose(axes)
-                )
+                np.testing.assert_array_equal(ops.transpose(Tensor(x), axes).numpy(), x.transpose(axes))
     finally:
         _core.set_isa(before)
 
@@ -119,9 +115,7 @@ def test_indices():
             dict(axis=axis),
         )
     for axis in (-1, 0, 1):
-        compare(
-            "one_hot", [RNG.integers(-1, 6, (3, 4)).astype("int32")], dict(num_classes=5, axis=axis)
-        )
+        compare("one_hot", [RNG.integers(-1, 6, (3, 4)).astype("int32")], dict(num_classes=5, axis=axis))
     ids = np.array([0, 2, 2, 1, 0], "int32")
     compare("segment_sum", [floats(5, 3), ids], dict(num_segments=4))
 
@@ -135,9 +129,7 @@ def test_orders():
         compare("top_k", [floats(4, 60)], dict(k=k))
     s = np.sort(floats(30))
     for side in ("left", "right"):
-        compare(
-            "searchsorted", [s, np.concatenate([floats(9), s[:5]])], dict(side=side), gradient=False
-        )
+        compare("searchsorted", [s, np.concatenate([floats(9), s[:5]])], dict(side=side), gradient=False)
 
 
 def test_made_from_nothing():

@@ -76,9 +76,7 @@ def test_batch_normalization(axis, statistics):
     ]
     y = ops.batch_normalization(leaves[0], leaves[1], leaves[2], axis, leaves[3], leaves[4], 1e-2)
     np.testing.assert_allclose(y.numpy(), want, **TOLERANCE)
-    for i, (got, expected) in enumerate(
-        zip(autograd.gradients(y, leaves, Tensor(dy)), pullback(dy))
-    ):
+    for i, (got, expected) in enumerate(zip(autograd.gradients(y, leaves, Tensor(dy)), pullback(dy))):
         if statistics or i not in (1, 2):
             np.testing.assert_allclose(got.numpy(), expected, rtol=1e-3, atol=1e-4)
 
@@ -89,9 +87,7 @@ def test_layer_normalization(axis, affine):
     rng = np.random.default_rng(0)
     x, dy = 2 * normal(rng, 3, 4, 5) + 1, normal(rng, 3, 4, 5)
     shape = np.shape(
-        np.zeros((3, 4, 5))[
-            tuple(slice(None) if a in [b % 3 for b in np.atleast_1d(axis)] else 0 for a in range(3))
-        ]
+        np.zeros((3, 4, 5))[tuple(slice(None) if a in [b % 3 for b in np.atleast_1d(axis)] else 0 for a in range(3))]
     )
     parameters = [normal(rng, *shape), normal(rng, *shape)] if affine else []
     if affine and axis != -1:
@@ -109,9 +105,7 @@ def test_layer_normalization(axis, affine):
     y = ops.layer_normalization(*leaves, axis=axis, epsilon=1e-3)
     np.testing.assert_allclose(y.numpy(), want, **TOLERANCE)
     for got, expected in zip(autograd.gradients(y, leaves, Tensor(dy)), pullback(dy)):
-        np.testing.assert_allclose(
-            got.numpy(), np.reshape(expected, got.shape), rtol=1e-3, atol=1e-4
-        )
+        np.testing.assert_allclose(got.numpy(), np.reshape(expected, got.shape), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize("axis", [-1, 1])
@@ -127,9 +121,7 @@ def test_rms_normalization(axis):
     y = ops.rms_normalization(*leaves, axis=axis, epsilon=1e-3)
     np.testing.assert_allclose(y.numpy(), want, **TOLERANCE)
     for got, expected in zip(autograd.gradients(y, leaves, Tensor(dy)), pullback(dy)):
-        np.testing.assert_allclose(
-            got.numpy(), np.reshape(expected, got.shape), rtol=1e-3, atol=1e-4
-        )
+        np.testing.assert_allclose(got.numpy(), np.reshape(expected, got.shape), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -148,9 +140,7 @@ def test_group_normalization(groups, axis, shape):
     gamma, beta = normal(rng, shape[axis]), normal(rng, shape[axis])
     layer = keras.layers.GroupNormalization(groups=groups, axis=axis)
     layer.build(shape)
-    want, pullback = jax.vjp(
-        jax.jit(lambda x, *p: layer.stateless_call(list(p), [], x)[0]), x, gamma, beta
-    )
+    want, pullback = jax.vjp(jax.jit(lambda x, *p: layer.stateless_call(list(p), [], x)[0]), x, gamma, beta)
     leaves = [leaf(x), leaf(gamma), leaf(beta)]
     y = ops.group_normalization(*leaves, groups=groups, axis=axis, epsilon=1e-3)
     np.testing.assert_allclose(y.numpy(), want, **TOLERANCE)
@@ -176,9 +166,7 @@ def test_same_bits_for_any_thread_count():
         for threads in (1, 2, 3, 7):
             _core.set_max_threads(threads)
             leaves = [leaf(x.numpy()), leaf(np.ones(37, "f")), leaf(np.ones(37, "f"))]
-            y = ops.batch_norm_training(
-                *leaves, Tensor(np.zeros(37, "f")), Tensor(np.ones(37, "f"))
-            )
+            y = ops.batch_norm_training(*leaves, Tensor(np.zeros(37, "f")), Tensor(np.ones(37, "f")))
             results.append([t.numpy().tobytes() for t in (y, *autograd.gradients(y, leaves, dy))])
     finally:
         _core.set_max_threads(before)

@@ -30,9 +30,7 @@ def weights_of(rng, dtype="float32", shapes=((3, 5), (7,), (2, 3, 4), ())):
 
 
 def gradients_of(rng, values):
-    return [
-        np.asarray(rng.standard_normal(v.shape) * rng.choice([0.1, 1, 3]), v.dtype) for v in values
-    ]
+    return [np.asarray(rng.standard_normal(v.shape) * rng.choice([0.1, 1, 3]), v.dtype) for v in values]
 
 
 SCHEDULE = ("ExponentialDecay", dict(initial_learning_rate=0.05, decay_steps=7, decay_rate=0.5))
@@ -131,9 +129,7 @@ def test_same_weights_as_keras(keras, name, arguments):
     assert [tuple(v.shape) for v in theirs.variables] == [v.shape for v in ours.variables]
     names = [v.name for v in theirs.variables]
     assert all(
-        a.endswith(b.rsplit("_", 1)[-1])
-        for a, b in zip((v.name for v in ours.variables), names)
-        if "variable" not in b
+        a.endswith(b.rsplit("_", 1)[-1]) for a, b in zip((v.name for v in ours.variables), names) if "variable" not in b
     )
 
 
@@ -177,13 +173,9 @@ def test_a_variable_without_gradient_stays_as_it_is(keras):
         grads = gradients_of(rng, values)
         gone = step % 2
         with pytest.warns(UserWarning, match="no gradients for"):
-            ours.apply_gradients(
-                [(None if i == gone else Tensor(g), m) for i, (g, m) in enumerate(zip(grads, mine))]
-            )
+            ours.apply_gradients([(None if i == gone else Tensor(g), m) for i, (g, m) in enumerate(zip(grads, mine))])
         with pytest.warns(UserWarning, match="Gradients do not exist"):
-            theirs.apply_gradients(
-                [(None if i == gone else g, o) for i, (g, o) in enumerate(zip(grads, others))]
-            )
+            theirs.apply_gradients([(None if i == gone else g, o) for i, (g, o) in enumerate(zip(grads, others))])
     assert_same(mine, others)
 
 
@@ -206,9 +198,7 @@ def training_step(optimizer, mine, x, y):
     """A least-squares step whose gradients are written into the optimizer's slots."""
 
     def step():
-        loss = ops.mean(
-            ops.pointwise_loss(y, ops.add(ops.multiply(x, mine[0]), mine[1]), "squared_error")
-        )
+        loss = ops.mean(ops.pointwise_loss(y, ops.add(ops.multiply(x, mine[0]), mine[1]), "squared_error"))
         grads = autograd.gradients(loss, mine, slots=optimizer.gradient_slots)
         optimizer.apply_gradients(zip(grads, mine))
 
@@ -280,9 +270,7 @@ def test_one_update_kernel_for_any_number_of_variables():
 def test_variables_of_two_types():
     mine = [Weight(np.ones(3), "a"), Weight(np.ones((2, 2)), "b", "float64")]
     optimizer = optimizers.SGD(0.5)
-    optimizer.apply_gradients(
-        [(Tensor(np.ones(3, "f")), mine[0]), (Tensor(np.ones((2, 2))), mine[1])]
-    )
+    optimizer.apply_gradients([(Tensor(np.ones(3, "f")), mine[0]), (Tensor(np.ones((2, 2))), mine[1])])
     np.testing.assert_array_equal(mine[0].numpy(), np.full(3, 0.5, "f"))
     np.testing.assert_array_equal(mine[1].numpy(), np.full((2, 2), 0.5))
     with pytest.raises(ValueError, match="one type"):

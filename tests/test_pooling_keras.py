@@ -63,9 +63,7 @@ def test_masked_mean_is_that_of_the_layer():
     x, mask = drawn(rng, 4, 9, 5), rng.random((4, 9)) < 0.5
     mask[:, 0] = True
     layer = keras.layers.GlobalAveragePooling1D()
-    compare(
-        lambda v: ops.global_average_pool(v, mask), lambda v: layer.call(v, mask=mask), (x,), rng
-    )
+    compare(lambda v: ops.global_average_pool(v, mask), lambda v: layer.call(v, mask=mask), (x,), rng)
     mask[0] = False
     assert not ops.global_average_pool(x, mask).numpy()[0].any()
 

@@ -62,10 +62,7 @@ def test_bar_on_a_terminal(clock):
         f"4/4 {bar} 4s 1s/step - {metrics}",
         "",
     ]
-    assert (
-        "\r2/4 ━━━━━━━━━━╌╌╌╌╌╌╌╌╌╌ 2s 1s/step - accuracy: 0.5200 - loss: 0.5000"
-        in stream.getvalue()
-    )
+    assert "\r2/4 ━━━━━━━━━━╌╌╌╌╌╌╌╌╌╌ 2s 1s/step - accuracy: 0.5200 - loss: 0.5000" in stream.getvalue()
 
 
 def test_the_final_line_is_kerass(clock):

@@ -27,9 +27,7 @@ def test_same_seed_same_numbers_in_every_process():
     set_random_seed(5)
     here = (make_default_seed(), numpy_generator(None).random(), numpy_generator(7).random())
     environment = {"PYTHONPATH": ":".join(filter(None, sys.path))}
-    there = subprocess.run(
-        [sys.executable, "-c", DRAW], env=environment, capture_output=True, text=True, check=True
-    )
+    there = subprocess.run([sys.executable, "-c", DRAW], env=environment, capture_output=True, text=True, check=True)
     assert there.stdout.split() == [str(x) for x in here]
 
 

@@ -66,9 +66,7 @@ def compare(mine, theirs, x, mask=None, states=None, gradients=True):
 
     def run(weights, x, states):
         extra = {"initial_state": list(states)} if states else {}
-        out, _ = theirs.stateless_call(
-            weights, [v.value for v in theirs.non_trainable_variables], x, **extra, **kwargs
-        )
+        out, _ = theirs.stateless_call(weights, [v.value for v in theirs.non_trainable_variables], x, **extra, **kwargs)
         return flat(out)
 
     weights = [rng.standard_normal(g.shape).astype("float32") for g in got]
@@ -105,9 +103,7 @@ def draw_arguments(rng, kind):
     if rng.random() < 0.6:
         arguments["activation"] = str(rng.choice(ACTIVATIONS))
     if kind != "SimpleRNN" and rng.random() < 0.5:
-        arguments["recurrent_activation"] = str(
-            rng.choice(["hard_sigmoid", "sigmoid", "softsign", "tanh", "gelu"])
-        )
+        arguments["recurrent_activation"] = str(rng.choice(["hard_sigmoid", "sigmoid", "softsign", "tanh", "gelu"]))
     if kind == "GRU":
         arguments["reset_after"] = bool(rng.random() < 0.5)
     if kind == "LSTM":
@@ -126,9 +122,7 @@ def draw_inputs(rng, kind, units, shape):
     mask = rng.random(shape[:2]) < 0.6 if rng.random() < 0.5 else None
     states = None
     if rng.random() < 0.5:
-        states = [
-            rng.standard_normal((shape[0], units)).astype("float32") for _ in range(KINDS[kind])
-        ]
+        states = [rng.standard_normal((shape[0], units)).astype("float32") for _ in range(KINDS[kind])]
     return x, mask, states
 
 
@@ -143,9 +137,7 @@ def test_random_configurations(kind, seed):
         compare(mine, theirs, x, mask, states, gradients=units == 5 and seed % 2 == 0)
 
 
-@pytest.mark.parametrize(
-    "arguments", [{}, {"reset_after": False}, {"go_backwards": True, "return_sequences": True}]
-)
+@pytest.mark.parametrize("arguments", [{}, {"reset_after": False}, {"go_backwards": True, "return_sequences": True}])
 @pytest.mark.parametrize("kind", KINDS)
 def test_many_units_and_few_rows(kind, arguments):
     """Few enough rows and enough units for the walk that shares units instead of rows."""
@@ -166,10 +158,7 @@ def test_bidirectional(kind, merge_mode):
             x, mask, _ = draw_inputs(rng, kind, *SHAPES[0])
             states = None
             if state:
-                states = [
-                    rng.standard_normal((x.shape[0], 5)).astype("float32")
-                    for _ in range(2 * KINDS[kind])
-                ]
+                states = [rng.standard_normal((x.shape[0], 5)).astype("float32") for _ in range(2 * KINDS[kind])]
             layers = [
                 m.layers.Bidirectional(
                     getattr(m.layers, kind)(5, return_sequences=sequences, return_state=state),
@@ -188,9 +177,7 @@ def test_bidirectional_with_its_own_backward_layer():
     layers = [
         m.layers.Bidirectional(
             m.layers.LSTM(3, return_sequences=True),
-            backward_layer=m.layers.GRU(
-                4, activation="relu", return_sequences=True, go_backwards=True
-            ),
+            backward_layer=m.layers.GRU(4, activation="relu", return_sequences=True, go_backwards=True),
         )
         for m in (fastnn, keras)
     ]
@@ -217,9 +204,7 @@ def test_time_distributed(inner):
         "lstm": lambda m: m.layers.TimeDistributed(m.layers.LSTM(3)),
     }[inner]
     compare(make(fastnn), make(keras), x)
-    assert make(fastnn).compute_output_shape((None, 4, 5, 6)) == make(keras).compute_output_shape(
-        (None, 4, 5, 6)
-    )
+    assert make(fastnn).compute_output_shape((None, 4, 5, 6)) == make(keras).compute_output_shape((None, 4, 5, 6))
 
 
 CELLS = {
@@ -248,9 +233,7 @@ def test_own_activation_runs_step_by_step(kind):
     """A function that the kernels do not know: a cell of ops instead of one op."""
     x = np.random.default_rng(1).standard_normal((3, 5, 4)).astype("float32")
     layers = [
-        getattr(m.layers, kind)(
-            4, activation=lambda z, m=m: m.ops.multiply(z, 0.5), return_sequences=True
-        )
+        getattr(m.layers, kind)(4, activation=lambda z, m=m: m.ops.multiply(z, 0.5), return_sequences=True)
         for m in (fastnn, keras)
     ]
     compare(*layers, x)
@@ -312,9 +295,7 @@ def test_dropout_holds_over_a_sequence(kind):
     layer = getattr(fastnn.layers, kind)(2, dropout=0.5, return_sequences=True, seed=1)
     x = Tensor(np.ones((64, 3, 2), "float32"))
     layer.build(x.shape)
-    weights = [
-        np.ones(w.shape, "float32") * (0 if w.name != "kernel" else 0.25) for w in layer.weights
-    ]
+    weights = [np.ones(w.shape, "float32") * (0 if w.name != "kernel" else 0.25) for w in layer.weights]
     layer.set_weights(weights)
     quiet = layer(x).numpy()
     assert np.ptp(quiet[:, 0]) == 0
@@ -328,14 +309,10 @@ def test_dropout_holds_over_a_sequence(kind):
 @pytest.mark.parametrize("kind", KINDS)
 def test_recurrent_dropout_scales_the_state(kind):
     """One step from a state h: dropped or doubled, on average h."""
-    layer = getattr(fastnn.layers, kind)(
-        1, recurrent_dropout=0.5, activation="linear", seed=2, use_bias=False
-    )
+    layer = getattr(fastnn.layers, kind)(1, recurrent_dropout=0.5, activation="linear", seed=2, use_bias=False)
     x = Tensor(np.zeros((4000, 1, 1), "float32"))
     layer.build(x.shape)
-    layer.set_weights(
-        [np.zeros_like(w) if i == 0 else np.ones_like(w) for i, w in enumerate(layer.get_weights())]
-    )
+    layer.set_weights([np.zeros_like(w) if i == 0 else np.ones_like(w) for i, w in enumerate(layer.get_weights())])
     states = [Tensor(np.full((4000, 1), 0.25, "float32")) for _ in range(KINDS[kind])]
     y = layer(x, initial_state=states, training=True).numpy()
     if kind == "SimpleRNN":
@@ -348,9 +325,7 @@ def test_recurrent_dropout_scales_the_state(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_config_and_shapes(kind):
-    arguments = dict(
-        units=7, return_sequences=True, return_state=True, activation="relu", dropout=0.1, name="r"
-    )
+    arguments = dict(units=7, return_sequences=True, return_state=True, activation="relu", dropout=0.1, name="r")
     mine, theirs = (getattr(m.layers, kind)(**arguments) for m in (fastnn, keras))
     config, expected = mine.get_config(), theirs.get_config()
     assert set(expected) - set(config) == set()
@@ -378,9 +353,7 @@ def test_empty_sequences(kind):
     layer = getattr(fastnn.layers, kind)(3, return_sequences=True, return_state=True)
     layer.build((2, 4, 5))
     start = np.ones((2, 3), "float32")
-    y, *states = layer(
-        Tensor(np.zeros((2, 0, 5), "float32")), initial_state=[Tensor(start)] * KINDS[kind]
-    )
+    y, *states = layer(Tensor(np.zeros((2, 0, 5), "float32")), initial_state=[Tensor(start)] * KINDS[kind])
     assert y.shape == (2, 0, 3)
     for s in states:
         np.testing.assert_array_equal(s.numpy(), start)

@@ -171,13 +171,10 @@ ATTACKS = {
     "infinity": raw(b'{"w":{"dtype":"F32","shape":[1e999],"data_offsets":[0,8]}}', EIGHT),
     "text behind the JSON": raw(b"{}x"),
     "the same tensor twice": raw(
-        b'{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},'
-        b'"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
+        b'{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}',
         EIGHT,
     ),
-    "the same field twice": raw(
-        b'{"w":{"dtype":"F32","shape":[2],"shape":[2],"data_offsets":[0,8]}}', EIGHT
-    ),
+    "the same field twice": raw(b'{"w":{"dtype":"F32","shape":[2],"shape":[2],"data_offsets":[0,8]}}', EIGHT),
     "deep lists": raw(b'{"w":' + b"[" * 100_000 + b"]" * 100_000 + b"}"),
     "deep dictionaries": raw(b'{"w":' * 50_000 + b"1" + b"}" * 50_000),
     "many brackets": raw(b'{"w":[' + b"[]," * 300_000 + b"[]]}"),
@@ -195,9 +192,7 @@ ATTACKS = {
     "float size": raw({"w": tensor(shape=[2.0])}, EIGHT),
     "boolean size": raw({"w": tensor(shape=[True, 2])}, EIGHT),
     "shape is a number": raw({"w": {**tensor(), "shape": 2}}, EIGHT),
-    "size of 5000 digits": raw(
-        b'{"w":{"dtype":"F32","shape":[' + b"9" * 5000 + b'],"data_offsets":[0,8]}}', EIGHT
-    ),
+    "size of 5000 digits": raw(b'{"w":{"dtype":"F32","shape":[' + b"9" * 5000 + b'],"data_offsets":[0,8]}}', EIGHT),
     "product wraps to 4": raw({"w": tensor("U8", [1 << 32, 1 << 32, 4], [0, 4])}, b"\0" * 4),
     "product wraps with a zero": raw({"w": tensor("U8", [1 << 63, 0], [0, 0])}),
     "bytes wrap to 8": raw({"w": tensor("F64", [(1 << 61) + 1], [0, 8])}, EIGHT),

@@ -91,9 +91,7 @@ def test_config_is_kerass_and_returns(family, name, arguments):
     assert description == {**keras.saving.serialize_keras_object(theirs), "config": config}
     again = deserialize_object(json.loads(json.dumps(description)))
     assert type(again) is type(ours) and again.get_config() == config
-    assert (
-        FAMILIES[family].deserialize({"class_name": name, "config": config}).get_config() == config
-    )
+    assert FAMILIES[family].deserialize({"class_name": name, "config": config}).get_config() == config
     returned = keras.saving.deserialize_keras_object(description)
     assert as_float32(returned.get_config()) == as_float32(config)
 

@@ -39,9 +39,7 @@ def test_as_keras(name, shape):
 @pytest.mark.parametrize("axis", [0, 1])
 def test_not_finite_as_keras(name, axis):
     inf, nan = np.inf, np.nan
-    x = np.array(
-        [[0, -inf, 1], [-inf, -inf, -inf], [nan, 0, 0], [inf, 0, 0], [3e38, -3e38, 0]], "f"
-    )
+    x = np.array([[0, -inf, 1], [-inf, -inf, -inf], [nan, 0, 0], [inf, 0, 0], [3e38, -3e38, 0]], "f")
     x = x if axis == 1 else np.ascontiguousarray(x.T)
     want = np.asarray(getattr(keras.ops, name)(x, axis=axis))
     np.testing.assert_allclose(getattr(ops, name)(Tensor(x), axis=axis).numpy(), want, rtol=1e-6)

@@ -20,7 +20,9 @@ def data():
 
 
 def make(loss="binary_crossentropy", outputs=1, activation="sigmoid", **arguments):
-    model = keras.Sequential([layers.Input((6,)), layers.Dense(8, activation="relu"), layers.Dense(outputs, activation=activation)])
+    model = keras.Sequential(
+        [layers.Input((6,)), layers.Dense(8, activation="relu"), layers.Dense(outputs, activation=activation)]
+    )
     model.compile(optimizer="adam", loss=loss, metrics=["accuracy"], **arguments)
     return model
 
@@ -89,6 +91,7 @@ def test_generators_give_the_same_as_arrays(data):
 
 def test_sequences_of_batches_with_ragged_lengths(data):
     x, y = data
+
     class Batches:
         def __len__(self):
             return 3
@@ -149,7 +152,14 @@ def test_callbacks_are_called_in_keras_order(data):
 
         return hook
 
-    wanted = ["on_train_begin", "on_epoch_begin", "on_train_batch_begin", "on_train_batch_end", "on_epoch_end", "on_train_end"]
+    wanted = [
+        "on_train_begin",
+        "on_epoch_begin",
+        "on_train_batch_begin",
+        "on_train_batch_end",
+        "on_epoch_end",
+        "on_train_end",
+    ]
     for name in wanted:
         setattr(Note, name, note(name))
     make().fit(*data, epochs=1, batch_size=25, verbose=0, callbacks=[Note()])

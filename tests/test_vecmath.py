@@ -37,9 +37,7 @@ CASES += [("test_activations", isa) for isa in ("baseline", "avx2")]  # no intri
 
 pytestmark = [
     pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler"),
-    pytest.mark.skipif(
-        platform.machine() not in ("x86_64", "AMD64"), reason="the builds listed here are x86-64"
-    ),
+    pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the builds listed here are x86-64"),
 ]
 
 

@@ -1,6 +1,6 @@
 // What metrics add up between two looks at them. All totals are float64 tensors, every sum has a
-// fixed order, and targets or classes out of range count as wrong or not at all: no value of a batch
-// stops a step.
+// fixed order, and targets or classes out of range count as wrong or not at all: no value of a
+// batch stops a step.
 #include "cpu/reduce.h"
 #include "cpu/team.h"
 #include "cpu/types.h"
@@ -17,11 +17,17 @@ struct DoubleSum {
   template <class T>
   using Acc = double;
   template <class T>
-  static FASTNN_INLINE T initial() { return 0; }
+  static FASTNN_INLINE T initial() {
+    return 0;
+  }
   template <class V>
-  FASTNN_INLINE V map(V x, V) const { return x; }
+  FASTNN_INLINE V map(V x, V) const {
+    return x;
+  }
   template <class V>
-  FASTNN_INLINE V combine(V a, V b) const { return a + b; }
+  FASTNN_INLINE V combine(V a, V b) const {
+    return a + b;
+  }
 };
 
 // Integers are summed exactly; truth values are read as bytes.
@@ -43,7 +49,9 @@ FASTNN_INLINE double sum_of(const bool* x, int64_t n) {
 }
 
 template <class T>
-FASTNN_INLINE bool is_true(T x) { return x != 0; }
+FASTNN_INLINE bool is_true(T x) {
+  return x != 0;
+}
 
 // The number of the last threshold below v, 0 if there is none; NaN is above nothing.
 template <class T>
@@ -57,10 +65,11 @@ FASTNN_INLINE int64_t bucket_of(T v, const T* thresholds, int64_t count) {
   return at;
 }
 
-// Runs add(begin, end, histogram) over parts of [0, n) that each fill a histogram of `cells` doubles,
-// and adds them to `total` in order. Few items go straight to the total.
+// Runs add(begin, end, histogram) over parts of [0, n) that each fill a histogram of `cells`
+// doubles, and adds them to `total` in order. Few items go straight to the total.
 template <class F>
-FASTNN_INLINE void add_histograms(int64_t n, int64_t item_size, int64_t cells, double* total, F add) {
+FASTNN_INLINE void add_histograms(int64_t n, int64_t item_size, int64_t cells, double* total,
+                                  F add) {
   const int64_t elements = n * item_size;
   int64_t parts = smaller(kMaxParts, smaller(elements / kPart, elements / (cells + 1)));
   parts = smaller(parts, static_cast<int64_t>(team::kSharedBytes / sizeof(double)) / (cells + 1));
@@ -84,9 +93,11 @@ FASTNN_INLINE void add_histograms(int64_t n, int64_t item_size, int64_t cells, d
 }
 
 template <class Y, class T>
-FASTNN_INLINE void count_thresholds(In y_true, In y_pred, In weight, In thresholds, InOut counts, int64_t column) {
+FASTNN_INLINE void count_thresholds(In y_true, In y_pred, In weight, In thresholds, InOut counts,
+                                    int64_t column) {
   const int64_t n = y_pred.dim(0), c = y_pred.dim(1), labels = counts.dim(1), t = counts.dim(2);
-  if (labels != 1 && labels != c) return team::fault("counts are for one label or for as many as y_pred has columns");
+  if (labels != 1 && labels != c)
+    return team::fault("counts are for one label or for as many as y_pred has columns");
   if (column >= c && c) return team::fault("column", column, c);
   if (t == 0 || c == 0) return;
   // The comparison is done in y_pred's type, so that 0.3 is not above 0.3.
@@ -97,19 +108,23 @@ FASTNN_INLINE void count_thresholds(In y_true, In y_pred, In weight, In threshol
   const T* pred = y_pred.data<T>();
   const T* w = weight.data<T>();
   const int64_t first = column < 0 ? 0 : column, last = column < 0 ? c : column + 1;
-  add_histograms(n, last - first, 2 * labels * t, counts.data<double>(), [&](int64_t begin, int64_t end, double* to) {
-    for (int64_t i = begin; i < end; ++i)
-      for (int64_t j = first; j < last; ++j) {
-        const int64_t k = i * c + j, label = labels == 1 ? 0 : j;
-        const int64_t row = (is_true(truth[k]) ? 0 : labels) + label;
-        to[row * t + bucket_of(pred[k], bounds, t)] += w ? static_cast<double>(w[k]) : 1.0;
-      }
-  });
+  add_histograms(n, last - first, 2 * labels * t, counts.data<double>(),
+                 [&](int64_t begin, int64_t end, double* to) {
+                   for (int64_t i = begin; i < end; ++i)
+                     for (int64_t j = first; j < last; ++j) {
+                       const int64_t k = i * c + j, label = labels == 1 ? 0 : j;
+                       const int64_t row = (is_true(truth[k]) ? 0 : labels) + label;
+                       to[row * t + bucket_of(pred[k], bounds, t)] +=
+                           w ? static_cast<double>(w[k]) : 1.0;
+                     }
+                 });
 }
 
 // Whether a stands before b among the largest: by value, equal ones by position.
 template <class T>
-FASTNN_INLINE bool stands_before(T a, int64_t i, T b, int64_t j) { return a > b || (a == b && i < j); }
+FASTNN_INLINE bool stands_before(T a, int64_t i, T b, int64_t j) {
+  return a > b || (a == b && i < j);
+}
 
 // Restores the heap whose root, the entry that stands last, was replaced.
 template <class T>
@@ -118,7 +133,9 @@ FASTNN_INLINE void sift_down(int64_t* heap, int64_t k, const T* x, int64_t at) {
   for (;;) {
     int64_t child = 2 * at + 1;
     if (child >= k) break;
-    if (child + 1 < k && stands_before(x[heap[child]], heap[child], x[heap[child + 1]], heap[child + 1])) ++child;
+    if (child + 1 < k &&
+        stands_before(x[heap[child]], heap[child], x[heap[child + 1]], heap[child + 1]))
+      ++child;
     if (!stands_before(x[moved], moved, x[heap[child]], heap[child])) break;
     heap[at] = heap[child];
     at = child;
@@ -132,9 +149,10 @@ void accumulate(In x, double scale, InOut total) noexcept {
   with_any(x.dtype(), [&](auto type) {
     using T = decltype(type);
     const T* p = x.data<T>();
-    add_histograms(x.size(), 1, 1, total.data<double>(), [&](int64_t begin, int64_t end, double* to) {
-      *to += scale * sum_of(p + begin, end - begin);
-    });
+    add_histograms(x.size(), 1, 1, total.data<double>(),
+                   [&](int64_t begin, int64_t end, double* to) {
+                     *to += scale * sum_of(p + begin, end - begin);
+                   });
   });
 }
 
@@ -161,7 +179,8 @@ void accumulate_constant(double value, InOut total) noexcept {
   });
 }
 
-void threshold_counts(In y_true, In y_pred, In weight, In thresholds, InOut counts, int64_t column) noexcept {
+void threshold_counts(In y_true, In y_pred, In weight, In thresholds, InOut counts,
+                      int64_t column) noexcept {
   with_any(y_true.dtype(), [&](auto truth) {
     using Y = decltype(truth);
     with_float(y_pred.dtype(), [&](auto t) {

@@ -13,13 +13,14 @@ namespace {
 using namespace recurrent;
 
 template <class T>
-void rnn_forward(const Extent& e, const T* u, const T* h0, const bool* mask, const StateDropout<T>& drop,
-                 Act act, T* z, T* h, T* hn) {
+void rnn_forward(const Extent& e, const T* u, const T* h0, const bool* mask,
+                 const StateDropout<T>& drop, Act act, T* z, T* h, T* hn) {
   const Kernel<T> kernel = pack_gates(u, e.n, 1);
   const States<T> states = {h, h0, e.t, e.n};
   T* sums = (T*)team::local_scratch(kGemmScratch);
   walk<T>(e, e.t, 1, [&](const Part& p, int64_t step, int) {
-    recurrent_sums(e, p, kernel, states, step, drop, (const T*)nullptr, 0, 1, sums, sums + p.rows * p.units);
+    recurrent_sums(e, p, kernel, states, step, drop, (const T*)nullptr, 0, 1, sums,
+                   sums + p.rows * p.units);
     const int64_t time = e.time(step);
     strips(p, [&](int64_t row, int64_t j, int64_t count) {
       const T* before = states.before(row, step);
@@ -37,8 +38,9 @@ void rnn_forward(const Extent& e, const T* u, const T* h0, const bool* mask, con
 }
 
 template <class T>
-void rnn_backward(const Extent& e, const T* u, const T* z, const T* h, const T* h0, const bool* mask,
-                  const StateDropout<T>& drop, Act act, const T* dy, const T* dhn, T* dz, T* hp, T* dh) {
+void rnn_backward(const Extent& e, const T* u, const T* z, const T* h, const T* h0,
+                  const bool* mask, const StateDropout<T>& drop, Act act, const T* dy, const T* dhn,
+                  T* dz, T* hp, T* dh) {
   const Planes planes = {1, 1};
   const Kernel<T> kernel = pack_planes(u, e.n, planes);
   const States<T> states = {h, h0, e.t, e.n};
@@ -91,28 +93,29 @@ FASTNN_INLINE bool gates_fit(int64_t planes, int64_t gates, int64_t n) {
 
 }  // namespace
 
-void simple_rnn(InOut z, In u, In h0, In mask, In drop, Out h, Out hn, int64_t activation, double alpha,
-                bool reverse) noexcept {
+void simple_rnn(InOut z, In u, In h0, In mask, In drop, Out h, Out hn, int64_t activation,
+                double alpha, bool reverse) noexcept {
   const Extent e = {z.dim(0), z.dim(1), u.dim(0), 1, reverse};
   if (!known(activation, "activation") || e.b * e.n == 0) return;
   typed(z, [&](auto type) {
     using T = decltype(type);
     if (e.t == 0) return copy_state(e.b, e.n, or_null<T>(h0), hn.data<T>());
-    rnn_forward<T>(e, u.data<T>(), or_null<T>(h0), or_null<bool>(mask), {or_null<T>(drop), 1, e.b, e.n},
-                   {(Activation)activation, alpha}, z.data<T>(), h.data<T>(), hn.data<T>());
+    rnn_forward<T>(e, u.data<T>(), or_null<T>(h0), or_null<bool>(mask),
+                   {or_null<T>(drop), 1, e.b, e.n}, {(Activation)activation, alpha}, z.data<T>(),
+                   h.data<T>(), hn.data<T>());
   });
 }
 
-void simple_rnn_grad(In z, In u, In h, In h0, In mask, In drop, In dy, In dhn, Out dz, Out hp, Out dh0,
-                     int64_t activation, double alpha, bool reverse) noexcept {
+void simple_rnn_grad(In z, In u, In h, In h0, In mask, In drop, In dy, In dhn, Out dz, Out hp,
+                     Out dh0, int64_t activation, double alpha, bool reverse) noexcept {
   const Extent e = {z.dim(0), z.dim(1), u.dim(0), 1, reverse};
   if (!known(activation, "activation") || e.b * e.n == 0) return;
   typed(z, [&](auto type) {
     using T = decltype(type);
     if (e.t == 0) return copy_state(e.b, e.n, or_null<T>(dhn), dh0.data<T>());
     rnn_backward<T>(e, u.data<T>(), z.data<T>(), h.data<T>(), or_null<T>(h0), or_null<bool>(mask),
-                    {or_null<T>(drop), 1, e.b, e.n}, {(Activation)activation, alpha}, or_null<T>(dy),
-                    or_null<T>(dhn), dz.data<T>(), hp.data<T>(), dh0.data<T>());
+                    {or_null<T>(drop), 1, e.b, e.n}, {(Activation)activation, alpha},
+                    or_null<T>(dy), or_null<T>(dhn), dz.data<T>(), hp.data<T>(), dh0.data<T>());
   });
 }
 
@@ -122,9 +125,15 @@ void gates_nn(In x, In w, In b, Out z, int64_t gates) noexcept {
   typed(z, [&](auto type) {
     using T = decltype(type);
     by_plane(planes, gates, n, [&](int64_t j, int64_t end, int64_t p) {
-      gemm(Gemm<T>{.m = m, .n = end - j, .k = k, .a = {.data = x.data<T>() + p * m * k, .ld = k},
-                   .b = Right<T>::row_major(w.data<T>() + j, n), .c = z.data<T>() + j, .ldc = n,
-                   .add = b ? b.data<T>() + j : nullptr, .add_ld = 0});
+      gemm(Gemm<T>{.m = m,
+                   .n = end - j,
+                   .k = k,
+                   .a = {.data = x.data<T>() + p * m * k, .ld = k},
+                   .b = Right<T>::row_major(w.data<T>() + j, n),
+                   .c = z.data<T>() + j,
+                   .ldc = n,
+                   .add = b ? b.data<T>() + j : nullptr,
+                   .add_ld = 0});
     });
   });
 }
@@ -135,8 +144,13 @@ void gates_nt(In dz, In w, Out dx, int64_t gates) noexcept {
   typed(dz, [&](auto type) {
     using T = decltype(type);
     by_plane(planes, gates, n, [&](int64_t j, int64_t end, int64_t p) {
-      gemm(Gemm<T>{.m = m, .n = k, .k = end - j, .a = {.data = dz.data<T>() + j, .ld = n},
-                   .b = Right<T>::column_major(w.data<T>() + j, n), .c = dx.data<T>() + p * m * k, .ldc = k});
+      gemm(Gemm<T>{.m = m,
+                   .n = k,
+                   .k = end - j,
+                   .a = {.data = dz.data<T>() + j, .ld = n},
+                   .b = Right<T>::column_major(w.data<T>() + j, n),
+                   .c = dx.data<T>() + p * m * k,
+                   .ldc = k});
     });
   });
 }
@@ -147,9 +161,13 @@ void gates_tn(In x, In dz, Out dw, int64_t gates) noexcept {
   typed(dz, [&](auto type) {
     using T = decltype(type);
     by_plane(planes, gates, n, [&](int64_t j, int64_t end, int64_t p) {
-      gemm(Gemm<T>{.m = k, .n = end - j, .k = m,
+      gemm(Gemm<T>{.m = k,
+                   .n = end - j,
+                   .k = m,
                    .a = {.data = x.data<T>() + p * m * k, .ld = k, .transposed = true},
-                   .b = Right<T>::row_major(dz.data<T>() + j, n), .c = dw.data<T>() + j, .ldc = n});
+                   .b = Right<T>::row_major(dz.data<T>() + j, n),
+                   .c = dw.data<T>() + j,
+                   .ldc = n});
     });
   });
 }

@@ -31,8 +31,8 @@ struct Part {
 };
 
 inline constexpr int64_t kStrip = 128;  // units at a time in what follows the product, in L1
-// A register block of the product: enough parts for many members, and as fast as taller ones, for the
-// packed U streams well from L2 and L3.
+// A register block of the product: enough parts for many members, and as fast as taller ones, for
+// the packed U streams well from L2 and L3.
 inline constexpr int64_t kRowsOfTile = kRows;
 // Below this many rows, and from this much work a step on, units are shared among the members.
 inline constexpr int64_t kFewRows = 8, kWorkOfStep = 1 << 16;
@@ -69,15 +69,15 @@ FASTNN_INLINE void walk(const Extent& e, int64_t steps, int phases, F f) {
   if (cut.units == e.n) {
     pieces(e.b, cut.rows, [&](int64_t begin, int64_t end) {
       for (int64_t step = 0; step < steps; ++step)
-        for (int phase = 0; phase < phases; ++phase) f(Part{begin, end - begin, 0, e.n}, step, phase);
+        for (int phase = 0; phase < phases; ++phase)
+          f(Part{begin, end - begin, 0, e.n}, step, phase);
     });
     return;
   }
   for (int64_t step = 0; step < steps; ++step)
     for (int phase = 0; phase < phases; ++phase) {
-      pieces(e.n, cut.units, [&](int64_t begin, int64_t end) {
-        f(Part{0, e.b, begin, end - begin}, step, phase);
-      });
+      pieces(e.n, cut.units,
+             [&](int64_t begin, int64_t end) { f(Part{0, e.b, begin, end - begin}, step, phase); });
       team::barrier();
     }
 }
@@ -154,20 +154,28 @@ Kernel<T> pack_gates(const T* u, int64_t n, int64_t g) {
 template <class T>
 Kernel<T> pack_planes(const T* u, int64_t n, const Planes& planes) {
   const int64_t g = planes.gates;
-  const T* packed = pack_shared<T>(n, g, planes.planes, [&](T* to, int64_t p, int64_t j, int64_t nb) {
-    const int64_t first = planes.first(p), k = (planes.end(p) - first) * n;
-    const Right<T> from = Right<T>::column_major(u + first * n + j * g * n, g * n);
-    pack_right(to + first * packed_size<T>(n, n), k, n, from, 0, k, j, nb);
-  });
+  const T* packed =
+      pack_shared<T>(n, g, planes.planes, [&](T* to, int64_t p, int64_t j, int64_t nb) {
+        const int64_t first = planes.first(p), k = (planes.end(p) - first) * n;
+        const Right<T> from = Right<T>::column_major(u + first * n + j * g * n, g * n);
+        pack_right(to + first * packed_size<T>(n, n), k, n, from, 0, k, j, nb);
+      });
   return {u, packed, n, g};
 }
 
 // The columns of a part of c (rows, units): add + a b. `c` and `add` point at the part's first.
 template <class T>
-FASTNN_INLINE void product(const Part& p, int64_t n, int64_t k, const T* a, int64_t lda, const Right<T>& b,
-                           T* c, int64_t ldc, const T* add, int64_t add_ld) {
-  gemm_tile(Gemm<T>{.m = p.rows, .n = n, .k = k, .a = {.data = a, .ld = lda}, .b = b, .c = c - p.unit,
-                    .ldc = ldc, .add = add ? add - p.unit : nullptr, .add_ld = add_ld},
+FASTNN_INLINE void product(const Part& p, int64_t n, int64_t k, const T* a, int64_t lda,
+                           const Right<T>& b, T* c, int64_t ldc, const T* add, int64_t add_ld) {
+  gemm_tile(Gemm<T>{.m = p.rows,
+                    .n = n,
+                    .k = k,
+                    .a = {.data = a, .ld = lda},
+                    .b = b,
+                    .c = c - p.unit,
+                    .ldc = ldc,
+                    .add = add ? add - p.unit : nullptr,
+                    .add_ld = add_ld},
             0, p.rows, p.unit, p.unit + p.units, Store{});
 }
 
@@ -211,9 +219,9 @@ FASTNN_INLINE void scaled(const T* x, const T* scale, T* y, int64_t count) {
 // sums (rows, gates, units) = bias + (h scale) U for gates [first, end), h the state before `step`.
 // `room` holds a state for each row.
 template <class T>
-FASTNN_INLINE void recurrent_sums(const Extent& e, const Part& p, const Kernel<T>& u, const States<T>& h,
-                                  int64_t step, const StateDropout<T>& drop, const T* bias, int64_t first,
-                                  int64_t end, T* sums, T* room) {
+FASTNN_INLINE void recurrent_sums(const Extent& e, const Part& p, const Kernel<T>& u,
+                                  const States<T>& h, int64_t step, const StateDropout<T>& drop,
+                                  const T* bias, int64_t first, int64_t end, T* sums, T* room) {
   const int64_t n = e.n, ldc = e.g * p.units;
   const T* a = h.before(p.row, step);
   int64_t lda = h.ld(step);
@@ -241,9 +249,9 @@ FASTNN_INLINE void recurrent_sums(const Extent& e, const Part& p, const Kernel<T
 // dh (b, n) += for each plane, scale (dz U^T) of its gates; dz are the gates' gradients of a step,
 // rows ld apart. `room` holds a state and all gates for each row.
 template <class T>
-FASTNN_INLINE void pull_back(const Extent& e, const Part& p, const Kernel<T>& u, const Planes& gates,
-                             int64_t planes, const StateDropout<T>& drop, const T* dz, int64_t ld, T* dh,
-                             T* room) {
+FASTNN_INLINE void pull_back(const Extent& e, const Part& p, const Kernel<T>& u,
+                             const Planes& gates, int64_t planes, const StateDropout<T>& drop,
+                             const T* dz, int64_t ld, T* dh, T* room) {
   using V = Vec<T>;
   const int64_t n = e.n;
   T* to = dh + p.row * n + p.unit;
@@ -266,7 +274,8 @@ FASTNN_INLINE void pull_back(const Extent& e, const Part& p, const Kernel<T>& u,
       T* sum = to + r * n;
       const T* add = room + r * p.units;
       vectors<T>(p.units, [&](int64_t j, int64_t left) {
-        fma(V::load_n(add + j, left), V::load_n(scale + j, left), V::load_n(sum + j, left)).store_n(sum + j, left);
+        fma(V::load_n(add + j, left), V::load_n(scale + j, left), V::load_n(sum + j, left))
+            .store_n(sum + j, left);
       });
     }
   }
@@ -317,15 +326,17 @@ __attribute__((noinline)) void evaluate(Act act, const T* x, T* y, int64_t count
 // y = act of what activate() left it of.
 template <class T>
 FASTNN_INLINE void recall(Act act, const T* kept, T* y, int64_t count) {
-  if (act.reads_input()) evaluate(act, kept, y, count);
-  else scaled<T>(kept, nullptr, y, count);
+  if (act.reads_input())
+    evaluate(act, kept, y, count);
+  else
+    scaled<T>(kept, nullptr, y, count);
 }
 
 // y = act(x) and its derivative dy, from x itself or, with kept_by_activate, from what activate()
 // left.
 template <class T>
-__attribute__((noinline)) void differentiate(Act act, bool kept_by_activate, const T* x, T* y, T* dy,
-                                             int64_t count) {
+__attribute__((noinline)) void differentiate(Act act, bool kept_by_activate, const T* x, T* y,
+                                             T* dy, int64_t count) {
   using V = Vec<T>;
   with_activation(act.kind, act.alpha, [&](auto f) {
     const bool forward = !kept_by_activate || decltype(f)::reads == DerivativeReads::input;
@@ -356,7 +367,8 @@ FASTNN_INLINE const T* or_null(In x) {
 template <class T>
 FASTNN_INLINE void begin_gradient(const Part& p, int64_t n, const T* last, T* running) {
   for (int64_t row = p.row; row < p.row + p.rows; ++row)
-    scaled<T>(last ? last + row * n + p.unit : nullptr, nullptr, running + row * n + p.unit, p.units);
+    scaled<T>(last ? last + row * n + p.unit : nullptr, nullptr, running + row * n + p.unit,
+              p.units);
 }
 
 // y (b, n) = x or zeros: the final state of a sequence without steps.

@@ -49,7 +49,9 @@ void forward(const Extent& e, const Gru<T>& q, T* gates, T* h, T* s, T* hn) {
       T* zt = gates + (row * e.t + time) * 3 * e.n + j;
       const T* sum = sums + (row - p.row) * ld + j - p.unit;
       T z[kStrip], r[kStrip], x[kStrip];
-      auto previous = [&](int64_t i, int64_t left) { return before ? V::load_n(before + i, left) : V(T(0)); };
+      auto previous = [&](int64_t i, int64_t left) {
+        return before ? V::load_n(before + i, left) : V(T(0));
+      };
       if (q.masked(e, row, time)) {
         scaled<T>(before, nullptr, h + at, count);
         // What the walk leaves of a masked step is defined, though nobody uses it.
@@ -81,7 +83,8 @@ void forward(const Extent& e, const Gru<T>& q, T* gates, T* h, T* s, T* hn) {
         activate(q.act, x, zt + 2 * e.n, x, count);
         vectors<T>(count, [&](int64_t i, int64_t left) {
           const V update = V::load(z + i);
-          fma(update, previous(i, left), (V(T(1)) - update) * V::load(x + i)).store_n(h + at + i, left);
+          fma(update, previous(i, left), (V(T(1)) - update) * V::load(x + i))
+              .store_n(h + at + i, left);
         });
       }
       if (step == e.t - 1) scaled<T>(h + at, nullptr, hn + row * e.n + j, count);
@@ -97,8 +100,8 @@ struct GruGradients {
 };
 
 template <class T>
-void backward(const Extent& e, const Gru<T>& q, const T* gates, const T* h, const T* s, int64_t count_planes,
-              const GruGradients<T>& d) {
+void backward(const Extent& e, const Gru<T>& q, const T* gates, const T* h, const T* s,
+              int64_t count_planes, const GruGradients<T>& d) {
   const Planes planes = {count_planes, 3};
   const Kernel<T> kernel = pack_planes(q.u, e.n, planes);
   const States<T> hs = {h, q.h0, e.t, e.n};
@@ -121,7 +124,8 @@ void backward(const Extent& e, const Gru<T>& q, const T* gates, const T* h, cons
     const int64_t time = e.time(step);
     if (phase == 1) {
       const T* from = d.dz + (p.row * e.t + time) * 3 * e.n + 2 * e.n;
-      product<T>(p, e.n, e.n, from, e.t * 3 * e.n, kernel.of_plane(planes, pulled), room, p.units, nullptr, 0);
+      product<T>(p, e.n, e.n, from, e.t * 3 * e.n, kernel.of_plane(planes, pulled), room, p.units,
+                 nullptr, 0);
     }
     strips(p, [&](int64_t row, int64_t j, int64_t count) {
       const int64_t place = row * e.t + time, at = (row * e.t + step) * e.n + j;
@@ -131,7 +135,9 @@ void backward(const Extent& e, const Gru<T>& q, const T* gates, const T* h, cons
       T* ds = d.ds ? d.ds + place * 3 * e.n + j : nullptr;
       const bool masked = q.masked(e, row, time);
       T z[kStrip], z_slope[kStrip], r[kStrip], r_slope[kStrip], hh[kStrip], hh_slope[kStrip];
-      auto previous = [&](int64_t i, int64_t left) { return before ? V::load_n(before + i, left) : V(T(0)); };
+      auto previous = [&](int64_t i, int64_t left) {
+        return before ? V::load_n(before + i, left) : V(T(0));
+      };
       if (phase == 1) {
         if (masked) return;
         // From d(r h') to r and h'.
@@ -147,9 +153,11 @@ void backward(const Extent& e, const Gru<T>& q, const T* gates, const T* h, cons
       }
       for (int64_t k = 0; k < pulled; ++k) {
         const T* scale = q.drop.at(k, row);
-        scaled<T>(before, scale ? scale + j : nullptr, d.hp + (k * e.b * e.t + place) * e.n + j, count);
+        scaled<T>(before, scale ? scale + j : nullptr, d.hp + (k * e.b * e.t + place) * e.n + j,
+                  count);
       }
-      if (!q.reset_after) scaled<T>(s + at, nullptr, d.hp + (pulled * e.b * e.t + place) * e.n + j, count);
+      if (!q.reset_after)
+        scaled<T>(s + at, nullptr, d.hp + (pulled * e.b * e.t + place) * e.n + j, count);
       const T* later = d.dy ? d.dy + at : nullptr;
       if (masked) {
         for (int g = 0; g < 3; ++g) {
@@ -199,25 +207,33 @@ void gru(InOut z, In u, In bias, In h0, In mask, In drop, Out h, Out s, Out hn, 
          double alpha, int64_t recurrent_activation, double recurrent_alpha, bool reset_after,
          bool reverse) noexcept {
   const Extent e = {z.dim(0), z.dim(1), u.dim(0), 3, reverse};
-  if (!known(activation, "activation") || !known(recurrent_activation, "recurrent_activation")) return;
+  if (!known(activation, "activation") || !known(recurrent_activation, "recurrent_activation"))
+    return;
   if (bias && !reset_after) return team::fault("a bias on the side of U needs reset_after");
   if (!planes_fit(drop) || e.b * e.n == 0) return;
   typed(z, [&](auto type) {
     using T = decltype(type);
-    const Gru<T> q = {u.data<T>(), or_null<T>(bias), or_null<T>(h0), or_null<bool>(mask),
+    const Gru<T> q = {u.data<T>(),
+                      or_null<T>(bias),
+                      or_null<T>(h0),
+                      or_null<bool>(mask),
                       {or_null<T>(drop), drop ? drop.dim(0) : 0, e.b, e.n},
-                      {(Activation)activation, alpha}, {(Activation)recurrent_activation, recurrent_alpha},
+                      {(Activation)activation, alpha},
+                      {(Activation)recurrent_activation, recurrent_alpha},
                       reset_after};
-    if (e.t == 0) copy_state(e.b, e.n, q.h0, hn.data<T>());
-    else forward(e, q, z.data<T>(), h.data<T>(), s.data<T>(), hn.data<T>());
+    if (e.t == 0)
+      copy_state(e.b, e.n, q.h0, hn.data<T>());
+    else
+      forward(e, q, z.data<T>(), h.data<T>(), s.data<T>(), hn.data<T>());
   });
 }
 
-void gru_grad(In z, In u, In h, In s, In h0, In mask, In drop, In dy, In dhn, Out dz, Out ds, Out hp, Out dh0,
-              int64_t activation, double alpha, int64_t recurrent_activation, double recurrent_alpha,
-              bool reset_after, bool reverse) noexcept {
+void gru_grad(In z, In u, In h, In s, In h0, In mask, In drop, In dy, In dhn, Out dz, Out ds,
+              Out hp, Out dh0, int64_t activation, double alpha, int64_t recurrent_activation,
+              double recurrent_alpha, bool reset_after, bool reverse) noexcept {
   const Extent e = {z.dim(0), z.dim(1), u.dim(0), 3, reverse};
-  if (!known(activation, "activation") || !known(recurrent_activation, "recurrent_activation")) return;
+  if (!known(activation, "activation") || !known(recurrent_activation, "recurrent_activation"))
+    return;
   if (!planes_fit(drop)) return;
   const int64_t masks = drop ? drop.dim(0) : 1, planes = masks == 1 && !reset_after ? 2 : masks;
   if (hp.dim(0) != planes) return team::fault("hp has the wrong number of planes");
@@ -225,14 +241,20 @@ void gru_grad(In z, In u, In h, In s, In h0, In mask, In drop, In dy, In dhn, Ou
   if (e.b * e.n == 0) return;
   typed(z, [&](auto type) {
     using T = decltype(type);
-    const Gru<T> q = {u.data<T>(), nullptr, or_null<T>(h0), or_null<bool>(mask),
+    const Gru<T> q = {u.data<T>(),
+                      nullptr,
+                      or_null<T>(h0),
+                      or_null<bool>(mask),
                       {or_null<T>(drop), masks, e.b, e.n},
-                      {(Activation)activation, alpha}, {(Activation)recurrent_activation, recurrent_alpha},
+                      {(Activation)activation, alpha},
+                      {(Activation)recurrent_activation, recurrent_alpha},
                       reset_after};
-    const GruGradients<T> d = {or_null<T>(dy), or_null<T>(dhn), dz.data<T>(), or_null<T>(ds),
-                               hp.data<T>(), dh0.data<T>()};
-    if (e.t == 0) copy_state(e.b, e.n, d.dhn, d.dh);
-    else backward(e, q, z.data<T>(), h.data<T>(), s.data<T>(), planes, d);
+    const GruGradients<T> d = {or_null<T>(dy), or_null<T>(dhn), dz.data<T>(),
+                               or_null<T>(ds), hp.data<T>(),    dh0.data<T>()};
+    if (e.t == 0)
+      copy_state(e.b, e.n, d.dhn, d.dh);
+    else
+      backward(e, q, z.data<T>(), h.data<T>(), s.data<T>(), planes, d);
   });
 }
 

@@ -29,7 +29,8 @@ void forward(const Extent& e, const Lstm<T>& s, T* z, T* h, T* c, T* hn, T* cn) 
   const States<T> hs = {h, s.h0, e.t, e.n}, cs = {c, s.c0, e.t, e.n};
   T* sums = (T*)team::local_scratch(kGemmScratch);
   walk<T>(e, e.t, 1, [&](const Part& p, int64_t step, int) {
-    recurrent_sums(e, p, kernel, hs, step, s.drop, (const T*)nullptr, 0, 4, sums, sums + p.rows * 4 * p.units);
+    recurrent_sums(e, p, kernel, hs, step, s.drop, (const T*)nullptr, 0, 4, sums,
+                   sums + p.rows * 4 * p.units);
     const int64_t time = e.time(step);
     strips(p, [&](int64_t row, int64_t j, int64_t count) {
       using V = Vec<T>;
@@ -139,16 +140,22 @@ bool planes_fit(In drop) {
 
 }  // namespace
 
-void lstm(InOut z, In u, In h0, In c0, In mask, In drop, Out h, Out c, Out hn, Out cn, int64_t activation,
-          double alpha, int64_t recurrent_activation, double recurrent_alpha, bool reverse) noexcept {
+void lstm(InOut z, In u, In h0, In c0, In mask, In drop, Out h, Out c, Out hn, Out cn,
+          int64_t activation, double alpha, int64_t recurrent_activation, double recurrent_alpha,
+          bool reverse) noexcept {
   const Extent e = {z.dim(0), z.dim(1), u.dim(0), 4, reverse};
-  if (!known(activation, "activation") || !known(recurrent_activation, "recurrent_activation")) return;
+  if (!known(activation, "activation") || !known(recurrent_activation, "recurrent_activation"))
+    return;
   if (!planes_fit(drop) || e.b * e.n == 0) return;
   typed(z, [&](auto type) {
     using T = decltype(type);
-    const Lstm<T> s = {u.data<T>(), or_null<T>(h0), or_null<T>(c0), or_null<bool>(mask),
+    const Lstm<T> s = {u.data<T>(),
+                       or_null<T>(h0),
+                       or_null<T>(c0),
+                       or_null<bool>(mask),
                        {or_null<T>(drop), drop ? drop.dim(0) : 0, e.b, e.n},
-                       {(Activation)activation, alpha}, {(Activation)recurrent_activation, recurrent_alpha}};
+                       {(Activation)activation, alpha},
+                       {(Activation)recurrent_activation, recurrent_alpha}};
     if (e.t == 0) {
       copy_state(e.b, e.n, s.h0, hn.data<T>());
       copy_state(e.b, e.n, s.c0, cn.data<T>());
@@ -158,22 +165,27 @@ void lstm(InOut z, In u, In h0, In c0, In mask, In drop, Out h, Out c, Out hn, O
   });
 }
 
-void lstm_grad(In z, In u, In h, In c, In h0, In c0, In mask, In drop, In dy, In dhn, In dcn, Out dz, Out hp,
-               Out dh0, Out dc0, int64_t activation, double alpha, int64_t recurrent_activation,
-               double recurrent_alpha, bool reverse) noexcept {
+void lstm_grad(In z, In u, In h, In c, In h0, In c0, In mask, In drop, In dy, In dhn, In dcn,
+               Out dz, Out hp, Out dh0, Out dc0, int64_t activation, double alpha,
+               int64_t recurrent_activation, double recurrent_alpha, bool reverse) noexcept {
   const Extent e = {z.dim(0), z.dim(1), u.dim(0), 4, reverse};
-  if (!known(activation, "activation") || !known(recurrent_activation, "recurrent_activation")) return;
+  if (!known(activation, "activation") || !known(recurrent_activation, "recurrent_activation"))
+    return;
   if (!planes_fit(drop)) return;
   const int64_t planes = drop ? drop.dim(0) : 1;
   if (hp.dim(0) != planes) return team::fault("hp has not as many planes as drop");
   if (e.b * e.n == 0) return;
   typed(z, [&](auto type) {
     using T = decltype(type);
-    const Lstm<T> s = {u.data<T>(), or_null<T>(h0), or_null<T>(c0), or_null<bool>(mask),
+    const Lstm<T> s = {u.data<T>(),
+                       or_null<T>(h0),
+                       or_null<T>(c0),
+                       or_null<bool>(mask),
                        {or_null<T>(drop), planes, e.b, e.n},
-                       {(Activation)activation, alpha}, {(Activation)recurrent_activation, recurrent_alpha}};
+                       {(Activation)activation, alpha},
+                       {(Activation)recurrent_activation, recurrent_alpha}};
     const LstmGradients<T> d = {or_null<T>(dy), or_null<T>(dhn), or_null<T>(dcn), dz.data<T>(),
-                                hp.data<T>(), dh0.data<T>(), dc0.data<T>()};
+                                hp.data<T>(),   dh0.data<T>(),   dc0.data<T>()};
     if (e.t == 0) {
       copy_state(e.b, e.n, d.dhn, d.dh);
       copy_state(e.b, e.n, d.dcn, d.dc);

@@ -4,8 +4,8 @@
 // grab tiles as they go: each starts on its own share and then helps the others, so a core that
 // another process borrows for a moment costs little more than that core.
 //
-// Rules: all members call tiles() and barrier() in the same order. tiles() does not wait at its end;
-// a kernel that reads what another member wrote calls barrier() first. Between two kernels the
+// Rules: all members call tiles() and barrier() in the same order. tiles() does not wait at its
+// end; a kernel that reads what another member wrote calls barrier() first. Between two kernels the
 // executor puts the barrier.
 #pragma once
 #include <stddef.h>
@@ -14,8 +14,8 @@
 namespace fastnn::team {
 
 inline constexpr int kMaxMembers = 64;
-inline constexpr int kLoops = 32;               // tiles() calls between two barriers
-inline constexpr size_t kLocalBytes = 4 << 20;  // private scratch of a member
+inline constexpr int kLoops = 32;                 // tiles() calls between two barriers
+inline constexpr size_t kLocalBytes = 4 << 20;    // private scratch of a member
 inline constexpr size_t kSharedBytes = 16 << 20;  // scratch of the team
 
 struct alignas(128) Cursor {
@@ -48,8 +48,12 @@ void fault(const char* what, int64_t value = 0, int64_t limit = -1) noexcept;
 // Scratch of at least `bytes`, 64-byte aligned, or null where that is more than the limits above.
 // The shared one may be in another member's hands: call barrier() before its first use if this
 // kernel has not yet, and always after its last.
-inline void* local_scratch(size_t bytes) noexcept { return bytes <= kLocalBytes ? self().local : nullptr; }
-inline void* shared_scratch(size_t bytes) noexcept { return bytes <= kSharedBytes ? self().shared : nullptr; }
+inline void* local_scratch(size_t bytes) noexcept {
+  return bytes <= kLocalBytes ? self().local : nullptr;
+}
+inline void* shared_scratch(size_t bytes) noexcept {
+  return bytes <= kSharedBytes ? self().shared : nullptr;
+}
 
 // --- for the executor --------------------------------------------------------------------------
 struct Fault {

@@ -17,7 +17,29 @@ from ._core import DeviceError
 __version__ = "0.1.0"
 
 _MODULES = frozenset(
-    ["activations", "applications", "autograd", "backend", "callbacks", "config", "constraints", "datasets", "initializers", "kernels", "layers", "losses", "metrics", "models", "ops", "optimizers", "preprocessing", "random", "regularizers", "saving", "utils"]
+    [
+        "activations",
+        "applications",
+        "autograd",
+        "backend",
+        "callbacks",
+        "config",
+        "constraints",
+        "datasets",
+        "initializers",
+        "kernels",
+        "layers",
+        "losses",
+        "metrics",
+        "models",
+        "ops",
+        "optimizers",
+        "preprocessing",
+        "random",
+        "regularizers",
+        "saving",
+        "utils",
+    ]
 )
 
 # Where the names of the top level live.

@@ -48,9 +48,7 @@ def tanh(x: Any) -> Any:
 
 
 @_activation(fused=("relu", 0.0))
-def relu(
-    x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
-) -> Any:
+def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Any:
     return ops.relu(x, negative_slope, max_value, threshold)
 
 

@@ -163,8 +163,7 @@ def gradients(
         while nodes:
             node = nodes.pop(max(nodes))
             d_results = [
-                d if d is not None else zeros_like_result(spec)
-                for d, spec in zip(pending.pop(id(node)), node.results)
+                d if d is not None else zeros_like_result(spec) for d, spec in zip(pending.pop(id(node)), node.results)
             ]
             d_inputs = node.backward(*d_results)
             if not isinstance(d_inputs, tuple):

@@ -53,9 +53,7 @@ class Configurable:
                 # A base's argument that was received but not from the outermost call is fixed by
                 # the subclass.
                 if name not in config and (level == 0 or name not in received or name in extras):
-                    config[name] = serialize_object(
-                        self._argument(name, record.values.get(name, default))
-                    )
+                    config[name] = serialize_object(self._argument(name, record.values.get(name, default)))
             if not passes_on:
                 break
         for name in extras - set(config):  # taken out of **kwargs by hand
@@ -84,17 +82,13 @@ def _recording(cls, init):
         outermost = record is None or record.closed
         if outermost:
             record = _Record()
-            object.__setattr__(
-                self, "_init_record", record
-            )  # past the attribute tracking of layers
+            object.__setattr__(self, "_init_record", record)  # past the attribute tracking of layers
         received = {**dict(zip(names, args, strict=False)), **kwargs}
         record.calls.append((cls, tuple(received)))
         init(self, *args, **kwargs)
         if outermost:
             record.closed = True
-            record.values = {
-                n: v for n, v in received.items() if self._argument(n, _MISSING) is _MISSING
-            }
+            record.values = {n: v for n, v in received.items() if self._argument(n, _MISSING) is _MISSING}
 
     return __init__
 
@@ -109,8 +103,5 @@ def _parameters(cls):
         elif p.kind is p.VAR_KEYWORD:
             passes_on = True
         else:
-            raise TypeError(
-                f"{cls.__name__}.__init__ takes {p}, which a config cannot hold: override "
-                "get_config"
-            )
+            raise TypeError(f"{cls.__name__}.__init__ takes {p}, which a config cannot hold: override get_config")
     return own, passes_on

@@ -75,9 +75,7 @@ class MinMaxNorm(Constraint):
         from fastnn import ops
 
         norms = _norms(w, self.axis)
-        desired = (
-            self.rate * ops.clip(norms, self.min_value, self.max_value) + (1 - self.rate) * norms
-        )
+        desired = self.rate * ops.clip(norms, self.min_value, self.max_value) + (1 - self.rate) * norms
         return w * (desired / (config.epsilon() + norms))
 
 

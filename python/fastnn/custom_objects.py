@@ -28,10 +28,7 @@ def custom_object_scope(custom_objects: dict | None):
     or a string resolved.
     """
     if custom_objects is not None and not isinstance(custom_objects, dict):
-        raise ValueError(
-            "custom_objects must be a dict of name -> class or function; received "
-            f"{custom_objects!r}"
-        )
+        raise ValueError(f"custom_objects must be a dict of name -> class or function; received {custom_objects!r}")
     token = _scope.set({**_scope.get({}), **(custom_objects or {})})
     try:
         yield

@@ -50,9 +50,7 @@ def extent(taps: int, dilation: int) -> int:
     return (taps - 1) * dilation + 1
 
 
-def output_size(
-    size: int | None, taps: int, stride: int, padding: str, dilation: int = 1
-) -> int | None:
+def output_size(size: int | None, taps: int, stride: int, padding: str, dilation: int = 1) -> int | None:
     """Outputs along one axis; None for an unknown size. Raises ValueError if no window fits."""
     if size is None:
         return None
@@ -60,9 +58,7 @@ def output_size(
         return -(-size // stride)
     cover = extent(taps, dilation)
     if size < cover:
-        raise ValueError(
-            f"a window that covers {cover} does not fit into an axis of {size} with padding='valid'"
-        )
+        raise ValueError(f"a window that covers {cover} does not fit into an axis of {size} with padding='valid'")
     return (size - cover) // stride + 1
 
 
@@ -78,21 +74,15 @@ def pad_before(size: int, taps: int, stride: int, padding: str, dilation: int = 
 
 def _each(spatial: Any, *settings: Any) -> Any:
     rank = len(spatial)
-    return zip(
-        spatial, *[(s,) * rank if isinstance(s, (int, str)) or s is None else s for s in settings]
-    )
+    return zip(spatial, *[(s,) * rank if isinstance(s, (int, str)) or s is None else s for s in settings])
 
 
-def output_sizes(
-    spatial: Any, taps: Any, strides: Any, padding: str, dilation: Any = 1
-) -> tuple[int | None, ...]:
+def output_sizes(spatial: Any, taps: Any, strides: Any, padding: str, dilation: Any = 1) -> tuple[int | None, ...]:
     """`output_size` along every axis."""
     return tuple(output_size(*axis) for axis in _each(spatial, taps, strides, padding, dilation))
 
 
-def pads_before(
-    spatial: Any, taps: Any, strides: Any, padding: str, dilation: Any = 1
-) -> tuple[int, ...]:
+def pads_before(spatial: Any, taps: Any, strides: Any, padding: str, dilation: Any = 1) -> tuple[int, ...]:
     """`pad_before` along every axis."""
     return tuple(pad_before(*axis) for axis in _each(spatial, taps, strides, padding, dilation))
 
@@ -141,10 +131,7 @@ def transposed_sizes(
     dilation: Any = 1,
 ) -> tuple[int | None, ...]:
     """`transposed_size` along every axis."""
-    return tuple(
-        transposed_size(*a)
-        for a in _each(spatial, taps, strides, padding, output_padding, dilation)
-    )
+    return tuple(transposed_size(*a) for a in _each(spatial, taps, strides, padding, output_padding, dilation))
 
 
 def transposed_crops(

@@ -128,9 +128,7 @@ class TruncatedNormal(_Random):
         self.stddev = stddev
 
     def __call__(self, shape, dtype=None):
-        return _scaled(
-            _truncated_normal(_shape(shape), dtype, self.seed), self.stddev, self.mean, dtype
-        )
+        return _scaled(_truncated_normal(_shape(shape), dtype, self.seed), self.stddev, self.mean, dtype)
 
 
 @_family.register()
@@ -162,8 +160,7 @@ class VarianceScaling(_Random):
             raise ValueError(f"mode must be 'fan_in', 'fan_out' or 'fan_avg'; received {mode!r}")
         if distribution not in ("truncated_normal", "untruncated_normal", "uniform"):
             raise ValueError(
-                "distribution must be 'truncated_normal', 'untruncated_normal' or 'uniform'; "
-                f"received {distribution!r}"
+                f"distribution must be 'truncated_normal', 'untruncated_normal' or 'uniform'; received {distribution!r}"
             )
         self.scale = scale
         self.mode = mode
@@ -196,20 +193,12 @@ def _scaling(name, scale, mode, distribution, doc):
     return _family.register()(type(name, (VarianceScaling,), members))
 
 
-GlorotUniform = _scaling(
-    "GlorotUniform", 1.0, "fan_avg", "uniform", "U(-l, l), l = sqrt(6 / (fan_in + fan_out))."
-)
-GlorotNormal = _scaling(
-    "GlorotNormal", 1.0, "fan_avg", "truncated_normal", "Variance 2 / (fan_in + fan_out)."
-)
+GlorotUniform = _scaling("GlorotUniform", 1.0, "fan_avg", "uniform", "U(-l, l), l = sqrt(6 / (fan_in + fan_out)).")
+GlorotNormal = _scaling("GlorotNormal", 1.0, "fan_avg", "truncated_normal", "Variance 2 / (fan_in + fan_out).")
 HeUniform = _scaling("HeUniform", 2.0, "fan_in", "uniform", "U(-l, l), l = sqrt(6 / fan_in).")
-HeNormal = _scaling(
-    "HeNormal", 2.0, "fan_in", "truncated_normal", "Truncated normal of variance 2 / fan_in."
-)
+HeNormal = _scaling("HeNormal", 2.0, "fan_in", "truncated_normal", "Truncated normal of variance 2 / fan_in.")
 LecunUniform = _scaling("LecunUniform", 1.0, "fan_in", "uniform", "U(-l, l), l = sqrt(3 / fan_in).")
-LecunNormal = _scaling(
-    "LecunNormal", 1.0, "fan_in", "truncated_normal", "Truncated normal of variance 1 / fan_in."
-)
+LecunNormal = _scaling("LecunNormal", 1.0, "fan_in", "truncated_normal", "Truncated normal of variance 1 / fan_in.")
 
 
 @_family.register("OrthogonalInitializer")
@@ -227,13 +216,9 @@ class Orthogonal(_Random):
     def __call__(self, shape, dtype=None):
         shape = _shape(shape)
         if len(shape) < 2:
-            raise ValueError(
-                f"Orthogonal initializes weights of two dimensions or more; received shape {shape}"
-            )
+            raise ValueError(f"Orthogonal initializes weights of two dimensions or more; received shape {shape}")
         rows, columns = math.prod(shape[:-1]), shape[-1]
-        normal = numpy_generator(self.seed).standard_normal(
-            (max(rows, columns), min(rows, columns))
-        )
+        normal = numpy_generator(self.seed).standard_normal((max(rows, columns), min(rows, columns)))
         q, r = np.linalg.qr(normal)
         # With the signs of R's diagonal Q is uniform over all orthogonal matrices (Mezzadri 2007,
         # section 5).
@@ -249,9 +234,7 @@ def compute_fans(shape, input_axes=None, output_axes=None) -> tuple[int, int]:
     """
     shape = tuple(shape)
     if input_axes is not None and output_axes is not None:
-        return math.prod(shape[axis] for axis in input_axes), math.prod(
-            shape[axis] for axis in output_axes
-        )
+        return math.prod(shape[axis] for axis in input_axes), math.prod(shape[axis] for axis in output_axes)
     if len(shape) < 2:
         return (shape[0], shape[0]) if shape else (1, 1)
     field = math.prod(shape[:-2])
@@ -260,13 +243,9 @@ def compute_fans(shape, input_axes=None, output_axes=None) -> tuple[int, int]:
 
 def _shape(shape) -> tuple[int, ...]:
     try:
-        shape = tuple(
-            int(size) for size in ([shape] if isinstance(shape, int | np.integer) else shape)
-        )
+        shape = tuple(int(size) for size in ([shape] if isinstance(shape, int | np.integer) else shape))
     except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"a weight's shape must be a tuple of integers; received {shape!r}"
-        ) from error
+        raise ValueError(f"a weight's shape must be a tuple of integers; received {shape!r}") from error
     if any(size < 0 for size in shape):
         raise ValueError(f"a weight's shape cannot have negative sizes; received {shape}")
     return shape
@@ -276,9 +255,7 @@ def _dtype(dtype) -> np.dtype:
     try:
         return np.dtype(config.floatx() if dtype is None else dtype)
     except TypeError as error:
-        raise ValueError(
-            f"initializers make NumPy arrays, and NumPy has no dtype {dtype!r}"
-        ) from error
+        raise ValueError(f"initializers make NumPy arrays, and NumPy has no dtype {dtype!r}") from error
 
 
 def _drawn(dtype):
@@ -307,9 +284,7 @@ def _uniform(shape, low, high, dtype, seed):
     values = _scaled(values, high - low, low, dtype)
     # Rounding can lift the largest values to `high` itself, which the interval excludes.
     if high > low:
-        np.minimum(
-            values, np.nextafter(values.dtype.type(high), values.dtype.type(low)), out=values
-        )
+        np.minimum(values, np.nextafter(values.dtype.type(high), values.dtype.type(low)), out=values)
     return values
 
 

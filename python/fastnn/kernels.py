@@ -7,7 +7,29 @@ nothing: `kernels.softmax(x, y)`. Shapes and types are checked at the gate (Valu
 from . import _core
 
 # One word per family; it names the family's file in every room of the house.
-FAMILIES = ["matmul", "elementwise", "unary", "compare", "activation", "reduce", "softmax", "conv", "pooling", "norm", "dropout", "embedding", "recurrent", "loss", "metric", "optimizer", "create", "move", "slice", "index", "sort"]
+FAMILIES = [
+    "matmul",
+    "elementwise",
+    "unary",
+    "compare",
+    "activation",
+    "reduce",
+    "softmax",
+    "conv",
+    "pooling",
+    "norm",
+    "dropout",
+    "embedding",
+    "recurrent",
+    "loss",
+    "metric",
+    "optimizer",
+    "create",
+    "move",
+    "slice",
+    "index",
+    "sort",
+]
 
 globals().update(_core.kernels)
 __all__ = list(_core.kernels)

@@ -97,9 +97,7 @@ class _Box:
                 self.shape.append(len(r))
             elif isinstance(k, (int, np.integer)) and not isinstance(k, (bool, np.bool_)):
                 if not -n <= k < n:
-                    raise IndexError(
-                        f"index {k} is out of range for axis {len(self.start)} of {shape}"
-                    )
+                    raise IndexError(f"index {k} is out of range for axis {len(self.start)} of {shape}")
                 self._axis(int(k) % n, 1, 1)
             elif isinstance(k, (Tensor, np.ndarray, list)):
                 if self.pick is not None:

@@ -188,11 +188,7 @@ def _metrics(logs):
         except (TypeError, ValueError):  # one value per class, say: their mean, as in Keras
             value = _mean(value)
         if value is not None:
-            yield (
-                f"{name}: {value:.4f}"
-                if abs(value) > 1e-3 or value != value
-                else f"{name}: {value:.4e}"
-            )
+            yield (f"{name}: {value:.4f}" if abs(value) > 1e-3 or value != value else f"{name}: {value:.4e}")
 
 
 def _mean(value):

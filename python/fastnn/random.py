@@ -73,14 +73,9 @@ def check_seed(seed) -> int:
     Raises:
       ValueError: not an integer in [0, 2^63).
     """
-    if (
-        isinstance(seed, bool)
-        or not isinstance(seed, int | np.integer)
-        or not 0 <= seed <= _MAX_SEED
-    ):
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or not 0 <= seed <= _MAX_SEED:
         raise ValueError(
-            f"a seed must be an integer from 0 to 2^63 - 1; received {seed!r} of type "
-            f"{type(seed).__name__}"
+            f"a seed must be an integer from 0 to 2^63 - 1; received {seed!r} of type {type(seed).__name__}"
         )
     return int(seed)
 

@@ -85,15 +85,12 @@ class OrthogonalRegularizer(Regularizer):
         from fastnn import ops
 
         if len(inputs.shape) != 2:
-            raise ValueError(
-                f"OrthogonalRegularizer works on matrices; received shape {tuple(inputs.shape)}"
-            )
+            raise ValueError(f"OrthogonalRegularizer works on matrices; received shape {tuple(inputs.shape)}")
         x = inputs if self.mode == "rows" else ops.transpose(inputs)
         n = x.shape[0]
         if n < 2:
             raise ValueError(
-                f"OrthogonalRegularizer compares {self.mode}, but shape {tuple(inputs.shape)} has "
-                f"only {n}"
+                f"OrthogonalRegularizer compares {self.mode}, but shape {tuple(inputs.shape)} has only {n}"
             )
         # The floor keeps a row of zeros finite, as in ops.normalize.
         norms = ops.sqrt(ops.sum(ops.square(x), axis=1, keepdims=True))
@@ -104,12 +101,7 @@ class OrthogonalRegularizer(Regularizer):
 
 
 def _factor(name, value) -> float:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or value < 0
-    ):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise ValueError(f"{name} must be a non-negative number; received {value!r}")
     return float(value)
 

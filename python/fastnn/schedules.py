@@ -43,9 +43,7 @@ class ExponentialDecay(LearningRateSchedule):
 
     def __call__(self, step):
         p = float(step) / self.decay_steps
-        return float(
-            self.initial_learning_rate * self.decay_rate ** (math.floor(p) if self.staircase else p)
-        )
+        return float(self.initial_learning_rate * self.decay_rate ** (math.floor(p) if self.staircase else p))
 
 
 @_family.register()
@@ -95,8 +93,7 @@ class PolynomialDecay(LearningRateSchedule):
             decay_steps *= max(1, math.ceil(step / decay_steps))
         p = min(step / decay_steps, 1.0)
         return float(
-            (self.initial_learning_rate - self.end_learning_rate) * (1 - p) ** self.power
-            + self.end_learning_rate
+            (self.initial_learning_rate - self.end_learning_rate) * (1 - p) ** self.power + self.end_learning_rate
         )
 
 
@@ -120,10 +117,7 @@ class InverseTimeDecay(LearningRateSchedule):
 
     def __call__(self, step):
         p = float(step) / self.decay_steps
-        return float(
-            self.initial_learning_rate
-            / (1 + self.decay_rate * (math.floor(p) if self.staircase else p))
-        )
+        return float(self.initial_learning_rate / (1 + self.decay_rate * (math.floor(p) if self.staircase else p)))
 
 
 @_family.register()

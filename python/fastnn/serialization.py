@@ -95,9 +95,7 @@ class Family:
         if found is None:
             near = difflib.get_close_matches(name, self.table, n=3, cutoff=0.6)
             hint = (
-                f"Did you mean {' or '.join(map(repr, near))}?"
-                if near
-                else f"Known: {', '.join(sorted(self.table))}."
+                f"Did you mean {' or '.join(map(repr, near))}?" if near else f"Known: {', '.join(sorted(self.table))}."
             )
             raise ValueError(
                 f"Unknown {self.kind} {name!r}. {hint} One of your own is passed as an object or "
@@ -126,9 +124,7 @@ class Family:
             try:
                 return found()
             except TypeError as error:
-                raise ValueError(
-                    f"{self.kind} {found.__name__} cannot be made without arguments: {error}"
-                ) from error
+                raise ValueError(f"{self.kind} {found.__name__} cannot be made without arguments: {error}") from error
         if callable(found) or hasattr(found, "get_config"):
             return found
         raise ValueError(
@@ -167,17 +163,13 @@ def serialize_object(obj):
         return obj
     if isinstance(obj, list | tuple):
         return (
-            type(obj)(map(serialize_object, obj))
-            if type(obj) in (list, tuple)
-            else [serialize_object(x) for x in obj]
+            type(obj)(map(serialize_object, obj)) if type(obj) in (list, tuple) else [serialize_object(x) for x in obj]
         )
     if isinstance(obj, dict):
         return {key: serialize_object(value) for key, value in obj.items()}
     if hasattr(obj, "get_config") and not inspect.isclass(obj):
         return _describe(type(obj), type(obj).__name__, obj.get_config())
-    if hasattr(obj, "numpy") and not inspect.isclass(
-        obj
-    ):  # a tensor; asked for as an array, never as a library's type
+    if hasattr(obj, "numpy") and not inspect.isclass(obj):  # a tensor; asked for as an array, never as a library's type
         obj = np.asarray(obj.numpy())
     if isinstance(obj, np.ndarray):
         if obj.ndim == 0:
@@ -203,9 +195,7 @@ def serialize_object(obj):
             "pass it again when loading: "
             "load_model(path, custom_objects={'name': function})."
         )
-    raise ValueError(
-        f"{obj!r} of type {type(obj).__name__} cannot be saved: it has no get_config method"
-    )
+    raise ValueError(f"{obj!r} of type {type(obj).__name__} cannot be saved: it has no get_config method")
 
 
 def _describe(cls, name, config):
@@ -254,22 +244,16 @@ def _make(name, config, data, family):
     if name in ("__numpy__", "__tensor__"):
         return _array(config)
     if name == "__lambda__":
-        raise ValueError(
-            "The configuration holds the code of a lambda; fastnn never runs code from a file."
-        )
+        raise ValueError("The configuration holds the code of a lambda; fastnn never runs code from a file.")
     if name == "function":
         return _function(config, family)
     cls = _class(name, data, family)
     if not isinstance(config, dict) or not hasattr(cls, "from_config"):
-        raise ValueError(
-            f"{name} needs a from_config method and a dictionary as its config; received {config!r}"
-        )
+        raise ValueError(f"{name} needs a from_config method and a dictionary as its config; received {config!r}")
     try:
         return cls.from_config(dict(config))
     except TypeError as error:
-        raise ValueError(
-            f"{name} cannot be made from its config: {error}\nconfig: {config!r}"
-        ) from error
+        raise ValueError(f"{name} cannot be made from its config: {error}\nconfig: {config!r}") from error
 
 
 def _class(name, data, family):
@@ -283,9 +267,7 @@ def _class(name, data, family):
             return found
     module = data.get("module")
     if module is not None:
-        tables = (
-            [_FAMILIES[module].table] if isinstance(module, str) and module in _FAMILIES else []
-        )
+        tables = [_FAMILIES[module].table] if isinstance(module, str) and module in _FAMILIES else []
     else:  # hand-written dictionaries often name no module; that is fine while the name is unique
         tables = [family.table] if family else [f.table for f in _FAMILIES.values()]
     classes = {id(t[name]): t[name] for t in tables if inspect.isclass(t.get(name))}
@@ -293,9 +275,7 @@ def _class(name, data, family):
         return next(iter(classes.values()))
     if classes:
         homes = sorted({_MODULES[cls] for cls in classes.values()})
-        raise ValueError(
-            f"class {name!r} exists in {', '.join(homes)}: add 'module' to the dictionary"
-        )
+        raise ValueError(f"class {name!r} exists in {', '.join(homes)}: add 'module' to the dictionary")
     known = [key for table in tables for key, value in table.items() if inspect.isclass(value)]
     near = difflib.get_close_matches(name, known, n=3)
     raise ValueError(
@@ -314,10 +294,7 @@ def _function(name, family):
         found = [f.table[name] for f in families if inspect.isfunction(f.table.get(name))]
         functions = {id(function): function for function in found}
     if len(functions) != 1:
-        raise ValueError(
-            f"Unknown function {name!r}. If it is your own, pass "
-            f"custom_objects={{{name!r}: function}}."
-        )
+        raise ValueError(f"Unknown function {name!r}. If it is your own, pass custom_objects={{{name!r}: function}}.")
     return next(iter(functions.values()))
 
 

@@ -102,9 +102,7 @@ def format_summary(
         header, align, default = [*header, "Trainable"], align + "^", default + 12
         positions = [p * 0.9 for p in positions] + [1.0]
     if len(positions) != len(header):
-        raise ValueError(
-            f"positions must have one number per column ({len(header)}); received {positions}"
-        )
+        raise ValueError(f"positions must have one number per column ({len(header)}); received {positions}")
     line_length = line_length or min(default, shutil.get_terminal_size().columns - 4)
 
     cells = [header, *(_cells(row, branches, show_trainable) for row in rows)]
@@ -182,10 +180,7 @@ def _table(cells, align, widths):
         for k in range(height):
             # Of a header of several lines the short cells stand at the bottom.
             parts = (w[k - top] if 0 <= k - top < len(w) else "" for w, top in zip(wrapped, tops))
-            text = [
-                f" {part:{a}{width - 2}} "
-                for part, a, width in zip(parts, align, widths, strict=True)
-            ]
+            text = [f" {part:{a}{width - 2}} " for part, a, width in zip(parts, align, widths, strict=True)]
             lines.append(side + side.join(text) + side)
         last = i == len(cells) - 1
         if i == 0:

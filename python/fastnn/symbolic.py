@@ -144,7 +144,9 @@ for _symbol, _name in _OPERATORS.items():
 for _symbol, _name in _COMPARISONS.items():
     setattr(KerasTensor, f"__{_symbol}__", _operator(_name))
 for _symbol, _name in _UNARY.items():
-    setattr(KerasTensor, f"__{_symbol}__", functools.partialmethod(lambda self, name: call_symbolically(name, self), _name))
+    setattr(
+        KerasTensor, f"__{_symbol}__", functools.partialmethod(lambda self, name: call_symbolically(name, self), _name)
+    )
 
 
 def record_call(layer: Any, args: tuple, kwargs: dict, outputs: Any) -> Any:

@@ -12,8 +12,15 @@ import numpy as np
 
 from . import _core, config
 
-_NUMPY_KINDS = {"float16": "float32", "int8": "int32", "int16": "int32", "int64": "int32",
-                "uint16": "int32", "uint32": "int32", "uint64": "int32"}
+_NUMPY_KINDS = {
+    "float16": "float32",
+    "int8": "int32",
+    "int16": "int32",
+    "int64": "int32",
+    "uint16": "int32",
+    "uint32": "int32",
+    "uint64": "int32",
+}
 DTYPES = ("float32", "float64", "int32", "uint8", "bool")
 
 
@@ -196,5 +203,3 @@ def to_tensor(value: Any, dtype: Any = None, device: str | None = None) -> Tenso
 
 def is_tensor(value: Any) -> bool:
     return isinstance(value, Tensor)
-
-

@@ -472,7 +472,12 @@ class Trainer:
 
     # --- predict -------------------------------------------------------------------------------
     def predict(
-        self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None, callbacks: Any = None
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
     ) -> Any:
         """The outputs for all rows of x, as NumPy arrays in the structure of the outputs."""
         source = Stream(x, steps) if is_stream(x) else Arrays(x)

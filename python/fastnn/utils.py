@@ -42,9 +42,7 @@ def optional_import(module: str, install: str):
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise  # it is there, but something that it needs is not
-        raise ImportError(
-            f'this needs {module.partition(".")[0]}: pip install "{install}"'
-        ) from error
+        raise ImportError(f'this needs {module.partition(".")[0]}: pip install "{install}"') from error
 
 
 def to_categorical(x, num_classes: int | None = None) -> np.ndarray:
@@ -57,17 +55,13 @@ def to_categorical(x, num_classes: int | None = None) -> np.ndarray:
     labels = np.asarray(x)
     if labels.dtype.kind not in "biu":
         if labels.dtype.kind != "f" or not np.all(labels == np.floor(labels)):
-            raise ValueError(
-                f"to_categorical needs integer labels; received dtype {labels.dtype}: {x!r:.80}"
-            )
+            raise ValueError(f"to_categorical needs integer labels; received dtype {labels.dtype}: {x!r:.80}")
         labels = labels.astype(np.int64)
     shape = labels.shape[:-1] if labels.ndim > 1 and labels.shape[-1] == 1 else labels.shape
     labels = labels.reshape(-1).astype(np.int64)
     if num_classes is None:
         if labels.size == 0:
-            raise ValueError(
-                "to_categorical cannot tell the number of classes from no labels: pass num_classes"
-            )
+            raise ValueError("to_categorical cannot tell the number of classes from no labels: pass num_classes")
         num_classes = int(labels.max()) + 1
     wrong = labels[(labels < 0) | (labels >= num_classes)]
     if wrong.size:
@@ -109,16 +103,12 @@ def pad_sequences(
         if end not in ("pre", "post"):
             raise ValueError(f"{name} must be 'pre' or 'post'; received {end!r}")
     if not hasattr(sequences, "__len__"):
-        raise ValueError(
-            f"sequences must be a list of sequences; received {type(sequences).__name__}"
-        )
+        raise ValueError(f"sequences must be a list of sequences; received {type(sequences).__name__}")
     for i, sequence in enumerate(sequences):
         if not hasattr(sequence, "__len__"):
             raise ValueError(f"sequences must be a list of sequences; item {i} is {sequence!r}")
     if isinstance(value, str) and np.dtype(dtype).kind not in "OSU":
-        raise ValueError(
-            f"padding with the string {value!r} needs dtype=object; received dtype {dtype!r}"
-        )
+        raise ValueError(f"padding with the string {value!r} needs dtype=object; received dtype {dtype!r}")
 
     lengths = [len(sequence) for sequence in sequences]
     maxlen = max(lengths, default=0) if maxlen is None else int(maxlen)
@@ -132,9 +122,7 @@ def pad_sequences(
             continue
         kept = np.asarray(kept, dtype=dtype)
         if kept.shape[1:] != item_shape:
-            raise ValueError(
-                f"items of sequence {i} have shape {kept.shape[1:]}, those before it {item_shape}"
-            )
+            raise ValueError(f"items of sequence {i} have shape {kept.shape[1:]}, those before it {item_shape}")
         begin = maxlen - len(kept) if padding == "pre" else 0
         out[i, begin : begin + len(kept)] = kept
     return out

@@ -138,11 +138,7 @@ class CallbackList(Callback):
         hand.
         """
         self._listeners = {
-            hook: [
-                c
-                for c in self.callbacks
-                if _overrides(c, hook) or _overrides(c, _OLD_NAMES.get(hook))
-            ]
+            hook: [c for c in self.callbacks if _overrides(c, hook) or _overrides(c, _OLD_NAMES.get(hook))]
             for hook in _HOOKS
         }
 
@@ -183,9 +179,7 @@ class CallbackList(Callback):
         return self._needs("predict")
 
     def _needs(self, mode):
-        return bool(
-            self._listeners[f"on_{mode}_batch_begin"] or self._listeners[f"on_{mode}_batch_end"]
-        )
+        return bool(self._listeners[f"on_{mode}_batch_begin"] or self._listeners[f"on_{mode}_batch_end"])
 
     def _call(self, hook, *index, logs):
         listeners = self._listeners[hook]
@@ -298,13 +292,11 @@ def _flat(callbacks):
             yield from _flat(item)
     elif isinstance(callbacks, type):
         raise ValueError(
-            f"callbacks must be objects; received the class {callbacks.__name__}: write "
-            f"{callbacks.__name__}()"
+            f"callbacks must be objects; received the class {callbacks.__name__}: write {callbacks.__name__}()"
         )
     elif not hasattr(callbacks, "set_model"):
         raise ValueError(
-            f"callbacks must be Callback objects; received {callbacks!r} of type "
-            f"{type(callbacks).__name__}"
+            f"callbacks must be Callback objects; received {callbacks!r} of type {type(callbacks).__name__}"
         )
     else:
         yield callbacks

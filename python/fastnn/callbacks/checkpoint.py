@@ -22,12 +22,8 @@ class _EveryNBatches:
     """Counts batches for `save_freq=n`."""
 
     def __init__(self, save_freq):
-        if save_freq != "epoch" and (
-            isinstance(save_freq, bool) or not isinstance(save_freq, int) or save_freq < 1
-        ):
-            raise ValueError(
-                f"save_freq must be 'epoch' or a positive number of batches; received {save_freq!r}"
-            )
+        if save_freq != "epoch" and (isinstance(save_freq, bool) or not isinstance(save_freq, int) or save_freq < 1):
+            raise ValueError(f"save_freq must be 'epoch' or a positive number of batches; received {save_freq!r}")
         self.n = None if save_freq == "epoch" else save_freq
         self.seen = 0
         self.last = -1
@@ -79,10 +75,7 @@ class ModelCheckpoint(MonitorCallback):
         _check_suffix(self.filepath, save_weights_only)
 
     def overrides(self, hook):
-        if (
-            hook == "on_train_batch_end"
-            and type(self).on_train_batch_end is ModelCheckpoint.on_train_batch_end
-        ):
+        if hook == "on_train_batch_end" and type(self).on_train_batch_end is ModelCheckpoint.on_train_batch_end:
             return self.save_freq != "epoch"
         return super().overrides(hook)
 
@@ -104,13 +97,9 @@ class ModelCheckpoint(MonitorCallback):
         if self.verbose > 0 and not self.save_best_only:
             print_message(f"\nEpoch {epoch + 1}: saving model to {path}")
         if os.path.isdir(path):
-            raise OSError(
-                f"ModelCheckpoint cannot save to {path}: there is a directory of that name"
-            )
+            raise OSError(f"ModelCheckpoint cannot save to {path}: there is a directory of that name")
         os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
-        (self.model.save_weights if self.save_weights_only else self.model.save)(
-            path, overwrite=True
-        )
+        (self.model.save_weights if self.save_weights_only else self.model.save)(path, overwrite=True)
         if self.verbose > 0:
             print_message(f"\nEpoch {epoch + 1}: finished saving model to {path}")
 
@@ -119,8 +108,7 @@ class ModelCheckpoint(MonitorCallback):
             return self.filepath.format(epoch=epoch + 1, **values)
         except KeyError as error:
             raise KeyError(
-                f"ModelCheckpoint's filepath {self.filepath!r} needs {error}; there are: epoch, "
-                f"{', '.join(values)}"
+                f"ModelCheckpoint's filepath {self.filepath!r} needs {error}; there are: epoch, {', '.join(values)}"
             ) from None
 
     def _is_best(self, epoch, logs, path):
@@ -152,22 +140,15 @@ class ModelCheckpoint(MonitorCallback):
 def _check_suffix(path, weights_only):
     expected = WEIGHTS_SUFFIX if weights_only else MODEL_SUFFIX
     if path.endswith((".keras", ".h5")):
-        instead = (
-            path.removesuffix(".h5").removesuffix(".weights").removesuffix(".keras") + expected
-        )
-        raise ValueError(
-            f"ModelCheckpoint cannot write Keras' own file formats; received {path!r}, write "
-            f"{instead!r}"
-        )
+        instead = path.removesuffix(".h5").removesuffix(".weights").removesuffix(".keras") + expected
+        raise ValueError(f"ModelCheckpoint cannot write Keras' own file formats; received {path!r}, write {instead!r}")
     if not path.endswith(expected):
         raise ValueError(
             f"with save_weights_only={weights_only} the filepath of ModelCheckpoint must end in "
             f"{expected!r}; received {path!r}"
         )
     if not weights_only and path.endswith(WEIGHTS_SUFFIX):
-        raise ValueError(
-            f"{path!r} ends like a file of weights: pass save_weights_only=True, or another name"
-        )
+        raise ValueError(f"{path!r} ends like a file of weights: pass save_weights_only=True, or another name")
 
 
 class BackupAndRestore(Callback):
@@ -188,9 +169,7 @@ class BackupAndRestore(Callback):
 
     _INDEX = "training_metadata.json"
 
-    def __init__(
-        self, backup_dir, save_freq="epoch", double_checkpoint=False, delete_checkpoint=True
-    ):
+    def __init__(self, backup_dir, save_freq="epoch", double_checkpoint=False, delete_checkpoint=True):
         super().__init__()
         if not backup_dir:
             raise ValueError("backup_dir of BackupAndRestore must not be empty")
@@ -203,10 +182,7 @@ class BackupAndRestore(Callback):
         self._index = os.path.join(self.backup_dir, self._INDEX)
 
     def overrides(self, hook):
-        if (
-            hook == "on_train_batch_end"
-            and type(self).on_train_batch_end is BackupAndRestore.on_train_batch_end
-        ):
+        if hook == "on_train_batch_end" and type(self).on_train_batch_end is BackupAndRestore.on_train_batch_end:
             return self.save_freq != "epoch"
         return super().overrides(hook)
 
@@ -216,8 +192,7 @@ class BackupAndRestore(Callback):
             return
         if not self.model.built:
             raise ValueError(
-                "BackupAndRestore needs a model that is built: give it an Input, or call it on a "
-                "batch, before fit"
+                "BackupAndRestore needs a model that is built: give it an Input, or call it on a batch, before fit"
             )
         self.model.load_weights(os.path.join(self.backup_dir, state["weights"]))
         self.model._initial_epoch = self._epoch = state["epoch"]
@@ -254,17 +229,8 @@ class BackupAndRestore(Callback):
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise ValueError(
-                f"{self._index} is not a backup of BackupAndRestore: {error}"
-            ) from error
-        name, epoch = (
-            state.get(key) if isinstance(state, dict) else None for key in ("weights", "epoch")
-        )
-        if (
-            not isinstance(name, str)
-            or os.path.basename(name) != name
-            or not isinstance(epoch, int)
-            or epoch < 0
-        ):
+            raise ValueError(f"{self._index} is not a backup of BackupAndRestore: {error}") from error
+        name, epoch = (state.get(key) if isinstance(state, dict) else None for key in ("weights", "epoch"))
+        if not isinstance(name, str) or os.path.basename(name) != name or not isinstance(epoch, int) or epoch < 0:
             raise ValueError(f"{self._index} is not a backup of BackupAndRestore: {state!r}")
         return state

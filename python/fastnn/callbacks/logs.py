@@ -59,21 +59,15 @@ class History(Callback):
         names = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(names))
         if metrics is None:
             names = [name for name in names if name != "learning_rate"] or names
-        unknown = [
-            name for name in names if name not in self.history and f"val_{name}" not in self.history
-        ]
+        unknown = [name for name in names if name not in self.history and f"val_{name}" not in self.history]
         if unknown:
             raise ValueError(f"the history has no {unknown[0]!r}; it has {', '.join(self.history)}")
         pyplot = optional_import("matplotlib.pyplot", install="fastnn-ml[plot]")
         if axes is None:
-            _, axes = pyplot.subplots(
-                1, len(names), figsize=(5 * len(names), 4), squeeze=False, layout="constrained"
-            )
+            _, axes = pyplot.subplots(1, len(names), figsize=(5 * len(names), 4), squeeze=False, layout="constrained")
         axes = np.ravel(axes)
         if len(axes) != len(names):
-            raise ValueError(
-                f"there are {len(axes)} axes for {len(names)} metrics: {', '.join(names)}"
-            )
+            raise ValueError(f"there are {len(axes)} axes for {len(names)} metrics: {', '.join(names)}")
         for axis, name in zip(axes, names, strict=True):
             for key, label in ((name, "training"), (f"val_{name}", "validation")):
                 if key in self.history:
@@ -110,9 +104,7 @@ class CSVLogger(Callback):
 
     def on_train_begin(self, logs=None):
         self._close()
-        has_header = (
-            self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
-        )
+        has_header = self.append and os.path.exists(self.filename) and os.path.getsize(self.filename) > 0
         self._file = open(self.filename, "a" if self.append else "w", newline="", encoding="utf-8")  # noqa: SIM115
         self._needs_header = not has_header
         self.keys = None

@@ -35,9 +35,7 @@ class MonitorCallback(Callback):
     def __init__(self, monitor="val_loss", mode="auto", baseline=None, min_delta=0):
         super().__init__()
         if mode not in ("auto", "min", "max"):
-            raise ValueError(
-                f"{type(self).__name__}: mode must be 'auto', 'min' or 'max'; received {mode!r}"
-            )
+            raise ValueError(f"{type(self).__name__}: mode must be 'auto', 'min' or 'max'; received {mode!r}")
         self.monitor = monitor
         self.mode = mode
         self.best = baseline
@@ -52,11 +50,7 @@ class MonitorCallback(Callback):
             self._higher = self._higher_is_better()
         if reference is None:
             return True
-        return (
-            value - self.min_delta > reference
-            if self._higher
-            else value + self.min_delta < reference
-        )
+        return value - self.min_delta > reference if self._higher else value + self.min_delta < reference
 
     def _higher_is_better(self) -> bool:
         name = self.monitor.removeprefix("val_")
@@ -69,8 +63,7 @@ class MonitorCallback(Callback):
         # "out_mean_io_u_1".
         name = name.rstrip("0123456789").rstrip("_") if name[-1:].isdigit() else name
         higher, lower = (
-            any(name == word or name.endswith(f"_{word}") for word in words)
-            for words in (_HIGHER, _LOWER)
+            any(name == word or name.endswith(f"_{word}") for word in words) for words in (_HIGHER, _LOWER)
         )
         if higher == lower:
             raise ValueError(
@@ -130,9 +123,7 @@ class EarlyStopping(MonitorCallback):
         if current is None or epoch < self.start_from_epoch:
             return
         if self.restore_best_weights and self.best_weights is None:
-            self._remember(
-                epoch
-            )  # there is something to restore even if nothing ever improves (NaN)
+            self._remember(epoch)  # there is something to restore even if nothing ever improves (NaN)
         self.wait += 1
         if self.is_improvement(current, self.best):
             self.best = current
@@ -153,10 +144,7 @@ class EarlyStopping(MonitorCallback):
             print_message(f"Epoch {self.stopped_epoch + 1}: early stopping")
         if self.best_weights is not None:
             if self.verbose > 0:
-                print_message(
-                    "Restoring model weights from the end of the best epoch: "
-                    f"{self.best_epoch + 1}."
-                )
+                print_message(f"Restoring model weights from the end of the best epoch: {self.best_epoch + 1}.")
             self.model.set_weights(self.best_weights)
 
     def get_monitor_value(self, logs):

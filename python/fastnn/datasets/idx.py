@@ -51,8 +51,7 @@ def _parse(file: Readable, path: Path) -> np.ndarray:
     if head[:2] != b"\0\0" or head[2] not in DTYPES:
         codes = ", ".join(f"0x{code:02x}" for code in DTYPES)
         raise ValueError(
-            f"{path}: not an IDX file: expected two zero bytes and a type code ({codes}), "
-            f"found {head[:3].hex(' ')}"
+            f"{path}: not an IDX file: expected two zero bytes and a type code ({codes}), found {head[:3].hex(' ')}"
         )
     dtype, rank = np.dtype(DTYPES[head[2]]), head[3]
     if not 1 <= rank <= MAX_RANK:

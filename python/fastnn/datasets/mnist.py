@@ -63,8 +63,7 @@ def _load_part(folder: Path, part: str, hint: str) -> tuple[np.ndarray, np.ndarr
         raise ValueError(f"{x_path}: expected uint8 (n, 28, 28), found {x.dtype} {x.shape}")
     if y.dtype != np.uint8 or y.shape != x.shape[:1]:
         raise ValueError(
-            f"{y_path}: expected uint8 ({len(x)},), a label for each image of {x_path.name}, "
-            f"found {y.dtype} {y.shape}"
+            f"{y_path}: expected uint8 ({len(x)},), a label for each image of {x_path.name}, found {y.dtype} {y.shape}"
         )
     if y.size and y.max() >= N_CLASSES:
         raise ValueError(f"{y_path}: expected labels 0 to {N_CLASSES - 1}, found {y.max()}")

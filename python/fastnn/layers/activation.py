@@ -95,7 +95,9 @@ class PReLU(_Elementwise):
         self.alpha_initializer = initializers.get(alpha_initializer)
         self.alpha_regularizer = regularizers.get(alpha_regularizer)
         self.alpha_constraint = constraints.get(alpha_constraint)
-        self.shared_axes = None if shared_axes is None else list(shared_axes if hasattr(shared_axes, "__iter__") else [shared_axes])
+        self.shared_axes = (
+            None if shared_axes is None else list(shared_axes if hasattr(shared_axes, "__iter__") else [shared_axes])
+        )
 
     def build(self, input_shape: tuple) -> None:
         shape = list(input_shape[1:])
@@ -123,7 +125,9 @@ class Softmax(_Elementwise):
     def call(self, inputs: Any, mask: Any = None) -> Any:
         if mask is not None:
             # As Keras: hidden entries get a logit far below all others.
-            hidden = ops.multiply(ops.cast(ops.logical_not(mask), inputs.dtype), -3e38 if inputs.dtype == "float32" else -1e300)
+            hidden = ops.multiply(
+                ops.cast(ops.logical_not(mask), inputs.dtype), -3e38 if inputs.dtype == "float32" else -1e300
+            )
             inputs = ops.add(inputs, hidden)
         if isinstance(self.axis, (list, tuple)) and len(self.axis) > 1:
             lse = ops.logsumexp(inputs, axis=tuple(self.axis), keepdims=True)

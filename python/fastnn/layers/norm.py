@@ -76,9 +76,7 @@ class BatchNormalization(_Scaled):
     def build(self, input_shape: tuple) -> None:
         width = known_size(input_shape[self.axis], f"axis {self.axis}", self)
         self._make_gamma_beta((width,), self.scale, self.center)
-        self.moving_mean = self.add_weight(
-            (width,), self.moving_mean_initializer, name="moving_mean", trainable=False
-        )
+        self.moving_mean = self.add_weight((width,), self.moving_mean_initializer, name="moving_mean", trainable=False)
         self.moving_variance = self.add_weight(
             (width,), self.moving_variance_initializer, name="moving_variance", trainable=False
         )
@@ -90,14 +88,14 @@ class BatchNormalization(_Scaled):
         x = inputs if last else ops.moveaxis(inputs, self.axis, -1)
         if training and self.trainable:
             if mask is not None and mask.shape != x.shape[:-1]:
-                mask = ops.broadcast_to(ops.reshape(mask, (*mask.shape, *(1,) * (x.ndim - 1 - mask.ndim))), x.shape[:-1])
+                mask = ops.broadcast_to(
+                    ops.reshape(mask, (*mask.shape, *(1,) * (x.ndim - 1 - mask.ndim))), x.shape[:-1]
+                )
             y = ops.batch_norm_training(
                 x, self.gamma, self.beta, self.moving_mean, self.moving_variance, self.momentum, self.epsilon, mask
             )
         else:
-            y = ops.batch_norm_inference(
-                x, self.moving_mean, self.moving_variance, self.gamma, self.beta, self.epsilon
-            )
+            y = ops.batch_norm_inference(x, self.moving_mean, self.moving_variance, self.gamma, self.beta, self.epsilon)
         return y if last else ops.moveaxis(y, -1, self.axis)
 
 

@@ -33,7 +33,12 @@ class _Pooling(Layer):
 
 class _MaxPooling(_Pooling):
     def __init__(
-        self, pool_size: Any = 2, strides: Any = None, padding: str = "valid", data_format: str | None = None, **kwargs: Any
+        self,
+        pool_size: Any = 2,
+        strides: Any = None,
+        padding: str = "valid",
+        data_format: str | None = None,
+        **kwargs: Any,
     ):
         super().__init__(pool_size, strides, padding, data_format, **kwargs)
 
@@ -166,7 +171,9 @@ class UpSampling2D(Layer):
 
     casts_integers = True
 
-    def __init__(self, size: Any = (2, 2), data_format: str | None = None, interpolation: str = "nearest", **kwargs: Any):
+    def __init__(
+        self, size: Any = (2, 2), data_format: str | None = None, interpolation: str = "nearest", **kwargs: Any
+    ):
         super().__init__(**kwargs)
         self.size = geometry.sizes(size, 2, "size")
         self.data_format = channels_last(data_format)

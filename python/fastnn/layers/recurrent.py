@@ -107,19 +107,14 @@ class RNN(Layer):
         shape = (batch, time, size) if self.return_sequences else (batch, size)
         if not self.return_state:
             return shape
-        states = [
-            [(batch, n) for n in s] if isinstance(s, (list, tuple)) else (batch, s)
-            for s in self.state_size
-        ]
+        states = [[(batch, n) for n in s] if isinstance(s, (list, tuple)) else (batch, s) for s in self.state_size]
         return (shape, *states)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         mask = flatten(previous_mask)[0] if self.return_sequences else None
         return [mask, *(None for _ in flatten(self.state_size))] if self.return_state else mask
 
-    def call(
-        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
-    ) -> Any:
+    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
         batch = sequences.shape[0]
         if self.stateful and flatten(self.states)[0].shape[0] != batch:
             raise ValueError(
@@ -138,9 +133,7 @@ class RNN(Layer):
         if is_fused(self.cell):
             if states is None:
                 states = map_structure(lambda _: None, _structure(self.cell))
-            y, states = self.cell.sequence(
-                sequences, states, mask, training, self.go_backwards, every
-            )
+            y, states = self.cell.sequence(sequences, states, mask, training, self.go_backwards, every)
             last = flatten(states[-1])[0] if isinstance(self.cell, StackedRNNCells) else states[0]
         else:
             y, last, states = self._loop(sequences, states, mask, training, every)
@@ -171,11 +164,7 @@ class RNN(Layer):
                 y, new = step(self.cell, x[:, at], states, training)
                 if mask is not None:
                     live = ops.reshape(mask[:, at], (batch, 1))
-                    held = (
-                        flatten(states[-1])[0]
-                        if isinstance(self.cell, StackedRNNCells)
-                        else flatten(states)[0]
-                    )
+                    held = flatten(states[-1])[0] if isinstance(self.cell, StackedRNNCells) else flatten(states)[0]
                     y = ops.where(live, y, held)
                     new = _select(live, new, states)
                 states = new
@@ -238,7 +227,23 @@ class _CellLayer(RNN):
         return config
 
 
-for _name in ["units", "activation", "use_bias", "kernel_initializer", "recurrent_initializer", "bias_initializer", "kernel_regularizer", "recurrent_regularizer", "bias_regularizer", "kernel_constraint", "recurrent_constraint", "bias_constraint", "dropout", "recurrent_dropout", "seed"]:
+for _name in [
+    "units",
+    "activation",
+    "use_bias",
+    "kernel_initializer",
+    "recurrent_initializer",
+    "bias_initializer",
+    "kernel_regularizer",
+    "recurrent_regularizer",
+    "bias_regularizer",
+    "kernel_constraint",
+    "recurrent_constraint",
+    "bias_constraint",
+    "dropout",
+    "recurrent_dropout",
+    "seed",
+]:
     setattr(_CellLayer, _name, _of_cell(_name))
 
 

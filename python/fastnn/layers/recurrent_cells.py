@@ -104,9 +104,7 @@ class _Cell(Layer):
         return (input_shape[0], self.units), [(input_shape[0], self.units)] * self.states
 
     # --- dropout -------------------------------------------------------------------------------
-    def draw_masks(
-        self, batch: int, width: int, training: bool
-    ) -> tuple[Tensor | None, Tensor | None]:
+    def draw_masks(self, batch: int, width: int, training: bool) -> tuple[Tensor | None, Tensor | None]:
         """Masks for the inputs and the state of a sequence, (1 or gates, batch, size) or None."""
         if not training or not (self.dropout or self.recurrent_dropout):
             return None, None
@@ -147,9 +145,7 @@ class _Cell(Layer):
             step = ops.reshape(inputs, (inputs.shape[0], 1, inputs.shape[1]))
             after = list(self._run(step, before, None, masks, False, False))
         else:
-            after = self._step(
-                _seen(inputs, masks[0], self.gates), _seen(before[0], masks[1], self.gates), before
-            )
+            after = self._step(_seen(inputs, masks[0], self.gates), _seen(before[0], masks[1], self.gates), before)
         return after[0], (after if nested else after[0])
 
     def sequence(
@@ -435,9 +431,7 @@ class GRUCell(_GatedCell):
         if b is not None and self.reset_after:
             b, rb = b[0], b[1]
         x = [side(inputs[g], self.kernel, b, g) for g in range(3)]
-        h = [
-            side(seen[g], self.recurrent_kernel, rb, g) for g in range(3 if self.reset_after else 2)
-        ]
+        h = [side(seen[g], self.recurrent_kernel, rb, g) for g in range(3 if self.reset_after else 2)]
         z, r = (self.recurrent_activation(ops.add(x[g], h[g])) for g in (0, 1))
         if self.reset_after:
             inner = ops.multiply(r, h[2])
@@ -455,9 +449,7 @@ class StackedRNNCells(Layer):
         super().__init__(**kwargs)
         for cell in cells:
             if not hasattr(cell, "call") or not hasattr(cell, "state_size"):
-                raise ValueError(
-                    f"layer {self.name!r}: a cell has call() and state_size, got {cell!r}"
-                )
+                raise ValueError(f"layer {self.name!r}: a cell has call() and state_size, got {cell!r}")
         self.cells = list(cells)
 
     @property
@@ -509,9 +501,7 @@ class StackedRNNCells(Layer):
             turned = go_backwards and i == 0
             if go_backwards and i == 1 and mask is not None:
                 mask = ops.flip(mask, axis=1)
-            x, new = cell.sequence(
-                x, as_list(state), mask, training, turned, return_sequences or not top
-            )
+            x, new = cell.sequence(x, as_list(state), mask, training, turned, return_sequences or not top)
             after.append(new)
         return x, after
 

@@ -53,14 +53,10 @@ class TimeDistributed(Wrapper):
         kwargs = {}
         if mask is not None:
             if mask.ndim < 2 or mask.shape[:2] != shape[:2]:
-                raise ValueError(
-                    f"layer {self.name!r}: a mask for {shape} begins with {shape[:2]}, got {mask.shape}"
-                )
+                raise ValueError(f"layer {self.name!r}: a mask for {shape} begins with {shape[:2]}, got {mask.shape}")
             if self.layer.supports_masking:
                 kwargs["mask"] = ops.reshape(mask, (shape[0] * shape[1], *mask.shape[2:]))
-        y = _call(
-            self.layer, ops.reshape(inputs, (shape[0] * shape[1], *shape[2:])), training, **kwargs
-        )
+        y = _call(self.layer, ops.reshape(inputs, (shape[0] * shape[1], *shape[2:])), training, **kwargs)
         return ops.reshape(y, (*shape[:2], *y.shape[1:]))
 
 
@@ -88,9 +84,7 @@ class Bidirectional(Layer):
             if (not isinstance(given, Layer) and given is not None) or layer is None:
                 raise ValueError(f"Bidirectional wraps a layer, got {given!r}")
         if merge_mode not in ("sum", "mul", "ave", "concat", None):
-            raise ValueError(
-                f"Bidirectional: merge_mode is 'sum', 'mul', 'ave', 'concat' or None, got {merge_mode!r}"
-            )
+            raise ValueError(f"Bidirectional: merge_mode is 'sum', 'mul', 'ave', 'concat' or None, got {merge_mode!r}")
         super().__init__(**kwargs)
         self.forward_layer = _copy(layer, "forward_")
         self.backward_layer = backward_layer or _copy(layer, "backward_", go_backwards=True)
@@ -168,9 +162,7 @@ class Bidirectional(Layer):
         masks = [mask] if self.merge_mode is not None else [mask, mask]
         return masks if self.return_state or self.merge_mode is None else mask
 
-    def call(
-        self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False
-    ) -> Any:
+    def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: bool = False) -> Any:
         states = [None, None]
         if initial_state is not None:
             half = len(initial_state) // 2
@@ -185,9 +177,7 @@ class Bidirectional(Layer):
             y, y_back = y[0], y_back[0]
         if self.return_sequences:
             y_back = ops.flip(y_back, axis=1)  # to the order of x
-        outputs = (
-            (_merge(self.merge_mode, y, y_back),) if self.merge_mode is not None else (y, y_back)
-        )
+        outputs = (_merge(self.merge_mode, y, y_back),) if self.merge_mode is not None else (y, y_back)
         return (*outputs, *finals) if self.return_state or self.merge_mode is None else outputs[0]
 
 
@@ -210,9 +200,7 @@ def _call(layer: Layer, x: Any, training: bool, **kwargs: Any) -> Any:
     from .base import _call_arguments
 
     accepts = _call_arguments(type(layer))
-    return layer(
-        x, **{k: v for k, v in kwargs.items() if k in accepts and v is not None}, training=training
-    )
+    return layer(x, **{k: v for k, v in kwargs.items() if k in accepts and v is not None}, training=training)
 
 
 def _copy(layer: Layer, prefix: str, **changes: Any) -> Layer:

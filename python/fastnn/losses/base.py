@@ -82,9 +82,7 @@ class LossFunctionWrapper(Loss):
         dtype: Any = None,
         **kwargs: Any,
     ):
-        super().__init__(
-            name=name or getattr(fn, "__name__", None), reduction=reduction, dtype=dtype
-        )
+        super().__init__(name=name or getattr(fn, "__name__", None), reduction=reduction, dtype=dtype)
         self.fn = fn
         self._fn_kwargs = kwargs
         self.integer_targets = getattr(fn, "integer_targets", False)
@@ -102,17 +100,11 @@ def _floating(value: Any, dtype: str | None) -> Any:
     if isinstance(value, (list, tuple)) and any(isinstance(v, Tensor) for v in value):
         return [_floating(v, dtype) for v in value]
     if dtype is None:
-        dtype = (
-            value.dtype
-            if isinstance(value, Tensor) and value.dtype.startswith("float")
-            else config.floatx()
-        )
+        dtype = value.dtype if isinstance(value, Tensor) and value.dtype.startswith("float") else config.floatx()
     return to_tensor(value, dtype)
 
 
-def squeeze_or_expand_to_same_rank(
-    x1: Tensor, x2: Tensor, expand_rank_1: bool = True
-) -> tuple[Tensor, Tensor]:
+def squeeze_or_expand_to_same_rank(x1: Tensor, x2: Tensor, expand_rank_1: bool = True) -> tuple[Tensor, Tensor]:
     """A last axis of 1 that only one of two tensors has: given to the other where that has rank 1,
     else taken away.
     """
@@ -129,13 +121,9 @@ def squeeze_or_expand_to_same_rank(
 
 def _weights_for(values: Tensor, weights: Tensor, what: str) -> tuple[Tensor, Tensor]:
     values, weights = squeeze_or_expand_to_same_rank(values, weights)
-    fits = weights.ndim == values.ndim and all(
-        w in (1, n) for w, n in zip(weights.shape, values.shape)
-    )
+    fits = weights.ndim == values.ndim and all(w in (1, n) for w, n in zip(weights.shape, values.shape))
     if weights.ndim and not fits:
-        raise ValueError(
-            f"{what} has shape {weights.shape}, but there are losses of shape {values.shape}"
-        )
+        raise ValueError(f"{what} has shape {weights.shape}, but there are losses of shape {values.shape}")
     return values, weights
 
 

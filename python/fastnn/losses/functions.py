@@ -18,9 +18,7 @@ def _pair(name: str, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
         y_pred = ops.cast(y_pred, config.floatx())
     y_true, y_pred = squeeze_or_expand_to_same_rank(to_tensor(y_true, y_pred.dtype), y_pred)
     if y_true.shape != y_pred.shape:
-        raise ValueError(
-            f"{name}: y_true has shape {y_true.shape} but y_pred {y_pred.shape}; they must be equal"
-        )
+        raise ValueError(f"{name}: y_true has shape {y_true.shape} but y_pred {y_pred.shape}; they must be equal")
     return y_true, y_pred
 
 
@@ -28,9 +26,7 @@ def _over_axis(name: str, y_true: Tensor, y_pred: Tensor, axis: int) -> tuple[Te
     """Both with `axis` last."""
     rank = y_pred.ndim
     if isinstance(axis, bool) or not isinstance(axis, int) or not -rank <= axis < rank:
-        raise ValueError(
-            f"{name}: axis must be an integer that y_pred {y_pred.shape} has; received {axis!r}"
-        )
+        raise ValueError(f"{name}: axis must be an integer that y_pred {y_pred.shape} has; received {axis!r}")
     axis %= rank
     if axis == rank - 1:
         return y_true, y_pred
@@ -53,17 +49,13 @@ def mean_absolute_error(y_true: Any, y_pred: Any) -> Tensor:
 @_family.register("mape", "MAPE")
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Tensor:
     """100 mean(|y_pred - y_true| / max(|y_true|, 1e-7))."""
-    return ops.pointwise_loss(
-        *_pair("mean_absolute_percentage_error", y_true, y_pred), "percentage_error"
-    )
+    return ops.pointwise_loss(*_pair("mean_absolute_percentage_error", y_true, y_pred), "percentage_error")
 
 
 @_family.register("msle", "MSLE")
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Tensor:
     """mean (log(1 + y_pred) - log(1 + y_true))^2, both at least 1e-7."""
-    return ops.pointwise_loss(
-        *_pair("mean_squared_logarithmic_error", y_true, y_pred), "squared_log_error"
-    )
+    return ops.pointwise_loss(*_pair("mean_squared_logarithmic_error", y_true, y_pred), "squared_log_error")
 
 
 @_family.register()
@@ -125,16 +117,12 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Tensor:
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     """-sum(y_true y_pred) / (|y_true| |y_pred|) along `axis`: -1 is the same direction."""
     y_true, y_pred = _pair("cosine_similarity", y_true, y_pred)
-    return ops.multiply(
-        ops.sum(ops.multiply(_unit(y_true, axis), _unit(y_pred, axis)), axis=axis), -1.0
-    )
+    return ops.multiply(ops.sum(ops.multiply(_unit(y_true, axis), _unit(y_pred, axis)), axis=axis), -1.0)
 
 
 def _unit(x: Tensor, axis: int) -> Tensor:
     """x / max(|x|, 1e-7)."""
-    norm = ops.sqrt(
-        ops.maximum(ops.sum(ops.multiply(x, x), axis=axis, keepdims=True), config.epsilon() ** 2)
-    )
+    norm = ops.sqrt(ops.maximum(ops.sum(ops.multiply(x, x), axis=axis, keepdims=True), config.epsilon() ** 2))
     return ops.divide(x, norm)
 
 
@@ -150,9 +138,7 @@ def binary_crossentropy(
     [1e-7, 1 - 1e-7], or sigmoid(y_pred) from logits.
     """
     kind = "binary_crossentropy_logits" if from_logits else "binary_crossentropy"
-    y_true, y_pred = _over_axis(
-        "binary_crossentropy", *_pair("binary_crossentropy", y_true, y_pred), axis
-    )
+    y_true, y_pred = _over_axis("binary_crossentropy", *_pair("binary_crossentropy", y_true, y_pred), axis)
     return ops.pointwise_loss(y_true, y_pred, kind, label_smoothing)
 
 
@@ -218,9 +204,7 @@ def binary_focal_crossentropy(
     p_t = ops.add(ops.multiply(t, p), ops.multiply(ops.subtract(1.0, t), ops.subtract(1.0, p)))
     loss = ops.multiply(ops.power(ops.subtract(1.0, p_t), gamma), ops.binary_crossentropy(t, p))
     if apply_class_balancing:
-        loss = ops.multiply(
-            ops.add(ops.multiply(t, alpha), ops.multiply(ops.subtract(1.0, t), 1.0 - alpha)), loss
-        )
+        loss = ops.multiply(ops.add(ops.multiply(t, alpha), ops.multiply(ops.subtract(1.0, t), 1.0 - alpha)), loss)
     return ops.mean(loss, axis=axis)
 
 
@@ -251,15 +235,11 @@ def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Tensor:
     """1 - 2 sum(y_true y_pred) / (sum y_true + sum y_pred + 1e-7), over all axes or `axis`."""
     t, y = _pair("dice", y_true, y_pred)
     total = ops.add(ops.add(ops.sum(t, axis=axis), ops.sum(y, axis=axis)), config.epsilon())
-    return ops.subtract(
-        1.0, ops.divide(ops.multiply(ops.sum(ops.multiply(t, y), axis=axis), 2.0), total)
-    )
+    return ops.subtract(1.0, ops.divide(ops.multiply(ops.sum(ops.multiply(t, y), axis=axis), 2.0), total))
 
 
 @_family.register()
-def tversky(
-    y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axis: Any = None
-) -> Tensor:
+def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axis: Any = None) -> Tensor:
     """1 - tp / (tp + alpha fp + beta fn + 1e-7), as Keras counts: fp = sum((1 - y_pred) y_true),
     fn = sum(y_pred (1 - y_true)) (Salehi et al. 2017).
     """

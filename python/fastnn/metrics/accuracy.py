@@ -56,7 +56,9 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from
     y_true, y_pred = to_tensor(y_true), as_float(y_pred)
     classes = y_pred.shape[-1]
     if y_true.size * classes != y_pred.size:
-        raise ValueError(f"top k accuracy: y_true {y_true.shape} does not name one class per row of y_pred {y_pred.shape}")
+        raise ValueError(
+            f"top k accuracy: y_true {y_true.shape} does not name one class per row of y_pred {y_pred.shape}"
+        )
     if from_sorted_ids:
         rows = ops.slice(ops.reshape(y_pred, (-1, classes)), (0, 0), (y_true.size, min(k, classes)))
         found = ops.equal(ops.cast(ops.reshape(y_true, (-1, 1)), y_pred.dtype), rows)

@@ -120,9 +120,7 @@ def same_shape(metric: Any, y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Ten
     y_true, y_pred = same_rank(y_true, y_pred)
     if y_true.shape != y_pred.shape:
         name = metric if isinstance(metric, str) else metric.name
-        raise ValueError(
-            f"metric {name!r}: y_true {y_true.shape} and y_pred {y_pred.shape} must have the same shape"
-        )
+        raise ValueError(f"metric {name!r}: y_true {y_true.shape} and y_pred {y_pred.shape} must have the same shape")
     return y_true, y_pred
 
 

@@ -160,9 +160,7 @@ class R2Score(Metric):
     def result(self) -> Scalar | Tensor:
         if not self._built:
             raise ValueError(f"metric {self.name!r} has seen no data yet")
-        total_mse, sums, squares, count = (
-            v.numpy() for v in (self.total_mse, self.sum, self.squared_sum, self.count)
-        )
+        total_mse, sums, squares, count = (v.numpy() for v in (self.total_mse, self.sum, self.squared_sum, self.count))
         with np.errstate(divide="ignore", invalid="ignore"):
             total = squares - sums * (sums / count)
             scores = 1 - total_mse / total

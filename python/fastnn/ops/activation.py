@@ -66,9 +66,7 @@ def tanh(x: Any) -> Tensor:
     return _activation(_floats(x), "tanh", 0.0)
 
 
-def relu(
-    x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0
-) -> Tensor:
+def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
     """x from the threshold on (at most max_value), negative_slope (x - threshold) below it."""
     x = _floats(x)
     if threshold == 0 and max_value is None:
@@ -164,9 +162,7 @@ def prelu(x: Any, alpha: Any):
     """x for x > 0, else alpha x. x (batch, *s); alpha broadcasts to x's shape and is learnt."""
     a, slope = _floats(x), _floats(alpha)
     slope = converted(slope, a.dtype)
-    if len(slope.shape) > a.ndim or any(
-        n not in (1, m) for n, m in zip(slope.shape[::-1], a.shape[::-1])
-    ):
+    if len(slope.shape) > a.ndim or any(n not in (1, m) for n, m in zip(slope.shape[::-1], a.shape[::-1])):
         raise ValueError(f"prelu: alpha {slope.shape} does not broadcast to x {a.shape}")
     y = empty(a.shape, like=a)
     kernels.prelu(a, slope, y)

@@ -150,9 +150,7 @@ def isfinite(x: Any) -> Tensor:
     return _test(kernels.isfinite, x, True)
 
 
-def isclose(
-    x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> Tensor:
+def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
     """|x1 - x2| <= atol + rtol |x2|, or both are the same infinity (or NaN, with `equal_nan`)."""
     a, b = to_tensor(x1), to_tensor(x2)
     bound = multiply(absolute(b), rtol) + atol
@@ -168,12 +166,7 @@ def isclose(
 def where(condition: Any, x1: Any, x2: Any):
     """x1 where the condition is true, else x2; all three broadcast."""
     c = _truth(condition)
-    if (
-        not isinstance(x1, Tensor)
-        and not isinstance(x2, Tensor)
-        and is_number(x1)
-        and is_number(x2)
-    ):
+    if not isinstance(x1, Tensor) and not isinstance(x2, Tensor) and is_number(x1) and is_number(x2):
         x1 = to_tensor(x1)
     if isinstance(x1, Tensor) and isinstance(x2, Tensor) and x1.dtype == x2.dtype:
         a, b = x1, x2  # bool and uint8 stay as they are

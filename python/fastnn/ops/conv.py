@@ -82,9 +82,7 @@ def _conv(
 
 
 @op
-def _conv_transpose(
-    x: Tensor, W: Tensor, b: Tensor | None, size: tuple, windows: _Windows, fused: tuple
-):
+def _conv_transpose(x: Tensor, W: Tensor, b: Tensor | None, size: tuple, windows: _Windows, fused: tuple):
     """As dy to dx in `_conv`.   x (n, *spatial, k), W (*window, c, k), b (c) -> y (n, *size, c)"""
     X, V, geo = _image(x), _weights(W, False), windows.arguments()
     y = empty((x.shape[0], *size, V.shape[2]), like=x)
@@ -105,9 +103,7 @@ def _conv_transpose(
 # --- arguments -----------------------------------------------------------------------------------
 
 
-def _operands(
-    name: str, inputs: Any, kernel: Any, data_format: str | None
-) -> tuple[Tensor, Tensor, int]:
+def _operands(name: str, inputs: Any, kernel: Any, data_format: str | None) -> tuple[Tensor, Tensor, int]:
     """Inputs and kernel as tensors of the kernel's type, and the number of spatial axes."""
     geometry.check_channels_last(data_format)
     W = to_tensor(kernel)
@@ -117,14 +113,9 @@ def _operands(
     if x.dtype != W.dtype:
         x = cast(x, W.dtype) if needs_grad(x) else converted(x, W.dtype)
     if x.ndim not in (3, 4):
-        raise ValueError(
-            f"{name}: inputs are (batch, *spatial, channels) with one or two spatial axes, "
-            f"got {x.shape}"
-        )
+        raise ValueError(f"{name}: inputs are (batch, *spatial, channels) with one or two spatial axes, got {x.shape}")
     if W.ndim != x.ndim:
-        raise ValueError(
-            f"{name}: a kernel {W.shape} does not fit inputs {x.shape}, expected {x.ndim} axes"
-        )
+        raise ValueError(f"{name}: a kernel {W.shape} does not fit inputs {x.shape}, expected {x.ndim} axes")
     return x, W, x.ndim - 2
 
 
@@ -200,15 +191,11 @@ def conv(
     c, k = W.shape[-2:]
     if not c or x.shape[-1] % c or not x.shape[-1]:
         raise ValueError(
-            f"conv: the {x.shape[-1]} channels of inputs {x.shape} are no multiple of the {c} "
-            f"of kernel {W.shape}"
+            f"conv: the {x.shape[-1]} channels of inputs {x.shape} are no multiple of the {c} of kernel {W.shape}"
         )
     groups = x.shape[-1] // c
     if k % groups:
-        raise ValueError(
-            f"conv: {k} filters of kernel {W.shape} cannot be shared among {groups} groups "
-            f"of channels"
-        )
+        raise ValueError(f"conv: {k} filters of kernel {W.shape} cannot be shared among {groups} groups of channels")
     return _convolve("conv", x, W, strides, padding, dilation_rate, bias, activation, False)
 
 
@@ -224,12 +211,8 @@ def depthwise_conv(
     """
     x, W, rank = _operands("depthwise_conv", inputs, kernel, data_format)
     if W.shape[-2] != x.shape[-1]:
-        raise ValueError(
-            f"depthwise_conv: kernel {W.shape} is for {W.shape[-2]} channels, inputs are {x.shape}"
-        )
-    return _convolve(
-        "depthwise_conv", x, W, strides, padding, dilation_rate, bias, activation, True
-    )
+        raise ValueError(f"depthwise_conv: kernel {W.shape} is for {W.shape[-2]} channels, inputs are {x.shape}")
+    return _convolve("depthwise_conv", x, W, strides, padding, dilation_rate, bias, activation, True)
 
 
 def separable_conv(
@@ -255,20 +238,14 @@ def conv_transpose(
     """
     x, W, rank = _operands("conv_transpose", inputs, kernel, data_format)
     if W.shape[-1] != x.shape[-1]:
-        raise ValueError(
-            f"conv_transpose: kernel {W.shape} is for {W.shape[-1]} channels, inputs are {x.shape}"
-        )
+        raise ValueError(f"conv_transpose: kernel {W.shape} is for {W.shape[-1]} channels, inputs are {x.shape}")
     strides = geometry.sizes(strides, rank, "strides")
     dilation = geometry.sizes(dilation_rate, rank, "dilation_rate")
     padding = geometry.check_padding(padding)
     taps = W.shape[:rank]
-    size = geometry.transposed_sizes(
-        x.shape[1:-1], taps, strides, padding, output_padding, dilation
-    )
+    size = geometry.transposed_sizes(x.shape[1:-1], taps, strides, padding, output_padding, dilation)
     pads = geometry.transposed_crops(taps, strides, padding, output_padding, dilation)
     windows = _Windows(_two(strides, 1), _two(pads, 0), _two(dilation, 1), 1)
     fused, rest = _fused(activation)
-    y = _conv_transpose(
-        x, W, _check_bias("conv_transpose", bias, W.shape[-2], W), size, windows, fused
-    )
+    y = _conv_transpose(x, W, _check_bias("conv_transpose", bias, W.shape[-2], W), size, windows, fused)
     return y if rest is None else rest(y)

@@ -85,9 +85,7 @@ def _progression(n: int, start: float, step: float, dtype: str) -> Tensor:
     return cast(y, dtype)
 
 
-def arange(
-    start: float, stop: float | None = None, step: float | None = None, dtype: Any = None
-) -> Tensor:
+def arange(start: float, stop: float | None = None, step: float | None = None, dtype: Any = None) -> Tensor:
     """start, start + step, ... below stop (0, 1, ... below start with one argument).
 
     int32 if all arguments are integers, else `config.floatx()`.
@@ -136,9 +134,7 @@ def identity(n: int, dtype: Any = None) -> Tensor:
     return eye(n, dtype=dtype)
 
 
-def one_hot(
-    x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False
-) -> Tensor:
+def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Tensor:
     """1 at the index that x gives, else 0, along a new `axis` of `num_classes`.
 
     An index outside of [0, num_classes) gives zeros only.

@@ -46,9 +46,7 @@ def _noise_shape(name: str, x: Tensor, noise_shape: Sequence[int | None]) -> tup
     shape = tuple(noise_shape)
     full = tuple(n if m is None else m for n, m in zip(x.shape, shape))
     if len(shape) != x.ndim or any(m not in (1, n) for n, m in zip(x.shape, full)):
-        raise ValueError(
-            f"{name}: noise_shape {shape} must have 1, None or its size for each axis of {x.shape}"
-        )
+        raise ValueError(f"{name}: noise_shape {shape} must have 1, None or its size for each axis of {x.shape}")
     return full
 
 
@@ -91,9 +89,7 @@ def gaussian_dropout(x: Any, rate: float, state: Any) -> Tensor:
     return multiply(x, random_normal(x.shape, 1.0, math.sqrt(rate / (1 - rate)), x.dtype, state))
 
 
-def alpha_dropout(
-    x: Any, rate: float, state: Any, noise_shape: Sequence[int | None] | None = None
-) -> Tensor:
+def alpha_dropout(x: Any, rate: float, state: Any, noise_shape: Sequence[int | None] | None = None) -> Tensor:
     """Dropout that keeps mean and variance of SELU units: a (x or alpha') + b (Klambauer et al.
     2017).
     """
@@ -111,9 +107,7 @@ def alpha_dropout(
     )
 
 
-def random_uniform(
-    shape: Sequence[int], minval: float, maxval: float, dtype: str, state: Any
-) -> Tensor:
+def random_uniform(shape: Sequence[int], minval: float, maxval: float, dtype: str, state: Any) -> Tensor:
     """Uniform in [minval, maxval)."""
     state = to_tensor(state)
     y = empty(shape, dtype, like=state)
@@ -121,9 +115,7 @@ def random_uniform(
     return y
 
 
-def random_normal(
-    shape: Sequence[int], mean: float, stddev: float, dtype: str, state: Any
-) -> Tensor:
+def random_normal(shape: Sequence[int], mean: float, stddev: float, dtype: str, state: Any) -> Tensor:
     """Normal with this mean and standard deviation."""
     state = to_tensor(state)
     y = empty(shape, dtype, like=state)

@@ -65,12 +65,8 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
     if axis is None:
         return _take_along_last(reshape(x, (x.size,)), view(at, (at.size,)))
     axis = normalized_axis("take_along_axis", axis, x.ndim)
-    if at.ndim != x.ndim or any(
-        m != n for d, (m, n) in enumerate(zip(at.shape, x.shape)) if d != axis
-    ):
-        raise ValueError(
-            f"take_along_axis: indices {at.shape} do not fit x {x.shape} off axis {axis}"
-        )
+    if at.ndim != x.ndim or any(m != n for d, (m, n) in enumerate(zip(at.shape, x.shape)) if d != axis):
+        raise ValueError(f"take_along_axis: indices {at.shape} do not fit x {x.shape} off axis {axis}")
     if axis == x.ndim - 1:
         return _take_along_last(x, at)
     return moveaxis(_take_along_last(moveaxis(x, axis, -1), moveaxis(at, axis, -1)), -1, axis)

@@ -54,8 +54,7 @@ def _same_shape(name: str, target: Any, output: Tensor) -> Tensor:
     target = to_tensor(target)
     if target.shape != output.shape:
         raise ValueError(
-            f"{name}: target and output must have the same shape, got target {target.shape} and "
-            f"output {output.shape}"
+            f"{name}: target and output must have the same shape, got target {target.shape} and output {output.shape}"
         )
     return target if target.dtype == output.dtype else cast(target, output.dtype)
 
@@ -119,9 +118,7 @@ def sparse_categorical_crossentropy(
 
     def backward(dloss):
         def run(dx):
-            kernels.sparse_crossentropy_grad(
-                rows, label, stats, dloss, dx, bool(from_logits), ignored
-            )
+            kernels.sparse_crossentropy_grad(rows, label, stats, dloss, dx, bool(from_logits), ignored)
 
         return None, _grad_through_axis(output, axis, run)
 
@@ -150,9 +147,7 @@ def categorical_crossentropy(
 
     def backward(dloss):
         def run(dx):
-            kernels.categorical_crossentropy_grad(
-                t, rows, stats, dloss, dx, bool(from_logits), smoothing
-            )
+            kernels.categorical_crossentropy_grad(t, rows, stats, dloss, dx, bool(from_logits), smoothing)
 
         def run_target(dt):
             each = _surprise(rows, bool(from_logits))
@@ -197,15 +192,11 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False):
     _bce(target, output, loss, from_logits)
 
     def backward(dloss):
-        kind = POINTWISE_LOSSES[
-            "binary_crossentropy_logits" if from_logits else "binary_crossentropy"
-        ]
+        kind = POINTWISE_LOSSES["binary_crossentropy_logits" if from_logits else "binary_crossentropy"]
         ones = (*output.shape, 1)
 
         def run(dx):
-            kernels.pointwise_loss_grad(
-                view(target, ones), view(output, ones), dloss, view(dx, ones), kind, 0.0, False
-            )
+            kernels.pointwise_loss_grad(view(target, ones), view(output, ones), dloss, view(dx, ones), kind, 0.0, False)
 
         def run_target(dt):  # the loss is a straight line in t
             at_one, at_zero = empty(output.shape, like=output), empty(output.shape, like=output)
@@ -226,17 +217,13 @@ def pointwise_loss(target: Any, output: Any, kind: str, parameter: float = 0.0, 
     cross-entropies, else unused.
     """
     if kind not in POINTWISE_LOSSES:
-        raise ValueError(
-            f"pointwise_loss: kind is one of {', '.join(POINTWISE_LOSSES)}; got {kind!r}"
-        )
+        raise ValueError(f"pointwise_loss: kind is one of {', '.join(POINTWISE_LOSSES)}; got {kind!r}")
     output = _float_output(kind, output)
     target = _same_shape(kind, target, output)
     if not output.ndim:
         raise ValueError(f"{kind}: a loss needs at least one axis, got two scalars")
     if needs_grad(target) and kind not in _SYMMETRIC:
-        raise ValueError(
-            f"{kind}: there is no gradient for the target; pass ops.stop_gradient(target)"
-        )
+        raise ValueError(f"{kind}: there is no gradient for the target; pass ops.stop_gradient(target)")
     number, parameter, mean = POINTWISE_LOSSES[kind], float(parameter), bool(mean)
     loss = empty(output.shape[:-1], like=output)
     kernels.pointwise_loss(target, output, loss, number, parameter, mean)

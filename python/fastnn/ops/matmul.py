@@ -160,5 +160,3 @@ def vdot(x1: Any, x2: Any) -> Tensor:
 def outer(x1: Any, x2: Any) -> Tensor:
     """All products of an element of x1 with one of x2."""
     return multiply(reshape(x1, (-1, 1)), reshape(x2, (1, -1)))
-
-

@@ -82,9 +82,7 @@ def batch_norm_training(
 
 
 @op
-def batch_norm_inference(
-    x: Any, mean: Any, variance: Any, gamma: Any, beta: Any, epsilon: float = 1e-3
-):
+def batch_norm_inference(x: Any, mean: Any, variance: Any, gamma: Any, beta: Any, epsilon: float = 1e-3):
     """y = gamma (x - mean) / sqrt(variance + epsilon) + beta with given statistics, which get no
     gradient (batch_normalization gives them one).
     """
@@ -95,16 +93,12 @@ def batch_norm_inference(
     def backward(dy):
         zero = empty(mean.shape, like=x)
         kernels.fill(zero, 0.0)
-        dx = grad_to(
-            x, lambda dx: kernels.batch_norm_inference(dy, zero, variance, gamma, None, dx, epsilon)
-        )
+        dx = grad_to(x, lambda dx: kernels.batch_norm_inference(dy, zero, variance, gamma, None, dx, epsilon))
         dgamma, dbeta = _slot(gamma), _slot(beta)
         if dgamma is not None or dbeta is not None:
             one, inv_std = empty((1, *mean.shape), like=x), empty(mean.shape, like=x)
             kernels.fill(one, 1.0)
-            kernels.batch_norm_inference(
-                one, zero, variance, None, None, view(inv_std, one.shape), epsilon
-            )
+            kernels.batch_norm_inference(one, zero, variance, None, None, view(inv_std, one.shape), epsilon)
             kernels.batch_norm_grad(x, dy, mean, inv_std, None, None, None, dgamma, dbeta)
         return dx, None, None, dgamma, dbeta
 
@@ -137,17 +131,13 @@ def batch_normalization(
 
     shape = [1] * x.ndim
     shape[axis] = x.shape[axis]
-    y = divide(
-        subtract(x, reshape(mean, shape)), sqrt(add(reshape(variance, shape), float(epsilon)))
-    )
+    y = divide(subtract(x, reshape(mean, shape)), sqrt(add(reshape(variance, shape), float(epsilon))))
     y = y if scale is None else multiply(y, reshape(scale, shape))
     return y if offset is None else add(y, reshape(offset, shape))
 
 
 @op
-def layer_norm(
-    x: Tensor, gamma: Tensor | None, beta: Tensor | None, epsilon: float, centered: bool
-):
+def layer_norm(x: Tensor, gamma: Tensor | None, beta: Tensor | None, epsilon: float, centered: bool):
     """Along the last axis of a float x; gamma and beta have its length."""
     y = empty(x.shape, like=x)
     mean, inv_std = empty(x.shape[:-1], like=x), empty(x.shape[:-1], like=x)
@@ -161,9 +151,7 @@ def layer_norm(
     return y, backward
 
 
-def _normalize(
-    name: str, x: Any, gamma: Any, beta: Any, axis: Any, epsilon: float | None, centered: bool
-) -> Tensor:
+def _normalize(name: str, x: Any, gamma: Any, beta: Any, axis: Any, epsilon: float | None, centered: bool) -> Tensor:
     x = _float(name, x)
     axes = normalized_axes(name, axis, x.ndim)
     shape = tuple(x.shape[a] for a in axes)
@@ -174,17 +162,14 @@ def _normalize(
             p = to_tensor(p, x.dtype)
             if p.shape != shape and math.prod(p.shape) != n:
                 raise ValueError(
-                    f"{name}: {label} must have shape {shape}, the axes {axes} of x {x.shape}; "
-                    f"got {p.shape}"
+                    f"{name}: {label} must have shape {shape}, the axes {axes} of x {x.shape}; got {p.shape}"
                 )
             p = reshape(p, (n,)) if p.shape != (n,) else p
         parameters.append(p)
     order = [a for a in range(x.ndim) if a not in axes] + axes
     moved = x if order == sorted(order) else transpose(x, order)
     rows = reshape(moved, (*moved.shape[: x.ndim - len(axes)], n)) if len(axes) != 1 else moved
-    y = layer_norm(
-        rows, *parameters, config.epsilon() if epsilon is None else float(epsilon), centered
-    )
+    y = layer_norm(rows, *parameters, config.epsilon() if epsilon is None else float(epsilon), centered)
     if len(axes) != 1:
         y = reshape(y, moved.shape)
     return y if moved is x else transpose(y, [order.index(a) for a in range(x.ndim)])
@@ -226,16 +211,12 @@ def group_normalization(
     x = _float("group_normalization", x)
     axis = normalized_axes("group_normalization", int(axis), x.ndim)[0]
     if axis == 0 or x.shape[axis] % groups:
-        raise ValueError(
-            f"group_normalization: {groups} groups do not divide axis {axis} of x {x.shape}"
-        )
+        raise ValueError(f"group_normalization: {groups} groups do not divide axis {axis} of x {x.shape}")
     # (batch, before, groups, channels of a group, after): all but batch and groups are normalised.
     shape = x.shape
     split = reshape(x, (*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :]))
     y = reshape(
-        layer_normalization(
-            split, axis=[a for a in range(1, x.ndim + 1) if a != axis], epsilon=epsilon
-        ),
+        layer_normalization(split, axis=[a for a in range(1, x.ndim + 1) if a != axis], epsilon=epsilon),
         shape,
     )
     along = [1] * x.ndim

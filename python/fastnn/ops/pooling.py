@@ -35,9 +35,7 @@ def _max_pool(x: Tensor, size: tuple, windows: tuple):
     kernels.max_pool2d(_image(x), _image(y), None if arg is None else _image(arg), *windows)
 
     def backward(dy):
-        return grad_to(
-            x, lambda dx: kernels.max_pool2d_grad(_image(arg), _image(dy), _image(dx), *windows)
-        )
+        return grad_to(x, lambda dx: kernels.max_pool2d_grad(_image(arg), _image(dy), _image(dx), *windows))
 
     return y, backward
 
@@ -59,9 +57,7 @@ def _global_average_pool(x: Tensor, mask: Tensor | None):
     kernels.global_average_pool(_sequence(x), mask, y)
 
     def backward(dy):
-        return grad_to(
-            x, lambda dx: kernels.global_average_pool_grad(mask, dy, _sequence(dx))
-        ), None
+        return grad_to(x, lambda dx: kernels.global_average_pool_grad(mask, dy, _sequence(dx))), None
 
     return y, backward
 
@@ -72,9 +68,7 @@ def _global_max_pool(x: Tensor):
     kernels.global_max_pool(_sequence(x), y)
 
     def backward(dy):
-        return grad_to(
-            x, lambda dx: kernels.global_max_pool_grad(_sequence(x), y, dy, _sequence(dx))
-        )
+        return grad_to(x, lambda dx: kernels.global_max_pool_grad(_sequence(x), y, dy, _sequence(dx)))
 
     return y, backward
 
@@ -111,16 +105,11 @@ def _operand(name: str, inputs: Any, data_format: str | None) -> Tensor:
     x = to_tensor(inputs)
     x = converted(x, common_type(x, floating=True))
     if x.ndim not in (3, 4):
-        raise ValueError(
-            f"{name}: inputs are (batch, *spatial, channels) with one or two spatial axes, "
-            f"got {x.shape}"
-        )
+        raise ValueError(f"{name}: inputs are (batch, *spatial, channels) with one or two spatial axes, got {x.shape}")
     return x
 
 
-def _windows(
-    name: str, x: Tensor, pool_size: Any, strides: Any, padding: str
-) -> tuple[tuple, tuple]:
+def _windows(name: str, x: Tensor, pool_size: Any, strides: Any, padding: str) -> tuple[tuple, tuple]:
     """Sizes of the result, and the kernel's arguments."""
     rank = x.ndim - 2
     pool = geometry.sizes(pool_size, rank, "pool_size")
@@ -177,9 +166,7 @@ def global_average_pool(inputs: Any, mask: Any = None) -> Tensor:
     if mask is not None:
         mask = to_tensor(mask, "bool")
         if mask.shape != x.shape[:-1] or x.ndim != 3:
-            raise ValueError(
-                f"global_average_pool: a mask {mask.shape} does not fit inputs {x.shape}"
-            )
+            raise ValueError(f"global_average_pool: a mask {mask.shape} does not fit inputs {x.shape}")
     return _global_average_pool(x, mask)
 
 
@@ -190,15 +177,11 @@ def global_max_pool(inputs: Any) -> Tensor:
     """
     x = _operand("global_max_pool", inputs, None)
     if not math.prod(x.shape[1:-1]):
-        raise ValueError(
-            f"global_max_pool: inputs {x.shape} have no positions to take the largest of"
-        )
+        raise ValueError(f"global_max_pool: inputs {x.shape} have no positions to take the largest of")
     return _global_max_pool(x)
 
 
-def upsample(
-    inputs: Any, size: Any = 2, interpolation: str = "nearest", data_format: str | None = None
-) -> Tensor:
+def upsample(inputs: Any, size: Any = 2, interpolation: str = "nearest", data_format: str | None = None) -> Tensor:
     """inputs (batch, *spatial, channels) enlarged by the integer factors `size`.
 
     "nearest" repeats every pixel; "bilinear" (two dimensions) interpolates between pixel centres at

@@ -53,9 +53,7 @@ class _Sequence:
         expected = {"kernel": (x.shape[2], gates * n), "recurrent_kernel": (n, gates * n)}
         for what, w in (("kernel", W), ("recurrent_kernel", U)):
             if w.shape != expected[what]:
-                raise ValueError(
-                    f"{name}: {what} is {expected[what]} for x {x.shape} and {n} units, got {w.shape}"
-                )
+                raise ValueError(f"{name}: {what} is {expected[what]} for x {x.shape} and {n} units, got {w.shape}")
         for what, t in (("kernel", W), ("recurrent_kernel", U), ("bias", b), *states.items()):
             if t is not None and t.dtype != x.dtype:
                 raise TypeError(f"{name}: x is {x.dtype} but {what} is {t.dtype}")
@@ -63,22 +61,16 @@ class _Sequence:
         self.batch, self.time = x.shape[:2]
         for what, t in states.items():
             if t is not None and t.shape != (self.batch, n):
-                raise ValueError(
-                    f"{name}: {what} is {(self.batch, n)} for x {x.shape}, got {t.shape}"
-                )
+                raise ValueError(f"{name}: {what} is {(self.batch, n)} for x {x.shape}, got {t.shape}")
         self.mask = None if mask is None else converted(to_tensor(mask), "bool")
         if self.mask is not None and self.mask.shape != x.shape[:2]:
-            raise ValueError(
-                f"{name}: mask is {x.shape[:2]} for x {x.shape}, got {self.mask.shape}"
-            )
+            raise ValueError(f"{name}: mask is {x.shape[:2]} for x {x.shape}, got {self.mask.shape}")
         for what, t, size in (
             ("input_dropout", input_dropout, x.shape[2]),
             ("recurrent_dropout", recurrent_dropout, n),
         ):
             if t is not None and t.shape not in ((1, self.batch, size), (gates, self.batch, size)):
-                raise ValueError(
-                    f"{name}: {what} is (1 or {gates}, {self.batch}, {size}), got {t.shape}"
-                )
+                raise ValueError(f"{name}: {what} is (1 or {gates}, {self.batch}, {size}), got {t.shape}")
         self.input_dropout, self.drop = input_dropout, recurrent_dropout
         self.planes = None  # x as each gate sees it
 
@@ -106,16 +98,12 @@ class _Sequence:
     def input_gradients(self, dz: Tensor) -> tuple[Tensor | None, Tensor | None]:
         """dx, dW."""
         if self.input_dropout is None:
-            return grad_to(self.x, kernels.matmul_nt, dz, self.W), grad_to(
-                self.W, kernels.matmul_tn, self.x, dz
-            )
+            return grad_to(self.x, kernels.matmul_nt, dz, self.W), grad_to(self.W, kernels.matmul_tn, self.x, dz)
 
         def write_dx(dx: Tensor) -> None:
             seen = empty(self.planes.shape, like=self.x)
             kernels.gates_nt(dz, self.W, seen, self.gates)
-            kernels.sum_rows(
-                view(self._dropped(seen), (seen.shape[0], dx.size)), view(dx, (dx.size,))
-            )
+            kernels.sum_rows(view(self._dropped(seen), (seen.shape[0], dx.size)), view(dx, (dx.size,)))
 
         return (
             grad_to(self.x, write_dx),
@@ -176,9 +164,7 @@ def simple_rnn(
         dy, dhn = gradients if return_sequences else (None, *gradients)
         dz, hp = empty(z.shape, like=x), s.empty(1, s.batch, s.time, s.n)
         dh0 = s.state_gradient(h0)
-        kernels.simple_rnn_grad(
-            z, s.U, h, h0, s.mask, s.drop, dy, dhn, dz, hp, dh0, *act, go_backwards
-        )
+        kernels.simple_rnn_grad(z, s.U, h, h0, s.mask, s.drop, dy, dhn, dz, hp, dh0, *act, go_backwards)
         return *s.input_gradients(dz), s.recurrent_gradient(hp, dz), s.bias_gradient(dz), dh0
 
     return (h, hn) if return_sequences else (hn,), backward
@@ -208,9 +194,7 @@ def lstm(
     x = to_tensor(x)
     act = (*_known("lstm", activation), *_known("lstm", recurrent_activation))
     states = {"h0": h0, "c0": c0}
-    s = _Sequence(
-        "lstm", 4, x, kernel, recurrent_kernel, bias, states, mask, input_dropout, recurrent_dropout
-    )
+    s = _Sequence("lstm", 4, x, kernel, recurrent_kernel, bias, states, mask, input_dropout, recurrent_dropout)
     z = s.project(bias)
     h, c = s.empty(s.batch, s.time, s.n), s.empty(s.batch, s.time, s.n)
     hn, cn = s.empty(s.batch, s.n), s.empty(s.batch, s.n)
@@ -221,9 +205,7 @@ def lstm(
         planes = 1 if s.drop is None else s.drop.shape[0]
         dz, hp = empty(z.shape, like=x), s.empty(planes, s.batch, s.time, s.n)
         dh0, dc0 = s.state_gradient(h0), s.state_gradient(c0)
-        kernels.lstm_grad(
-            z, s.U, h, c, h0, c0, s.mask, s.drop, dy, dhn, dcn, dz, hp, dh0, dc0, *act, go_backwards
-        )
+        kernels.lstm_grad(z, s.U, h, c, h0, c0, s.mask, s.drop, dy, dhn, dcn, dz, hp, dh0, dc0, *act, go_backwards)
         return *s.input_gradients(dz), s.recurrent_gradient(hp, dz), s.bias_gradient(dz), dh0, dc0
 
     return (h, hn, cn) if return_sequences else (hn, cn), backward
@@ -267,9 +249,7 @@ def gru(
     wide = 3 * s.n
     expected = (2, wide) if reset_after else (wide,)
     if bias is not None and bias.shape != expected:
-        raise ValueError(
-            f"gru: bias is {expected} with reset_after={reset_after}, got {bias.shape}"
-        )
+        raise ValueError(f"gru: bias is {expected} with reset_after={reset_after}, got {bias.shape}")
     split = bias is not None and reset_after
     z = s.project(view(bias, (wide,)) if split else bias)
     h, r, hn = s.empty(s.batch, s.time, s.n), s.empty(s.batch, s.time, s.n), s.empty(s.batch, s.n)
@@ -284,9 +264,7 @@ def gru(
         dz, hp = empty(z.shape, like=x), s.empty(planes, s.batch, s.time, s.n)
         ds = empty(z.shape, like=x) if reset_after else None
         dh0 = s.state_gradient(h0)
-        kernels.gru_grad(
-            z, s.U, h, r, h0, s.mask, s.drop, dy, dhn, dz, ds, hp, dh0, *act, go_backwards
-        )
+        kernels.gru_grad(z, s.U, h, r, h0, s.mask, s.drop, dy, dhn, dz, ds, hp, dh0, *act, go_backwards)
 
         def write_db(db: Tensor) -> None:
             kernels.sum_rows(dz, view(db, (wide,)))

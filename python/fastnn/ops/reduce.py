@@ -57,18 +57,14 @@ def prod(x: Any, axis: Axes = None, keepdims: bool = False):
     m = Middle("prod", x, axis)
     y = m.result()
     kernels.prod(m.data, y)
-    return m.shaped(y, keepdims), lambda dy: m.gradient(
-        kernels.prod_grad, m.data, view(dy, y.shape)
-    )
+    return m.shaped(y, keepdims), lambda dy: m.gradient(kernels.prod_grad, m.data, view(dy, y.shape))
 
 
 def _extremum(name: str, x: Any, axis: Axes, keepdims: bool):
     m = Middle(name, x, axis)
     y = m.result()
     getattr(kernels, name)(m.data, y)
-    return m.shaped(y, keepdims), lambda dy: m.gradient(
-        kernels.extremum_grad, m.data, y, view(dy, y.shape)
-    )
+    return m.shaped(y, keepdims), lambda dy: m.gradient(kernels.extremum_grad, m.data, y, view(dy, y.shape))
 
 
 @op
@@ -91,11 +87,7 @@ def max(x: Any, axis: Axes = None, keepdims: bool = False, initial: float | None
     if initial is None:
         return amax(x, axis, keepdims)
     x = numbers(x) if not isinstance(x, Tensor) else x
-    return (
-        maximum(amax(x, axis, keepdims), initial)
-        if x.size
-        else _initials(x, axis, keepdims, initial)
-    )
+    return maximum(amax(x, axis, keepdims), initial) if x.size else _initials(x, axis, keepdims, initial)
 
 
 def min(x: Any, axis: Axes = None, keepdims: bool = False, initial: float | None = None) -> Tensor:
@@ -106,11 +98,7 @@ def min(x: Any, axis: Axes = None, keepdims: bool = False, initial: float | None
     if initial is None:
         return amin(x, axis, keepdims)
     x = numbers(x) if not isinstance(x, Tensor) else x
-    return (
-        minimum(amin(x, axis, keepdims), initial)
-        if x.size
-        else _initials(x, axis, keepdims, initial)
-    )
+    return minimum(amin(x, axis, keepdims), initial) if x.size else _initials(x, axis, keepdims, initial)
 
 
 def _initials(x: Tensor, axis: Axes, keepdims: bool, initial: float) -> Tensor:
@@ -170,9 +158,7 @@ def var(x: Any, axis: Axes = None, keepdims: bool = False):
     mu, y = m.result(), m.result()
     kernels.mean(m.data, mu)
     kernels.var(m.data, mu, y)
-    return m.shaped(y, keepdims), lambda dy: m.gradient(
-        kernels.var_grad, m.data, mu, view(dy, y.shape)
-    )
+    return m.shaped(y, keepdims), lambda dy: m.gradient(kernels.var_grad, m.data, mu, view(dy, y.shape))
 
 
 def std(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
@@ -212,9 +198,7 @@ def logsumexp(x: Any, axis: Axes = None, keepdims: bool = False):
     top, y = m.result(), m.result()
     kernels.max(m.data, top)
     kernels.logsumexp(m.data, top, y)
-    return m.shaped(y, keepdims), lambda dy: m.gradient(
-        kernels.logsumexp_grad, m.data, y, view(dy, y.shape)
-    )
+    return m.shaped(y, keepdims), lambda dy: m.gradient(kernels.logsumexp_grad, m.data, y, view(dy, y.shape))
 
 
 @op
@@ -246,9 +230,7 @@ def _norm(x: Any, axis: Axes, keepdims: bool):
     m = Middle("norm", x, axis, floating=True)
     y = m.result()
     kernels.norm(m.data, y)
-    return m.shaped(y, keepdims), lambda dy: m.gradient(
-        kernels.norm_grad, m.data, y, view(dy, y.shape)
-    )
+    return m.shaped(y, keepdims), lambda dy: m.gradient(kernels.norm_grad, m.data, y, view(dy, y.shape))
 
 
 def norm(x: Any, ord: Any = None, axis: Axes = None, keepdims: bool = False) -> Tensor:

@@ -238,9 +238,7 @@ def _pad_constant(x: Any, before: list[int], after: list[int], value: float):
     return y, backward
 
 
-def pad(
-    x: Any, pad_width: Any, mode: str = "constant", constant_values: float | None = None
-) -> Tensor:
+def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float | None = None) -> Tensor:
     """x with `pad_width[k]` = (before, after) elements more at the ends of axis k.
 
     mode: "constant" (`constant_values`, 0 by default), "reflect" (about the outermost element) or
@@ -255,9 +253,7 @@ def pad(
     if len(pairs) != x.ndim or any(len(p) != 2 or min(p) < 0 for p in pairs):
         raise ValueError(f"pad: pad_width {pad_width} does not fit a tensor of shape {x.shape}")
     if mode == "constant":
-        return _pad_constant(
-            x, [p[0] for p in pairs], [p[1] for p in pairs], float(constant_values or 0)
-        )
+        return _pad_constant(x, [p[0] for p in pairs], [p[1] for p in pairs], float(constant_values or 0))
     if mode not in ("reflect", "symmetric"):
         raise ValueError(f"pad: mode is 'constant', 'reflect' or 'symmetric', got {mode!r}")
     if constant_values is not None:

@@ -26,9 +26,7 @@ class Arena:
             self.offsets.append(self.offsets[-1] + -(-v.size // align) * align)
         self.size = self.offsets[-1]
         if self.size >= 2**31:
-            raise ValueError(
-                f"the optimizer takes fewer than 2^31 weights of one type, got {self.size}"
-            )
+            raise ValueError(f"the optimizer takes fewer than 2^31 weights of one type, got {self.size}")
         self.values = self.state(0.0)
         self.gradients = self.state(0.0)
         self.slots = self.parts(self.gradients)

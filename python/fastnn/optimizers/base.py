@@ -68,18 +68,14 @@ class Optimizer(Configurable):
                 f"clipnorm={clipnorm}, clipvalue={clipvalue}, global_clipnorm={global_clipnorm}"
             )
         if gradient_accumulation_steps and not gradient_accumulation_steps >= 2:
-            raise ValueError(
-                "gradient_accumulation_steps must be 2 or more; received "
-                f"{gradient_accumulation_steps}"
-            )
+            raise ValueError(f"gradient_accumulation_steps must be 2 or more; received {gradient_accumulation_steps}")
         if use_ema and not 0 <= ema_momentum <= 1:
             raise ValueError(f"ema_momentum must be between 0 and 1; received {ema_momentum}")
         if ema_overwrite_frequency is not None and (
             not isinstance(ema_overwrite_frequency, int) or ema_overwrite_frequency < 1
         ):
             raise ValueError(
-                "ema_overwrite_frequency must be a positive integer or None; received "
-                f"{ema_overwrite_frequency!r}"
+                f"ema_overwrite_frequency must be a positive integer or None; received {ema_overwrite_frequency!r}"
             )
         self.name = name or to_snake_case(type(self).__name__)
         self.weight_decay = weight_decay
@@ -91,9 +87,7 @@ class Optimizer(Configurable):
         self.built = False
         self._rate = LearningRate(learning_rate)
         self._calls = scalar(0, "int32", "iteration")  # of apply
-        self._updates = (
-            scalar(0, "int32", "updates") if gradient_accumulation_steps else self._calls
-        )
+        self._updates = scalar(0, "int32", "updates") if gradient_accumulation_steps else self._calls
         self._excluded: tuple[set[int], re.Pattern | None] = (set(), None)
         self._trainable: list[Tensor] = []
         self._arenas: list[Arena] = []
@@ -109,9 +103,7 @@ class Optimizer(Configurable):
     def prepare_update(self, t: Tensor) -> None:
         """Once a step, before the updates."""
 
-    def update(
-        self, p: Tensor, g: Tensor, s: SimpleNamespace, lr: Tensor, t: Tensor, decay: float
-    ) -> None:
+    def update(self, p: Tensor, g: Tensor, s: SimpleNamespace, lr: Tensor, t: Tensor, decay: float) -> None:
         """Flat weights p after step t = 1, 2, ... with gradient g and states s.<name>."""
         raise NotImplementedError(f"{type(self).__name__} must define update()")
 
@@ -135,17 +127,12 @@ class Optimizer(Configurable):
     @property
     def gradient_slots(self) -> list[Tensor]:
         """Where each variable's gradient is read from, in the order of `build`."""
-        return [
-            self._arenas[a].slots[i]
-            for a, i in map(self._home.__getitem__, map(id, self._trainable))
-        ]
+        return [self._arenas[a].slots[i] for a, i in map(self._home.__getitem__, map(id, self._trainable))]
 
     @property
     def variables(self) -> list[Tensor]:
         """The optimizer's state as tensors with names, in Keras' order."""
-        found: list[Tensor] = [self._calls] + (
-            [self._rate.value] if self._rate.source is None else []
-        )
+        found: list[Tensor] = [self._calls] + ([self._rate.value] if self._rate.source is None else [])
         parts = [
             {name: arena.parts(flat) for name, flat in state.items()}
             for arena, state in zip(self._arenas, self._states)
@@ -196,9 +183,7 @@ class Optimizer(Configurable):
     def get_config(self) -> dict:
         config = super().get_config()
         source = self._rate.source
-        config["learning_rate"] = (
-            float(self._rate.value) if source is None else serialize_object(source)
-        )
+        config["learning_rate"] = float(self._rate.value) if source is None else serialize_object(source)
         return config
 
     # --- building --------------------------------------------------------------------------------
@@ -216,36 +201,26 @@ class Optimizer(Configurable):
     ) -> None:
         """No weight decay for these variables, nor where one of the patterns is in the name."""
         if self.built:
-            raise ValueError(
-                "exclude_from_weight_decay() must be called before the optimizer is built"
-            )
+            raise ValueError("exclude_from_weight_decay() must be called before the optimizer is built")
         pattern = re.compile("|".join(set(var_names))) if var_names else None
         self._excluded = ({id(v) for v in var_list or ()}, pattern)
 
     def _decays(self, v: Tensor) -> bool:
         ids, pattern = self._excluded
-        return (
-            bool(self.weight_decay)
-            and id(v) not in ids
-            and not (pattern and pattern.search(v.name))
-        )
+        return bool(self.weight_decay) and id(v) not in ids and not (pattern and pattern.search(v.name))
 
     def build(self, variables: Sequence[Tensor]) -> None:
         """Moves the variables into arenas, one per type, and makes gradient slots and states."""
         if self.built:
             return
         if _core.is_recording():
-            _core.spoil(
-                "the optimizer is built in its first step: call optimizer.build(variables) before"
-            )
+            _core.spoil("the optimizer is built in its first step: call optimizer.build(variables) before")
         self._trainable = list(variables)
         by_type: dict[tuple[str, str], list[Tensor]] = {}
         # Variables with weight decay first, so that they are one run.
         for v in sorted(self._trainable, key=lambda v: not self._decays(v)):
             if not v.dtype.startswith("float"):
-                raise TypeError(
-                    f"an optimizer takes float variables, {getattr(v, 'name', v)} is {v.dtype}"
-                )
+                raise TypeError(f"an optimizer takes float variables, {getattr(v, 'name', v)} is {v.dtype}")
             if id(v) in self._home:
                 raise ValueError(f"variable {getattr(v, 'name', v)} is given twice")
             members = by_type.setdefault((v.dtype, v.device), [])
@@ -255,9 +230,7 @@ class Optimizer(Configurable):
             raise ValueError("global_clipnorm needs all variables of one type and on one device")
         self._arenas = [Arena(members) for members in by_type.values()]
         initial = {name: value for group in self._all_groups() for name, value in group.items()}
-        self._states = [
-            {name: arena.state(value) for name, value in initial.items()} for arena in self._arenas
-        ]
+        self._states = [{name: arena.state(value) for name, value in initial.items()} for arena in self._arenas]
         self.bind()
         self.built = True
         self.cover()
@@ -280,9 +253,7 @@ class Optimizer(Configurable):
         self.apply([g for g, _ in pairs], [v for _, v in pairs])
         return self._updates
 
-    def apply(
-        self, grads: Sequence[Tensor | None], trainable_variables: Sequence[Tensor] | None = None
-    ) -> None:
+    def apply(self, grads: Sequence[Tensor | None], trainable_variables: Sequence[Tensor] | None = None) -> None:
         """One step with `grads` of `trainable_variables` (those of build() by default)."""
         if not grads:
             return
@@ -295,9 +266,7 @@ class Optimizer(Configurable):
             raise ValueError(f"got {len(grads)} gradients for {len(variables)} variables")
         if not all(arena.bound() for arena in self._arenas):
             if _core.is_recording():
-                _core.spoil(
-                    "another optimizer took this one's variables: call optimizer.bind() before"
-                )
+                _core.spoil("another optimizer took this one's variables: call optimizer.bind() before")
             self.bind()
         with no_grad():
             plan = self._fill_slots(grads, variables)
@@ -329,9 +298,7 @@ class Optimizer(Configurable):
         if not given:
             raise ValueError("no gradients for any variable")
         if missing:
-            warnings.warn(
-                f"there are no gradients for {missing}: does the loss depend on them?", stacklevel=4
-            )
+            warnings.warn(f"there are no gradients for {missing}: does the loss depend on them?", stacklevel=4)
         if len(given) < len(self._trainable):  # for the norm of all gradients
             for a, arena in enumerate(self._arenas):
                 for i, slot in enumerate(arena.slots):
@@ -346,9 +313,7 @@ class Optimizer(Configurable):
         plan = []
         for a, (arena, state) in enumerate(zip(self._arenas, self._states)):
             chosen = [(a, i) in given for i in range(len(arena.variables))]
-            for begin, end, decays in arena.ranges(
-                chosen, [self._decays(v) for v in arena.variables]
-            ):
+            for begin, end, decays in arena.ranges(chosen, [self._decays(v) for v in arena.variables]):
                 part = lambda flat: view(flat, (end - begin,), begin)  # noqa: B023, E731
                 states = SimpleNamespace(**{name: part(flat) for name, flat in state.items()})
                 plan.append(
@@ -411,18 +376,12 @@ class Optimizer(Configurable):
 
     def _average(self) -> None:
         step = self._updates
-        if (
-            self.gradient_accumulation_steps
-        ):  # as Keras counts: the update that is being gathered for
+        if self.gradient_accumulation_steps:  # as Keras counts: the update that is being gathered for
             calls = int(self._calls) - 1
-            step = Tensor(
-                np.array(calls // self.gradient_accumulation_steps + 1), "int32", step.device
-            )
+            step = Tensor(np.array(calls // self.gradient_accumulation_steps + 1), "int32", step.device)
         for arena, state in zip(self._arenas, self._states):
             every = self.ema_overwrite_frequency or 0
-            kernels.moving_average(
-                state["average"], arena.values, step, float(self.ema_momentum), every
-            )
+            kernels.moving_average(state["average"], arena.values, step, float(self.ema_momentum), every)
 
     def finalize_variable_values(self, var_list: Sequence[Tensor] | None = None) -> None:
         """With use_ema, puts the averages in the weights' place: called at the end of training."""

@@ -102,9 +102,7 @@ class RMSprop(Optimizer):
         self.centered = centered
 
     def state_groups(self):
-        names = (
-            ["velocity"] + ["momentum"] * (self.momentum > 0) + ["average_gradient"] * self.centered
-        )
+        names = ["velocity"] + ["momentum"] * (self.momentum > 0) + ["average_gradient"] * self.centered
         return [{name: 0.0} for name in names]
 
     def update(self, p, g, s, lr, t, decay):
@@ -159,9 +157,7 @@ class AdamW(Adam):
     ):
         if weight_decay is None:
             raise ValueError("AdamW needs a weight_decay; received None")
-        super().__init__(
-            learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs
-        )
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, amsgrad, weight_decay=weight_decay, **kwargs)
 
 
 @_family.register()
@@ -232,9 +228,7 @@ class Nadam(Optimizer):
 class Adadelta(Optimizer):
     """Step sizes by the running means of squared steps and gradients (Zeiler 2012)."""
 
-    def __init__(
-        self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7, **kwargs: Any
-    ):
+    def __init__(self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7, **kwargs: Any):
         super().__init__(learning_rate=learning_rate, **kwargs)
         self.rho = _between("rho", rho)
         self.epsilon = epsilon
@@ -243,23 +237,17 @@ class Adadelta(Optimizer):
         return [{"accumulated_grad": 0.0, "accumulated_delta_var": 0.0}]
 
     def update(self, p, g, s, lr, t, decay):
-        kernels.adadelta(
-            p, g, s.accumulated_grad, s.accumulated_delta_var, lr, self.rho, self.epsilon
-        )
+        kernels.adadelta(p, g, s.accumulated_grad, s.accumulated_delta_var, lr, self.rho, self.epsilon)
 
 
 @_family.register()
 class Lion(Optimizer):
     """The sign of interpolated momentum (Chen et al. 2023)."""
 
-    def __init__(
-        self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.99, **kwargs: Any
-    ):
+    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.99, **kwargs: Any):
         super().__init__(learning_rate=learning_rate, **kwargs)
         if not 0 < beta_1 <= 1:
-            raise ValueError(
-                f"beta_1 must be in (0, 1]: at 0 Lion is sign descent; received {beta_1!r}"
-            )
+            raise ValueError(f"beta_1 must be in (0, 1]: at 0 Lion is sign descent; received {beta_1!r}")
         self.beta_1, self.beta_2 = beta_1, _between("beta_2", beta_2)
 
     def state_groups(self):
@@ -296,9 +284,7 @@ class Ftrl(Optimizer):
                 raise ValueError(f"{name} must not be negative; received {value!r}")
             setattr(self, name, value)
         if learning_rate_power > 0:
-            raise ValueError(
-                f"learning_rate_power must not be positive; received {learning_rate_power!r}"
-            )
+            raise ValueError(f"learning_rate_power must not be positive; received {learning_rate_power!r}")
         self.learning_rate_power = learning_rate_power
         self.beta = beta
 

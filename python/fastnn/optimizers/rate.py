@@ -34,9 +34,7 @@ class LearningRate:
         self.set(source)
 
     def set(self, source: Any) -> None:
-        if isinstance(source, LearningRateSchedule) or (
-            callable(source) and not isinstance(source, Tensor)
-        ):
+        if isinstance(source, LearningRateSchedule) or (callable(source) and not isinstance(source, Tensor)):
             self.source, self._filled = source, False
             return
         if isinstance(self.source, LearningRateSchedule):
@@ -48,8 +46,7 @@ class LearningRate:
             rate = float(source)
         except (TypeError, ValueError):
             raise ValueError(
-                "learning_rate must be a number, a LearningRateSchedule or a function; received "
-                f"{source!r}"
+                f"learning_rate must be a number, a LearningRateSchedule or a function; received {source!r}"
             ) from None
         self.source = None
         self.value.assign(rate)

@@ -54,11 +54,7 @@ FORMULAS = {
         lambda x, a: x * (1 + np.tanh(_gelu_tanh_inner(x))) / 2,
         lambda x, a: (
             (1 + np.tanh(_gelu_tanh_inner(x))) / 2
-            + x
-            / 2
-            / np.cosh(_gelu_tanh_inner(x)) ** 2
-            * np.sqrt(2 / np.pi)
-            * (1 + 3 * 0.044715 * x**2)
+            + x / 2 / np.cosh(_gelu_tanh_inner(x)) ** 2 * np.sqrt(2 / np.pi) * (1 + 3 * 0.044715 * x**2)
         ),
     ),
     "silu": (lambda x, a: x * _sigmoid(x), lambda x, a: _sigmoid(x) * (1 + x * _sigmoid(-x))),

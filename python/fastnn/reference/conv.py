@@ -70,9 +70,7 @@ SCALARS = [
         (7, 5, 1, 1, 1, 1, 1),
     ]
 ]
-FUSED = [
-    dict(s, activation=kind, alpha=0.0) for s, kind in zip(SCALARS, [0, 4, 2, 3, 0, 4, 0, 4, 0])
-] + [
+FUSED = [dict(s, activation=kind, alpha=0.0) for s, kind in zip(SCALARS, [0, 4, 2, 3, 0, 4, 0, 4, 0])] + [
     dict(SCALARS[1], b=None, activation=0, alpha=0.0),
     dict(SCALARS[4], b=None, activation=4, alpha=0.0),
 ]
@@ -135,9 +133,7 @@ def marked(name):
 # --- ops -----------------------------------------------------------------------------------------
 
 op_case("conv", inputs=T(2, 5, 6, 3), kernel=T(3, 2, 3, 4))
-op_case(
-    "conv", inputs=T(2, 5, 6, 4), kernel=T(3, 3, 2, 6), strides=(2, 1), padding="same", bias=T(6)
-)
+op_case("conv", inputs=T(2, 5, 6, 4), kernel=T(3, 3, 2, 6), strides=(2, 1), padding="same", bias=T(6))
 op_case("conv", inputs=T(1, 7, 7, 2), kernel=T(2, 3, 2, 3), padding="same", dilation_rate=(2, 3))
 op_case("conv", inputs=T(2, 9, 3), kernel=T(3, 3, 2), padding="causal", dilation_rate=2, bias=T(2))
 op_case("conv", inputs=T(2, 9, 1), kernel=T(4, 1, 5), strides=3)
@@ -161,9 +157,7 @@ op_case(
     padding="same",
     bias=T(2),
 )
-op_case(
-    "conv_transpose", inputs=T(1, 3, 2, 9), kernel=T(2, 3, 4, 9), strides=(1, 3), output_padding=1
-)
+op_case("conv_transpose", inputs=T(1, 3, 2, 9), kernel=T(2, 3, 4, 9), strides=(1, 3), output_padding=1)
 op_case("conv_transpose", inputs=T(2, 5, 3), kernel=T(3, 4, 3), dilation_rate=2)
 op_case("conv_transpose", inputs=T(2, 5, 8), kernel=T(5, 1, 8), strides=2)
 

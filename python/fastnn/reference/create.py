@@ -8,9 +8,7 @@ SIZES = [dict(s=s) for s in [(), (0,), (1,), (33,), (3, 5), (40009,)]]
 TYPES = [{"s": (37,), "dtype:x": t} for t in ("int32", "uint8", "bool")]
 
 
-@kernel_case(
-    SIZES + TYPES, [dict(s=(1_000_000,))], scalars=[dict(value=0.0), dict(value=3.0)], exact=True
-)
+@kernel_case(SIZES + TYPES, [dict(s=(1_000_000,))], scalars=[dict(value=0.0), dict(value=3.0)], exact=True)
 def fill(value, sizes):
     return np.full(sizes["s"], value)
 

@@ -4,10 +4,7 @@ import numpy as np
 
 from . import T, kernel_case, op_case
 
-SIZES = [
-    dict(s=s)
-    for s in [(), (1,), (16,), (63,), (64,), (65,), (31,), (33,), (2, 3, 5), (129, 64), (0,)]
-]
+SIZES = [dict(s=s) for s in [(), (1,), (16,), (63,), (64,), (65,), (31,), (33,), (2, 3, 5), (129, 64), (0,)]]
 BENCH = [dict(s=(1_000_000,))]
 STATE = lambda rng, shape, sizes: rng.integers(-(2**31), 2**31, shape)  # noqa: E731
 M0, M1, W0, W1 = 0xD2511F53, 0xCD9E8D57, 0x9E3779B9, 0xBB67AE85
@@ -45,9 +42,7 @@ def units(state, n, storage):
     if storage == "float32":
         return (words(state, n, 10)[:n] >> np.uint64(8)).astype(np.float64) * 2.0**-24
     w = words(state, 2 * n, 10).reshape(-1, 2, 2, 16)  # pairs of words are a high and a low half
-    return ((w[:, :, 0] << np.uint64(32) | w[:, :, 1]) >> np.uint64(11)).reshape(-1)[:n].astype(
-        np.float64
-    ) * 2.0**-53
+    return ((w[:, :, 0] << np.uint64(32) | w[:, :, 1]) >> np.uint64(11)).reshape(-1)[:n].astype(np.float64) * 2.0**-53
 
 
 @kernel_case(

@@ -61,9 +61,7 @@ def minimum(a, b):
 def _power(a, b):
     if np.asarray(a).dtype.kind == "f":
         return np.power(a, b)
-    return np.vectorize(
-        lambda p, q: int(p) ** int(q) if q >= 0 else int(p in (1, -1)) * int(p) ** int(-q)
-    )(a, b)
+    return np.vectorize(lambda p, q: int(p) ** int(q) if q >= 0 else int(p in (1, -1)) * int(p) ** int(-q))(a, b)
 
 
 @kernel_case(SLOW, SLOW_BENCH, inputs=dict(a=POSITIVE), tolerance=8)
@@ -129,9 +127,7 @@ def power_scalar(x, value):
     return x**value
 
 
-@kernel_case(
-    SAME, SLOW_BENCH, scalars=[dict(value=v) for v in (2.0, 3.0, 0.5, 1.7)], inputs=dict(x=POSITIVE)
-)
+@kernel_case(SAME, SLOW_BENCH, scalars=[dict(value=v) for v in (2.0, 3.0, 0.5, 1.7)], inputs=dict(x=POSITIVE))
 def power_scalar_grad(x, dy, value):
     return dy * value * x ** (value - 1)
 

@@ -60,17 +60,14 @@ def take_along(x, index):
 def take_along_grad(index, dy, sizes):
     n = sizes["n"]
     dx = np.zeros((int(np.prod(sizes["r"])), n))
-    for row, i, d in zip(
-        dx, index.reshape(len(dx), index.shape[-1]), dy.reshape(len(dx), dy.shape[-1])
-    ):
+    for row, i, d in zip(dx, index.reshape(len(dx), index.shape[-1]), dy.reshape(len(dx), dy.shape[-1])):
         np.add.at(row, i, d)
     return dx.reshape(*sizes["r"], n)
 
 
 BATCH = dict(index=lambda rng, shape, sizes: rng.integers(0, sizes["n"], shape))
 BATCHES = [
-    dict(n=n, r=r, b=b)
-    for n, r, b in [(1, (), 1), (10, (3,), 4), (50, (28, 28), 33), (5, (0,), 3), (5, (2,), 0)]
+    dict(n=n, r=r, b=b) for n, r, b in [(1, (), 1), (10, (3,), 4), (50, (28, 28), 33), (5, (0,), 3), (5, (2,), 0)]
 ]
 FULL_BATCH = [dict(n=60_000, r=(784,), b=128)]
 
@@ -100,6 +97,4 @@ for _axis in (None, 0, 1, 2):
     op_case("take", x=T(3, 4, 5), indices=_AT, axis=_axis)
 op_case("take_along_axis", x=T(2, 4), indices=_AT, axis=1)
 op_case("take_along_axis", x=T(4, 3), indices=_AT, axis=0)
-op_case(
-    "segment_sum", data=T(5, 2), segment_ids=np.array([0, 2, 2, 0, 3], np.int32), num_segments=4
-)
+op_case("segment_sum", data=T(5, 2), segment_ids=np.array([0, 2, 2, 0, 3], np.int32), num_segments=4)

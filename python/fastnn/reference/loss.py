@@ -47,9 +47,7 @@ def pointwise(kind, t, y, a):
         return np.abs(d) + np.log1p(np.exp(-2 * np.abs(d))) - np.log(2), np.tanh(d)
     if name == "binary_crossentropy":
         s, p = t * (1 - a) + a / 2, np.clip(y, LOW, HIGH)
-        return -(s * np.log(p) + (1 - s) * np.log(1 - p)), np.where(
-            y == p, (p - s) / (p * (1 - p)), 0
-        )
+        return -(s * np.log(p) + (1 - s) * np.log(1 - p)), np.where(y == p, (p - s) / (p * (1 - p)), 0)
     if name == "binary_crossentropy_logits":
         s = t * (1 - a) + a / 2
         return np.maximum(y, 0) - s * y + np.log1p(np.exp(-np.abs(y))), 1 / (1 + np.exp(-y)) - s
@@ -97,11 +95,7 @@ def probabilities(y, from_logits):
 
 
 def log_probabilities(y, from_logits):
-    return (
-        along(y, -1, log=True)
-        if from_logits
-        else np.log(np.clip(probabilities(y, False), LOW, HIGH))
-    )
+    return along(y, -1, log=True) if from_logits else np.log(np.clip(probabilities(y, False), LOW, HIGH))
 
 
 def free(y, from_logits):
@@ -129,9 +123,7 @@ def sparse_crossentropy(y, label, from_logits, ignored):
     SIZES,
     BENCH,
     scalars=MODES,
-    inputs=dict(
-        y=UNIT, label=LABELS, stats=lambda rng, shape, sizes: np.full(shape, [0.5, sizes["n"] / 3])
-    ),
+    inputs=dict(y=UNIT, label=LABELS, stats=lambda rng, shape, sizes: np.full(shape, [0.5, sizes["n"] / 3])),
     tolerance=64,
 )
 def sparse_crossentropy_grad(y, label, stats, dloss, from_logits, ignored):
@@ -158,9 +150,7 @@ def categorical_crossentropy(t, y, from_logits, smoothing):
     SIZES,
     BENCH,
     scalars=SMOOTHING,
-    inputs=dict(
-        t=UNIT, y=UNIT, stats=lambda rng, shape, sizes: np.full(shape, [0.7 * sizes["n"], 0.8, 0.6])
-    ),
+    inputs=dict(t=UNIT, y=UNIT, stats=lambda rng, shape, sizes: np.full(shape, [0.7 * sizes["n"], 0.8, 0.6])),
     tolerance=128,
 )
 def categorical_crossentropy_grad(t, y, stats, dloss, from_logits, smoothing):
@@ -196,9 +186,7 @@ for from_logits in (True, False):
         from_logits=from_logits,
         axis=1,
     )
-    op_case(
-        "binary_crossentropy", target=T(3, 4, **low), output=T(3, 4, **low), from_logits=from_logits
-    )
+    op_case("binary_crossentropy", target=T(3, 4, **low), output=T(3, 4, **low), from_logits=from_logits)
 for kind, parameter in [
     *((name, 0.0) for name in POINTWISE),
     ("huber", 0.2),

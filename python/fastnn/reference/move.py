@@ -30,11 +30,7 @@ def broadcast_copy(x, sizes):
 
 
 @kernel_case(
-    [
-        {"s": (n,) * 3, "t": (n,) * 3, "dtype:x": t}
-        for n in (0, 1, 2, 7, 33)
-        for t in ("float32", "float64", "uint8")
-    ],
+    [{"s": (n,) * 3, "t": (n,) * 3, "dtype:x": t} for n in (0, 1, 2, 7, 33) for t in ("float32", "float64", "uint8")],
     [dict(s=(100, 100, 100), t=(100, 100, 100))],
     scalars=[dict(axes=list(p)) for p in itertools.permutations(range(3))][::-1],
     exact=True,

@@ -67,9 +67,7 @@ def batch_norm(x, gamma, beta, mask, moving_mean, moving_variance, momentum, eps
     inputs=dict(variance=POSITIVE),
 )
 def batch_norm_inference(x, mean, variance, gamma, beta, epsilon):
-    return (x - mean) / np.sqrt(variance + epsilon) * (1 if gamma is None else gamma) + (
-        0 if beta is None else beta
-    )
+    return (x - mean) / np.sqrt(variance + epsilon) * (1 if gamma is None else gamma) + (0 if beta is None else beta)
 
 
 def sums_tolerance(r, c=None, n=None):

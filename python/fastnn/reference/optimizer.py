@@ -24,9 +24,7 @@ def sgd(p, g, lr):
     return p - lr * g
 
 
-@kernel_case(
-    SIZES, BENCH, [dict(momentum=0.9, nesterov=n) for n in (False, True)], inputs=dict(lr=RATE)
-)
+@kernel_case(SIZES, BENCH, [dict(momentum=0.9, nesterov=n) for n in (False, True)], inputs=dict(lr=RATE))
 def sgd_momentum(p, g, v, lr, momentum, nesterov):
     v = momentum * v - lr * g
     return (p + momentum * v - lr * g if nesterov else p + v), v
@@ -38,9 +36,7 @@ def sgd_average(p, g, v, lr, momentum):
     return p - lr * v, v
 
 
-@kernel_case(
-    SIZES, BENCH, [dict(epsilon=1e-7), dict(epsilon=0.1)], inputs=dict(a=POSITIVE, lr=RATE)
-)
+@kernel_case(SIZES, BENCH, [dict(epsilon=1e-7), dict(epsilon=0.1)], inputs=dict(a=POSITIVE, lr=RATE))
 def adagrad(p, g, a, lr, epsilon):
     a = a + g * g
     return p - lr * g / np.sqrt(a + epsilon), a
@@ -110,9 +106,7 @@ def nadam_product(product, t, beta_1):
     return product * momentum_at(t, beta_1)
 
 
-@kernel_case(
-    SIZES, BENCH, BETAS, inputs=dict(STATE, product=lambda rng, shape, sizes: np.array(0.2))
-)
+@kernel_case(SIZES, BENCH, BETAS, inputs=dict(STATE, product=lambda rng, shape, sizes: np.array(0.2)))
 def nadam(p, g, m, v, product, lr, t, beta_1, beta_2, epsilon):
     now, after = momentum_at(t, beta_1), momentum_at(t + 1, beta_1)
     m = m + (g - m) * (1 - beta_1)
@@ -173,9 +167,7 @@ def clip_value(g, limit):
 
 
 def cuts(rng, shape, sizes):
-    return np.concatenate(
-        [[0], np.sort(rng.integers(0, sizes["n"] + 1, shape[0] - 2)), [sizes["n"]]]
-    )
+    return np.concatenate([[0], np.sort(rng.integers(0, sizes["n"] + 1, shape[0] - 2)), [sizes["n"]]])
 
 
 @kernel_case(
@@ -192,9 +184,7 @@ def clip_norm(g, offsets, limit):
     return result
 
 
-@kernel_case(
-    SIZES, BENCH, [dict(momentum=0.9, overwrite_every=e) for e in (0, 2, 3)], inputs=dict(t=STEP)
-)
+@kernel_case(SIZES, BENCH, [dict(momentum=0.9, overwrite_every=e) for e in (0, 2, 3)], inputs=dict(t=STEP))
 def moving_average(average, p, t, momentum, overwrite_every):
     average = momentum * average + (1 - momentum) * p
     return average, average if overwrite_every == 3 else p
@@ -207,9 +197,7 @@ def increment(t):
 
 @kernel_case(
     [dict(n=n) for n in (1, 2, 5)],
-    inputs=dict(
-        t=lambda rng, shape, sizes: np.array(12), first=lambda rng, shape, sizes: np.array(10)
-    ),
+    inputs=dict(t=lambda rng, shape, sizes: np.array(12), first=lambda rng, shape, sizes: np.array(10)),
     exact=True,
 )
 def schedule_rate(table, t, first):

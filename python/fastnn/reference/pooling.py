@@ -46,8 +46,7 @@ def each_window(h, w, p, q, pool_h, pool_w, stride_h, stride_w, pad_top, pad_lef
                 (a, b, r * pool_w + s)
                 for r in range(pool_h)
                 for s in range(pool_w)
-                if 0 <= (a := i * stride_h - pad_top + r) < h
-                and 0 <= (b := j * stride_w - pad_left + s) < w
+                if 0 <= (a := i * stride_h - pad_top + r) < h and 0 <= (b := j * stride_w - pad_left + s) < w
             ]
             if inside:
                 yield i, j, *map(np.array, zip(*inside))
@@ -92,8 +91,7 @@ def average_pool2d_grad(dy, sizes, **geometry):
 
 
 GLOBAL = [
-    dict(n=n, l=length, c=c)
-    for n, length, c in [(1, 1, 1), (2, 49, 33), (3, 300, 8), (1, 5, 65), (0, 3, 2), (2, 3, 0)]
+    dict(n=n, l=length, c=c) for n, length, c in [(1, 1, 1), (2, 49, 33), (3, 300, 8), (1, 5, 65), (0, 3, 2), (2, 3, 0)]
 ]
 GLOBAL_BENCH = [dict(n=32, l=49, c=512)]
 
@@ -116,9 +114,7 @@ def global_max_pool(x):
     return x.max(1, initial=-np.inf)
 
 
-@kernel_case(
-    GLOBAL, GLOBAL_BENCH, inputs=dict(EQUALS, y=lambda rng, shape, sizes: np.full(shape, 3))
-)
+@kernel_case(GLOBAL, GLOBAL_BENCH, inputs=dict(EQUALS, y=lambda rng, shape, sizes: np.full(shape, 3)))
 def global_max_pool_grad(x, y, dy):
     best = x == y[:, None]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -126,8 +122,7 @@ def global_max_pool_grad(x, y, dy):
 
 
 IMAGES = [
-    dict(n=n, h=h, w=w, c=c)
-    for n, h, w, c in [(1, 1, 1, 1), (2, 3, 5, 3), (1, 4, 2, 17), (0, 2, 2, 2), (1, 2, 3, 0)]
+    dict(n=n, h=h, w=w, c=c) for n, h, w, c in [(1, 1, 1, 1), (2, 3, 5, 3), (1, 4, 2, 17), (0, 2, 2, 2), (1, 2, 3, 0)]
 ]
 FACTORS = [dict(size_h=a, size_w=b) for a, b in [(1, 1), (2, 2), (1, 3), (3, 2)]]
 

@@ -106,9 +106,7 @@ _SCALARS = [
     dict(activation=RELU, reverse=False, drop=None),
 ]
 _GATED = [
-    dict(
-        activation=TANH, recurrent_activation=SIGMOID, recurrent_alpha=0.0, reverse=False, **_ABSENT
-    ),
+    dict(activation=TANH, recurrent_activation=SIGMOID, recurrent_alpha=0.0, reverse=False, **_ABSENT),
     dict(activation=GELU, recurrent_activation=HARD, recurrent_alpha=0.0, reverse=True),
     dict(
         activation=HARD,
@@ -176,9 +174,7 @@ _LSTM_SIZES = SIZES + [dict(b=5, t=3, n=20, p=4, q=4), dict(b=2, t=3, n=96, p=4,
     _INPUTS,
     _tolerance,
 )
-def lstm(
-    z, u, h0, c0, mask, drop, activation, alpha, recurrent_activation, recurrent_alpha, reverse
-):
+def lstm(z, u, h0, c0, mask, drop, activation, alpha, recurrent_activation, recurrent_alpha, reverse):
     n = u.shape[0]
     z, hs, cs = z.copy(), np.zeros((*z.shape[:2], n)), np.zeros((*z.shape[:2], n))
     h, c = _zeros(h0, np.zeros((len(z), n))), _zeros(c0, np.zeros((len(z), n)))
@@ -233,16 +229,13 @@ def lstm_grad(
         hp[:, :, at] = _seen(h_before, drop, 4)[: len(hp)]
         if dy is not None:
             dh = dh + dy[:, s]
-        (i, di), (f, df), (g, dg), (o, do) = (
-            _act_back(k, gate(z[:, at], j)) for j, k in enumerate(kinds)
-        )
+        (i, di), (f, df), (g, dg), (o, do) = (_act_back(k, gate(z[:, at], j)) for j, k in enumerate(kinds))
         value, slope = _act_at(activation, c[:, s])
         d = dc + dh * o * slope
         now = np.concatenate([d * g * di, d * c_before * df, d * i * dg, dh * value * do], axis=-1)
         dz[:, at] = np.where(live, now, 0)
         pulled = sum(
-            gate(dz[:, at], j) @ gate(u, j).T * (1 if drop is None else drop[min(j, len(drop) - 1)])
-            for j in range(4)
+            gate(dz[:, at], j) @ gate(u, j).T * (1 if drop is None else drop[min(j, len(drop) - 1)]) for j in range(4)
         )
         dh, dc = np.where(live, pulled, dh), np.where(live, d * f, dc)
     return dz, hp, dh, dc
@@ -283,12 +276,8 @@ def gru(
     gate = lambda a, g: a[..., g * n : (g + 1) * n]  # noqa: E731
     for s, at, live in _steps(z, mask, reverse):
         seen = _seen(h, drop, 3)
-        update, kept_z = _act(
-            recurrent_activation, gate(z[:, at], 0) + seen[0] @ gate(u, 0) + gate(b, 0)
-        )
-        reset, kept_r = _act(
-            recurrent_activation, gate(z[:, at], 1) + seen[1] @ gate(u, 1) + gate(b, 1)
-        )
+        update, kept_z = _act(recurrent_activation, gate(z[:, at], 0) + seen[0] @ gate(u, 0) + gate(b, 0))
+        reset, kept_r = _act(recurrent_activation, gate(z[:, at], 1) + seen[1] @ gate(u, 1) + gate(b, 1))
         if reset_after:
             side = seen[2] @ gate(u, 2) + gate(b, 2)
             candidate, kept_h = _act(activation, gate(z[:, at], 2) + reset * side)
@@ -301,9 +290,7 @@ def gru(
     return z, hs, ss, h
 
 
-def _gru_grad(
-    z, u, h, s, h0, mask, drop, dy, dhn, activation, recurrent_activation, reset_after, reverse
-):
+def _gru_grad(z, u, h, s, h0, mask, drop, dy, dhn, activation, recurrent_activation, reset_after, reverse):
     n = u.shape[0]
     dh, dz, ds = dhn.copy(), np.zeros_like(z), np.zeros_like(z)
     planes = 1 if drop is None else len(drop)
@@ -317,9 +304,7 @@ def _gru_grad(
             hp[-1, :, at] = s[:, k]
         if dy is not None:
             dh = dh + dy[:, k]
-        (update, d_update), (reset, d_reset) = (
-            _act_back(recurrent_activation, gate(z[:, at], g)) for g in (0, 1)
-        )
+        (update, d_update), (reset, d_reset) = (_act_back(recurrent_activation, gate(z[:, at], g)) for g in (0, 1))
         candidate, d_candidate = _act_back(activation, gate(z[:, at], 2))
         d0 = np.where(live, dh * (before - candidate) * d_update, 0)
         d2 = np.where(live, dh * (1 - update) * d_candidate, 0)
@@ -360,9 +345,7 @@ def gru_grad(
     reset_after,
     reverse,
 ):
-    return _gru_grad(
-        z, u, h, s, h0, mask, drop, dy, dhn, activation, recurrent_activation, reset_after, reverse
-    )
+    return _gru_grad(z, u, h, s, h0, mask, drop, dy, dhn, activation, recurrent_activation, reset_after, reverse)
 
 
 def _planes(p, gates):

@@ -85,9 +85,7 @@ def norm(x):
     return np.sqrt((x * x).sum(1))
 
 
-@kernel_case(
-    FULL, BENCH, inputs=dict(max=lambda rng, shape, sizes: np.full(shape, 2.5)), tolerance=16
-)
+@kernel_case(FULL, BENCH, inputs=dict(max=lambda rng, shape, sizes: np.full(shape, 2.5)), tolerance=16)
 def logsumexp(x, max):
     return np.log(np.exp(x).sum(1))
 
@@ -97,9 +95,7 @@ def var_grad(x, mean, dy):
     return 2 / x.shape[1] * (x - mean[:, None]) * dy[:, None]
 
 
-@kernel_case(
-    FULL, BENCH, tolerance=4, inputs=dict(y=lambda rng, shape, sizes: rng.uniform(0.5, 2, shape))
-)
+@kernel_case(FULL, BENCH, tolerance=4, inputs=dict(y=lambda rng, shape, sizes: rng.uniform(0.5, 2, shape)))
 def norm_grad(x, y, dy):
     return x * dy[:, None] / y[:, None]
 
@@ -113,9 +109,7 @@ def logsumexp_grad(x, y, dy):
 TIES = dict(x=lambda rng, shape, sizes: rng.integers(-2, 3, shape))
 
 
-@kernel_case(
-    SMALL, BENCH, tolerance=4, inputs={**TIES, "y": lambda rng, shape, sizes: np.full(shape, 2.0)}
-)
+@kernel_case(SMALL, BENCH, tolerance=4, inputs={**TIES, "y": lambda rng, shape, sizes: np.full(shape, 2.0)})
 def extremum_grad(x, y, dy):
     hit = x == y[:, None]
     return np.where(hit, dy[:, None] / np.maximum(hit.sum(1, keepdims=True), 1), 0)
@@ -129,9 +123,7 @@ def prod_grad(x, dy):
     return dy[:, None] * x.prod(1, keepdims=True) / x
 
 
-@kernel_case(
-    SIZES + INTEGERS, BENCH, scalars=[dict(reverse=False), dict(reverse=True)], tolerance=2
-)
+@kernel_case(SIZES + INTEGERS, BENCH, scalars=[dict(reverse=False), dict(reverse=True)], tolerance=2)
 def cumsum(x, reverse):
     return x[:, ::-1].cumsum(1)[:, ::-1] if reverse else x.cumsum(1)
 

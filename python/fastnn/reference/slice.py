@@ -4,10 +4,7 @@ import numpy as np
 
 from . import T, kernel_case, op_case
 
-TYPES = [
-    {"s": (9, 10, 11), "t": (3, 4, 2), "dtype:x": t}
-    for t in ("float32", "float64", "int32", "uint8", "bool")
-]
+TYPES = [{"s": (9, 10, 11), "t": (3, 4, 2), "dtype:x": t} for t in ("float32", "float64", "int32", "uint8", "bool")]
 BOXES = TYPES + [
     dict(s=(7, 8, 9), t=(2, 0, 1)),
     dict(s=(7, 8, 9), t=(1, 1, 1)),
@@ -53,11 +50,7 @@ def pad(x, before, value, sizes):
 
 
 @kernel_case(
-    [
-        dict(b=b, m=m, n=n)
-        for b in [(), (2,)]
-        for m, n in [(1, 1), (3, 5), (5, 3), (0, 3), (3, 0), (33, 31)]
-    ],
+    [dict(b=b, m=m, n=n) for b in [(), (2,)] for m, n in [(1, 1), (3, 5), (5, 3), (0, 3), (3, 0), (33, 31)]],
     [dict(b=(), m=1000, n=1000)],
     scalars=[dict(k=k, upper=u) for k in (0, 1, -2, 100, -100) for u in (False, True)],
     exact=True,

@@ -9,8 +9,7 @@ EMPTY = [dict(r=(0,), n=3), dict(r=(3,), n=0)]
 SIZES = [*ROWS, *EMPTY, dict(r=(2,), n=4096), dict(r=(2,), n=9001)]
 BENCH = [dict(r=(1024,), n=1000), dict(r=(32,), n=10)]
 AXIS_SIZES = [
-    dict(o=o, n=n, i=i)
-    for o, n, i in [(1, 1, 1), (2, 3, 4), (1, 7, 8), (3, 5, 9), (2, 1, 17), (1, 100, 3)]
+    dict(o=o, n=n, i=i) for o, n, i in [(1, 1, 1), (2, 3, 4), (1, 7, 8), (3, 5, 9), (2, 1, 17), (1, 100, 3)]
 ] + [dict(o=0, n=3, i=2), dict(o=2, n=0, i=3), dict(o=2, n=3, i=0)]
 AXIS_BENCH = [dict(o=32, n=100, i=64)]
 
@@ -48,16 +47,12 @@ def log_softmax_grad(y, dy):
     return dy - np.exp(y) * dy.sum(-1, keepdims=True)
 
 
-@kernel_case(
-    AXIS_SIZES, AXIS_BENCH, scalars=[dict(log_result=False), dict(log_result=True)], tolerance=32
-)
+@kernel_case(AXIS_SIZES, AXIS_BENCH, scalars=[dict(log_result=False), dict(log_result=True)], tolerance=32)
 def softmax_axis(x, log_result):
     return along(x, 1, log_result)
 
 
-@kernel_case(
-    AXIS_SIZES, AXIS_BENCH, scalars=[dict(log_result=False), dict(log_result=True)], tolerance=128
-)
+@kernel_case(AXIS_SIZES, AXIS_BENCH, scalars=[dict(log_result=False), dict(log_result=True)], tolerance=128)
 def softmax_axis_grad(y, dy, log_result):
     if log_result:
         return dy - np.exp(y) * dy.sum(1, keepdims=True)

@@ -30,9 +30,7 @@ def atomic_write(path):
     if os.path.isdir(path):
         raise IsADirectoryError(f"cannot write {path}: there is a directory of that name")
     _remove_leftovers(folder, name)
-    temporary = os.path.join(
-        folder, f".{name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}{_SUFFIX}"
-    )
+    temporary = os.path.join(folder, f".{name}.{_host()}-{os.getpid()}-{secrets.token_hex(4)}{_SUFFIX}")
     _mine.add(temporary)
     try:
         # "x": never through a file or link that someone else has put there.
@@ -41,9 +39,7 @@ def atomic_write(path):
             file.flush()
             os.fsync(file.fileno())
         if os.path.exists(path):
-            with contextlib.suppress(
-                OSError
-            ):  # a mode that cannot be kept is no reason to lose the file
+            with contextlib.suppress(OSError):  # a mode that cannot be kept is no reason to lose the file
                 os.chmod(temporary, os.stat(path).st_mode & 0o777)
         os.replace(temporary, path)
     except BaseException:
@@ -70,9 +66,7 @@ def _sync_folder(folder):
 
 
 def _remove_leftovers(folder, name):
-    pattern = re.compile(
-        rf"\.{re.escape(name)}\.{re.escape(_host())}-(\d+)-[0-9a-f]{{8}}{re.escape(_SUFFIX)}"
-    )
+    pattern = re.compile(rf"\.{re.escape(name)}\.{re.escape(_host())}-(\d+)-[0-9a-f]{{8}}{re.escape(_SUFFIX)}")
     try:
         entries = os.listdir(folder)
     except OSError:

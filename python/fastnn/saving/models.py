@@ -20,7 +20,9 @@ MODEL_SUFFIX, WEIGHTS_SUFFIX = ".fnn", ".weights.fnn"
 def _check_path(filepath: Any, suffix: str, overwrite: bool | None = None) -> str:
     path = os.fspath(filepath)
     if path.endswith((".keras", ".h5", ".hdf5")):
-        raise ValueError(f"Keras' own file formats are not supported yet, got {path!r}; use a path ending in {suffix!r}")
+        raise ValueError(
+            f"Keras' own file formats are not supported yet, got {path!r}; use a path ending in {suffix!r}"
+        )
     if not path.endswith(suffix):
         raise ValueError(f"the path must end in {suffix!r}, got {path!r}")
     if overwrite is False and os.path.exists(path):
@@ -113,7 +115,9 @@ def _assign(targets: list[Any], entries: dict, read: Any, path: str, skip_mismat
         if tuple(entries[name].shape) == target.shape:
             matching.append((name, target))
         elif not skip_mismatch:
-            raise ValueError(f"{path!r}: {name} has shape {tuple(entries[name].shape)}, the model's {target.path} {target.shape}")
+            raise ValueError(
+                f"{path!r}: {name} has shape {tuple(entries[name].shape)}, the model's {target.path} {target.shape}"
+            )
     arrays = read()
     for name, target in matching:
         target.assign(np.asarray(arrays[name]))

@@ -48,9 +48,7 @@ class Entry:
         """The type of the array that is read: bfloat16, which NumPy lacks, comes as float32 of
         equal value.
         """
-        return (
-            np.dtype(np.float32) if self.dtype == "BF16" else _DTYPES[self.dtype].newbyteorder("=")
-        )
+        return np.dtype(np.float32) if self.dtype == "BF16" else _DTYPES[self.dtype].newbyteorder("=")
 
 
 def write(file, tensors: dict, metadata: dict[str, str] | None = None) -> int:
@@ -97,14 +95,10 @@ def _layout(tensors, metadata):
 def _encode(name, value):
     array = np.asarray(value)
     if array.dtype.name == "bfloat16":  # of the package ml_dtypes
-        return "BF16", np.ascontiguousarray(array).view(np.uint16).astype(
-            "<u2", copy=False
-        ).reshape(array.shape)
+        return "BF16", np.ascontiguousarray(array).view(np.uint16).astype("<u2", copy=False).reshape(array.shape)
     dtype = array.dtype.newbyteorder("<")
     if dtype not in _NAMES:
-        raise ValueError(
-            f"tensor {name!r} has dtype {array.dtype}, which the safetensors format lacks"
-        )
+        raise ValueError(f"tensor {name!r} has dtype {array.dtype}, which the safetensors format lacks")
     return _NAMES[dtype], np.ascontiguousarray(array, dtype).reshape(array.shape)
 
 
@@ -128,9 +122,7 @@ def read_header(file, size_bytes: int) -> tuple[dict[str, Entry], dict[str, str]
     if not isinstance(header, dict):
         raise _fault("the header is not a dictionary")
     metadata = header.pop("__metadata__", {})
-    if not isinstance(metadata, dict) or not all(
-        isinstance(text, str) for text in metadata.values()
-    ):
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
         raise _fault("__metadata__ must hold strings only")
     if len(header) > MAX_TENSORS:
         raise _fault(f"{len(header)} tensors are more than the {MAX_TENSORS} that are read")
@@ -140,27 +132,19 @@ def read_header(file, size_bytes: int) -> tuple[dict[str, Entry], dict[str, str]
     offset = 0
     for name, entry in entries.items():
         if entry.begin != offset:
-            raise _fault(
-                f"tensor {name!r} begins at {entry.begin}, but the one before it ends at {offset}"
-            )
+            raise _fault(f"tensor {name!r} begins at {entry.begin}, but the one before it ends at {offset}")
         offset = entry.end
     if offset != size_bytes - 8 - length:
-        raise _fault(
-            f"the tensors take {offset} bytes, but {size_bytes - 8 - length} follow the header"
-        )
+        raise _fault(f"the tensors take {offset} bytes, but {size_bytes - 8 - length} follow the header")
     return entries, metadata
 
 
 def _entry(name, fields) -> Entry:
     if not isinstance(fields, dict) or set(fields) != {"dtype", "shape", "data_offsets"}:
-        raise _fault(
-            f"tensor {name!r} must have dtype, shape and data_offsets; it has {fields!r:.200}"
-        )
+        raise _fault(f"tensor {name!r} must have dtype, shape and data_offsets; it has {fields!r:.200}")
     dtype, shape, offsets = fields["dtype"], fields["shape"], fields["data_offsets"]
     if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise _fault(
-            f"tensor {name!r} has the unknown dtype {dtype!r:.80}; known: {', '.join(_DTYPES)}"
-        )
+        raise _fault(f"tensor {name!r} has the unknown dtype {dtype!r:.80}; known: {', '.join(_DTYPES)}")
     if not _sizes(shape) or len(shape) > MAX_RANK:
         raise _fault(f"tensor {name!r} has the shape {shape!r:.80}")
     if not _sizes(offsets) or len(offsets) != 2:
@@ -168,10 +152,7 @@ def _entry(name, fields) -> Entry:
     begin, end = offsets
     bytes_needed = math.prod(shape) * _DTYPES[dtype].itemsize  # Python's integers cannot wrap round
     if end - begin != bytes_needed:
-        raise _fault(
-            f"tensor {name!r}: shape {tuple(shape)} of {dtype} takes {bytes_needed} bytes, not "
-            f"{end - begin}"
-        )
+        raise _fault(f"tensor {name!r}: shape {tuple(shape)} of {dtype} takes {bytes_needed} bytes, not {end - begin}")
     return Entry(dtype, tuple(shape), begin, end)
 
 

@@ -49,14 +49,10 @@ def read_directory(file, max_members: int, max_name: int = 64) -> dict[str, Memb
         member, offset, length = _entry(file, directory[place:], max_name)
         place += length
         if offset != covered:
-            raise ValueError(
-                f"{member.name} lies at {offset}, but what is before it ends at {covered}"
-            )
+            raise ValueError(f"{member.name} lies at {offset}, but what is before it ends at {covered}")
         covered = member.begin + member.size_bytes
         if covered > begin:
-            raise ValueError(
-                f"{member.name} is said to be {member.size_bytes} bytes long, which do not fit"
-            )
+            raise ValueError(f"{member.name} is said to be {member.size_bytes} bytes long, which do not fit")
         if member.name in members:
             raise ValueError(f"the file holds {member.name} twice")
         members[member.name] = member
@@ -70,9 +66,7 @@ def _read_end(file, size_bytes):
     if size_bytes < _END.size:
         raise ValueError(f"{size_bytes} bytes are too few for a zip")
     end = size_bytes - _END.size
-    signature, *disks, here, count, length, begin, comment = _END.unpack(
-        _read_at(file, end, _END.size)
-    )
+    signature, *disks, here, count, length, begin, comment = _END.unpack(_read_at(file, end, _END.size))
     if signature != b"PK\5\6" or any(disks) or here != count or comment:
         raise ValueError("not a zip, or something follows it")
     tail = _END64.size + _END64_LOCATOR.size
