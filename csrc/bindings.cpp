@@ -23,8 +23,13 @@ void value_leaves(const char* how) {
 
 std::vector<int64_t> shape_from(const py::handle& shape) {
   std::vector<int64_t> sizes;
-  for (const auto& item : py::reinterpret_borrow<py::sequence>(shape))
-    sizes.push_back(item.cast<int64_t>());
+  for (const auto& item : py::reinterpret_borrow<py::sequence>(shape)) {
+    if (!PyIndex_Check(item.ptr()))
+      throw py::type_error("expected integers, got " +
+                           py::cast<std::string>(py::type::of(item).attr("__name__")));
+    sizes.push_back(
+        py::cast<int64_t>(py::reinterpret_steal<py::object>(PyNumber_Index(item.ptr()))));
+  }
   return sizes;
 }
 

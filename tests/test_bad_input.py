@@ -106,6 +106,7 @@ def odd_arrays(draw):
         array = base.astype(str)
     else:
         array = (base * 3).astype(kind)
+    array = np.asarray(array)  # NumPy makes scalars of arrays without axes
     layout = draw(
         st.sampled_from(["plain", "fortran", "reversed", "strided", "broadcast", "offset", "readonly", "list", "nan"])
     )
