@@ -21,6 +21,15 @@ void value_leaves(const char* how) {
   if (Program* program = Program::recording()) program->spoil(how);
 }
 
+// A Python integer; OverflowError where it does not fit.
+int64_t int64_of(const py::handle& value) {
+  const auto index = py::reinterpret_steal<py::object>(PyNumber_Index(value.ptr()));
+  if (!index) throw py::error_already_set();
+  const long long n = PyLong_AsLongLong(index.ptr());
+  if (n == -1 && PyErr_Occurred()) throw py::error_already_set();
+  return n;
+}
+
 std::vector<int64_t> shape_from(const py::handle& shape) {
   std::vector<int64_t> sizes;
   for (const auto& item : py::reinterpret_borrow<py::sequence>(shape)) {
@@ -121,7 +130,7 @@ Arg box(const Kernel& k, const Param& p, py::handle value, BlockPtr& block) {
     case Kind::integer:
     case Kind::flag:
       if (!PyIndex_Check(value.ptr())) wrong_type(k, p, "an integer", value);
-      arg.integer = value.cast<int64_t>();
+      arg.integer = int64_of(value);
       return arg;
     case Kind::ints: {
       if (!py::isinstance<py::sequence>(value)) wrong_type(k, p, "a list of integers", value);
