@@ -36,8 +36,7 @@ std::vector<int64_t> shape_from(const py::handle& shape) {
     if (!PyIndex_Check(item.ptr()))
       throw py::type_error("expected integers, got " +
                            py::cast<std::string>(py::type::of(item).attr("__name__")));
-    sizes.push_back(
-        py::cast<int64_t>(py::reinterpret_steal<py::object>(PyNumber_Index(item.ptr()))));
+    sizes.push_back(int64_of(item));
   }
   return sizes;
 }
