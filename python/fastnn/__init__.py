@@ -70,6 +70,7 @@ def __getattr__(name: str) -> Any:
     if name in _MODULES:
         return importlib.import_module(f"{__name__}.{name}")
     if name in _NAMES:
+        importlib.import_module(f"{__name__}.ops")  # gives tensors their operators
         value = getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), _RENAMED.get(name, name))
         globals()[name] = value
         return value

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from . import kernels
-from .tensor import Tensor, empty, to_tensor
+from .tensor import Tensor, empty, to_tensor, view
 
 OPS: dict[str, Callable] = {}  # every @op by name: the list that gradient checks walk
 
@@ -76,7 +76,12 @@ def op(function: Callable) -> Callable:
             args, kwargs = bound.args, bound.kwargs
         result, backward = function(*args, **kwargs)
         if backward is not None and _state.enabled and _any_needs_grad(args):
-            results = result if isinstance(result, tuple) else (result,)
+            # A result that is an input would be its own cause: it becomes another tensor over its memory.
+            results = tuple(
+                view(r, r.shape) if any(r is a for a in args) else r
+                for r in (result if isinstance(result, tuple) else (result,))
+            )
+            result = results if isinstance(result, tuple) else results[0]
             node = Node(name, args, backward, results)
             for i, r in enumerate(results):
                 r._node = (node, i)

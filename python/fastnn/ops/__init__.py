@@ -47,3 +47,5 @@ for _module in _modules:
     for _name in _module.__all__:
         globals()[_name] = operation(_name, getattr(_module, _name))
     NOT_DIFFERENTIABLE += getattr(_module, "NOT_DIFFERENTIABLE", [])
+
+from .. import operators as _operators  # noqa: E402  (Tensor's + - * / and so on; they call these ops)
