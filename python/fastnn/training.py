@@ -292,19 +292,20 @@ class Trainer:
                 raise ValueError("validation_split needs arrays; pass validation_data")
             source: Any = Stream(x, steps)
         else:
-            source = Arrays(x, y, sample_weight, class_weight)
+            source = Arrays(x, y, sample_weight)
             if source.rows == 0:
                 raise ValueError("fit() got arrays without rows")
-        if validation is not None:
-            return source, _validation_source(validation)
-        if split:
+        held_out = None if validation is None else _validation_source(validation)
+        if held_out is None and split:
             if not 0 < split < 1:
                 raise ValueError(f"validation_split lies between 0 and 1, got {split}")
             cut = math.floor(source.rows * (1 - split))
             if cut == 0 or cut == source.rows:
                 raise ValueError(f"validation_split={split} of {source.rows} rows leaves one side empty")
-            return source.part(0, cut), source.part(cut, source.rows)
-        return source, None
+            source, held_out = source.part(0, cut), source.part(cut, source.rows)
+        if class_weight and isinstance(source, Arrays):  # of training alone, as in Keras
+            source = Arrays(*source.structure, class_weight)
+        return source, held_out
 
     def _array_steps(self, source: Arrays, batch: int, step: Any, cache: dict) -> list[tuple[Capture, Tensor, int]]:
         """(capture, index slot, number of batches) for the full batches and for the last, short one."""
