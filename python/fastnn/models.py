@@ -356,6 +356,15 @@ class Sequential(Model):
         return inputs
 
 
+def load_model(
+    filepath: Any, custom_objects: dict | None = None, compile: bool = True, safe_mode: bool = True
+) -> Model:
+    """The model saved at `filepath`; see `saving.load_model`."""
+    from .saving.models import load_model as load
+
+    return load(filepath, custom_objects, compile, safe_mode)
+
+
 def model_from_json(text: str, custom_objects: dict | None = None) -> Model:
     """The model that `model.to_json()` described, with fresh weights."""
     import json
@@ -370,4 +379,4 @@ def clone_model(model: Model) -> Model:
     return type(model).from_config(model.get_config())
 
 
-__all__ = ["Graph", "Input", "Model", "Sequential", "clone_model", "model_from_json"]
+__all__ = ["Graph", "Input", "Model", "Sequential", "clone_model", "load_model", "model_from_json"]

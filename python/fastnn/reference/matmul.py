@@ -81,7 +81,8 @@ def _activate(z, kind, alpha):
     BENCH,
     scalars=[dict(activation=_kind(n), alpha=0.1) for n in ("linear", "relu", "tanh", "leaky_relu")]
     + [dict(activation=_kind("linear"), alpha=0.0, b=None)],
-    tolerance=tolerance,
+    # tanh brings the result down to 1 but not the error of z, whose terms are sqrt(k) in size.
+    tolerance=lambda m, k, n: 3 * tolerance(m, k, n),
 )
 def dense(x, w, b, activation, alpha):
     z = x @ w if b is None else x @ w + b
