@@ -120,7 +120,7 @@ def _assign(targets: list[Any], entries: dict, read: Any, path: str, skip_mismat
             )
     arrays = read()
     for name, target in matching:
-        target.assign(np.asarray(arrays[name]))
+        target.assign_numpy(np.ascontiguousarray(arrays[name], target.dtype).reshape(target.shape))
 
 
 def _position(name: str) -> int:
