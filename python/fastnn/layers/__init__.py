@@ -48,6 +48,7 @@ from .move import (
     ZeroPadding2D,
 )
 from .norm import BatchNormalization, GroupNormalization, LayerNormalization, UnitNormalization
+from .op import Operation
 from .pooling import (
     AveragePooling1D,
     AveragePooling2D,
