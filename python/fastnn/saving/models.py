@@ -70,6 +70,8 @@ def load_model(filepath: Any, custom_objects: dict | None = None, compile: bool 
     Custom classes are passed in through `custom_objects` or registered before; nothing is imported
     by name.
     """
+    from .. import layers, losses, metrics, models, optimizers  # noqa: F401 (fill the tables of names)
+
     path = _check_path(filepath, MODEL_SUFFIX)
     with open_container(path) as file:
         if file.config is None:
