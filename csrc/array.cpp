@@ -23,6 +23,13 @@ Device device_of(const std::string& text) {
   throw std::invalid_argument("unknown device '" + text + "', expected 'cpu' or 'cuda'");
 }
 
+void* Array::operator new(size_t bytes) { return memset(::operator new(bytes), 0, bytes); }
+
+void Array::require_built() const {
+  if (!block_)
+    throw std::invalid_argument("this tensor was never initialised: its constructor did not run");
+}
+
 void Array::set_shape(const std::vector<int64_t>& shape) {
   if (shape.size() > kMaxRank)
     throw std::invalid_argument("a tensor has at most " + std::to_string(kMaxRank) +
@@ -32,6 +39,7 @@ void Array::set_shape(const std::vector<int64_t>& shape) {
 }
 
 int64_t Array::size() const {
+  require_built();
   int64_t n = 1;
   for (int i = 0; i < view_.rank; ++i) n *= view_.shape[i];
   return n;

@@ -17,11 +17,22 @@ class Array {
   // Memory of somebody else's, kept alive by `block`.
   Array(BlockPtr block, const std::vector<int64_t>& shape, DType dtype);
 
-  const View& view() const { return view_; }
-  const BlockPtr& block() const { return block_; }
+  // Python can make an object without running its constructor, and pybind11 then hands out memory
+  // as it found it. Zeroed, that is an array without a block, which every access below refuses.
+  static void* operator new(size_t bytes);
+  static void operator delete(void* p) { ::operator delete(p); }
+
+  const View& view() const {
+    require_built();
+    return view_;
+  }
+  const BlockPtr& block() const {
+    require_built();
+    return block_;
+  }
   int64_t size() const;
   int64_t bytes() const { return size() * static_cast<int64_t>(item_bytes(view_.dtype)); }
-  std::vector<int64_t> shape() const { return {view_.shape, view_.shape + view_.rank}; }
+  std::vector<int64_t> shape() const { return {view().shape, view().shape + view().rank}; }
 
   void copy_from_host(const void* data);
   void copy_to_host(void* data) const;
@@ -29,6 +40,7 @@ class Array {
   void rebind(const Array& other);
 
  private:
+  void require_built() const;  // throws std::invalid_argument
   void set_shape(const std::vector<int64_t>& shape);
 
   BlockPtr block_;
