@@ -51,7 +51,7 @@ struct DepthwisePart {
 
   void run() const {
     const int64_t lines = s.n * h.axis.out;
-    if (lines <= 0 || w.axis.out <= 0) return;
+    if (lines <= 0 || w.axis.out <= 0 || s.wide() <= 0) return;
     const int64_t work = w.axis.out * s.wide() * (h.axis.taps * w.axis.taps + 1);
     pieces(lines, larger(smaller(32768 / (work + 1), lines / 16), 1),
            [&](int64_t begin, int64_t end) {

@@ -94,30 +94,29 @@ void max_forward(const Pool& s, const T* x, T* y, Index* arg) {
 // Outputs whose window holds input i.
 FASTNN_INLINE Range holders(const Axis& a, int64_t i) {
   return {larger(ceil_div(i + a.pad - a.taps + 1, a.stride), 0),
-          smaller(floor_div(i + a.pad, a.stride) + 1, a.out)};
+          larger(smaller(floor_div(i + a.pad, a.stride) + 1, a.out), 0)};
 }
 
-// dx[h, w] = sum over the windows (p, q) that hold it, in order, of share(p, q, tap, j, left).
-template <class T, class Share>
-FASTNN_INLINE void gather(const Pool& s, T* dx, Share share) {
-  using V = Vec<T>;
+// dx[h, w] = sum over the windows (p, q) that hold it, in order: add(to, first, at, p, q, tap) adds
+// what the window whose channels start at `at` gives through `tap`, or writes it if it is the
+// first.
+template <class T, class Add>
+FASTNN_INLINE void gather(const Pool& s, T* dx, Add add) {
   lines(s.n * s.h.in, s.w.in * s.c, [&](int64_t line) {
     const int64_t image = line / s.h.in, i = line % s.h.in;
     const Range ps = holders(s.h, i);
+    Range qs = holders(s.w, 0);
     for (int64_t k = 0; k < s.w.in; ++k) {
-      const Range qs = holders(s.w, k);
+      while (qs.begin < s.w.out && s.w.at(qs.begin, s.w.taps - 1) < k) ++qs.begin;
+      while (qs.end < s.w.out && s.w.at(qs.end, 0) <= k) ++qs.end;
       T* to = dx + (line * s.w.in + k) * s.c;
-      channels<T>(s.c, [&](int64_t j, int64_t left) {
-        V sum(T(0));
-        for (int64_t p = ps.begin; p < ps.end; ++p) {
-          const int64_t r = i + s.h.pad - p * s.h.stride;
-          for (int64_t q = qs.begin; q < qs.end; ++q) {
-            const int64_t tap = r * s.w.taps + k + s.w.pad - q * s.w.stride;
-            sum += share(((image * s.h.out + p) * s.w.out + q) * s.c + j, p, q, tap, left);
-          }
-        }
-        sum.store_n(to + j, left);
-      });
+      bool first = true;
+      for (int64_t p = ps.begin; p < ps.end; ++p) {
+        const int64_t row = (image * s.h.out + p) * s.w.out, r = i - s.h.at(p, 0);
+        for (int64_t q = qs.begin; q < qs.end; ++q, first = false)
+          add(to, first, (row + q) * s.c, p, q, r * s.w.taps + k - s.w.at(q, 0));
+      }
+      if (first) put_zero(to, s.c);
     }
   });
 }
@@ -125,9 +124,11 @@ FASTNN_INLINE void gather(const Pool& s, T* dx, Share share) {
 template <class T, class Index>
 void max_backward(const Pool& s, const T* dy, const Index* arg, T* dx) {
   using V = Vec<T>;
-  gather<T>(s, dx, [&](int64_t at, int64_t, int64_t, int64_t tap, int64_t left) {
-    const typename V::Int same = load_index<Index, T>(arg + at, left) == (typename V::Lane)tap;
-    return V::from_bits(V::load_n(dy + at, left).bits() & same);
+  gather(s, dx, [&](T* to, bool first, int64_t at, int64_t, int64_t, int64_t tap) {
+    put(to, first, s.c, [&](int64_t j, int64_t left) {
+      const auto same = load_index<Index, T>(arg + at + j, left) == (typename V::Lane)tap;
+      return V::from_bits(V::load_n(dy + at + j, left).bits() & same);
+    });
   });
 }
 
@@ -219,9 +220,11 @@ void average_pool2d_grad(In dy, Out dx, int64_t pool_h, int64_t pool_w, int64_t 
     // Away from the border all shares are equal.
     const Range ps = s.h.whole_windows(), qs = s.w.whole_windows();
     const T usual = T(1) / T(s.h.taps * s.w.taps);
-    gather<T>(s, dx.data<T>(), [&](int64_t at, int64_t p, int64_t q, int64_t, int64_t left) {
+    gather(s, dx.data<T>(), [&](T* to, bool first, int64_t at, int64_t p, int64_t q, int64_t) {
       const bool whole = p >= ps.begin && p < ps.end && q >= qs.begin && q < qs.end;
-      return V::load_n(from + at, left) * V(whole ? usual : share_of<T>(s, p, q));
+      const V share(whole ? usual : share_of<T>(s, p, q));
+      put(to, first, s.c,
+          [&](int64_t j, int64_t left) { return V::load_n(from + at + j, left) * share; });
     });
   });
 }

@@ -4,15 +4,33 @@
 namespace fastnn::FASTNN_ISA {
 namespace {
 
-// y[n, j] for all n in strips of 4 vectors of channels: f(n, j, left).
+template <int n>
+struct Vectors {
+  static constexpr int count = n;
+};
+
+// The channels of every n in strips of 4 vectors, which are whole cache lines: f(n, j, left,
+// Vectors<4>), and vector by vector what is left: f(n, j, left, Vectors<1>).
 template <class T, class F>
 FASTNN_INLINE void strips(int64_t n, int64_t c, F f) {
   constexpr int64_t width = 4 * Vec<T>::size;
   const int64_t across = ceil_div(c, width);
   tiles(n * across, [&](int64_t t) {
     const int64_t begin = t % across * width, end = smaller(begin + width, c);
-    for (int64_t j = begin; j < end; j += Vec<T>::size) f(t / across, j, c - j);
+    if (begin + width == end) {
+      f(t / across, begin, width, Vectors<4>{});
+    } else {
+      for (int64_t j = begin; j < end; j += Vec<T>::size) f(t / across, j, c - j, Vectors<1>{});
+    }
   });
+}
+
+// f(v, offset, left) for each vector of a strip.
+template <class T, class Width, class F>
+FASTNN_INLINE void each_vector(Width, int64_t left, F f) {
+#pragma GCC unroll 4
+  for (int v = 0; v < Width::count; ++v)
+    f(v, v * Vec<T>::size, Width::count > 1 ? Vec<T>::size : left);
 }
 
 int64_t count_true(const bool* mask, int64_t l) {
@@ -28,19 +46,26 @@ void global_average_pool(In x, In mask, Out y) noexcept {
   typed(x, [&](auto t) {
     using T = decltype(t);
     using V = Vec<T>;
-    strips<T>(n, c, [&](int64_t image, int64_t j, int64_t left) {
+    strips<T>(n, c, [&](int64_t image, int64_t j, int64_t left, auto width) {
       constexpr int64_t kChunk = 128;  // summed apart, so that errors stay small on long axes
       const T* from = x.data<T>() + image * l * c + j;
       const bool* keep = mask ? mask.data<bool>() + image * l : nullptr;
-      V total(T(0));
+      V total[width.count], sum[width.count];
+      for (V& v : total) v = V(T(0));
       for (int64_t begin = 0; begin < l; begin += kChunk) {
-        V sum(T(0));
-        for (int64_t i = begin; i < smaller(begin + kChunk, l); ++i)
-          if (!keep || keep[i]) sum += V::load_n(from + i * c, left);
-        total += sum;
+        for (V& v : sum) v = V(T(0));
+        for (int64_t i = begin; i < smaller(begin + kChunk, l); ++i) {
+          if (keep && !keep[i]) continue;
+          each_vector<T>(width, left, [&](int v, int64_t at, int64_t count) {
+            sum[v] += V::load_n(from + i * c + at, count);
+          });
+        }
+        for (int v = 0; v < width.count; ++v) total[v] += sum[v];
       }
       const int64_t count = keep ? count_true(keep, l) : l;
-      (total / V(T(count ? count : 1))).store_n(y.data<T>() + image * c + j, left);
+      each_vector<T>(width, left, [&](int v, int64_t at, int64_t lanes) {
+        (total[v] / V(T(count ? count : 1))).store_n(y.data<T>() + image * c + j + at, lanes);
+      });
     });
   });
 }
@@ -71,11 +96,17 @@ void global_max_pool(In x, Out y) noexcept {
   typed(x, [&](auto t) {
     using T = decltype(t);
     using V = Vec<T>;
-    strips<T>(n, c, [&](int64_t image, int64_t j, int64_t left) {
+    strips<T>(n, c, [&](int64_t image, int64_t j, int64_t left, auto width) {
       const T* from = x.data<T>() + image * l * c + j;
-      V best(T(-__builtin_inf()));
-      for (int64_t i = 0; i < l; ++i) best = max(best, V::load_n(from + i * c, left));
-      best.store_n(y.data<T>() + image * c + j, left);
+      V best[width.count];
+      for (V& v : best) v = V(T(-__builtin_inf()));
+      for (int64_t i = 0; i < l; ++i)
+        each_vector<T>(width, left, [&](int v, int64_t at, int64_t count) {
+          best[v] = max(best[v], V::load_n(from + i * c + at, count));
+        });
+      each_vector<T>(width, left, [&](int v, int64_t at, int64_t count) {
+        best[v].store_n(y.data<T>() + image * c + j + at, count);
+      });
     });
   });
 }
@@ -85,19 +116,29 @@ void global_max_pool_grad(In x, In y, In dy, Out dx) noexcept {
   typed(x, [&](auto t) {
     using T = decltype(t);
     using V = Vec<T>;
-    strips<T>(n, c, [&](int64_t image, int64_t j, int64_t left) {
+    strips<T>(n, c, [&](int64_t image, int64_t j, int64_t left, auto width) {
       const T* from = x.data<T>() + image * l * c + j;
       T* to = dx.data<T>() + image * l * c + j;
-      const V best = V::load_n(y.data<T>() + image * c + j, left);
-      auto is_best = [&](int64_t i) {
-        const V v = V::load_n(from + i * c, left);
-        return select((v == best) | (is_nan(v) & is_nan(best)), V(T(1)), V(T(0)));
+      V best[width.count], share[width.count];
+      auto is_best = [&](int64_t i, int v, int64_t at, int64_t count) {
+        const V value = V::load_n(from + i * c + at, count);
+        return (value == best[v]) | (is_nan(value) & is_nan(best[v]));
       };
-      V count(T(0));
-      for (int64_t i = 0; i < l; ++i) count += is_best(i);
-      const V share = V::load_n(dy.data<T>() + image * c + j, left) / count;
+      each_vector<T>(width, left, [&](int v, int64_t at, int64_t count) {
+        best[v] = V::load_n(y.data<T>() + image * c + j + at, count);
+        share[v] = V(T(0));
+      });
       for (int64_t i = 0; i < l; ++i)
-        select(is_best(i) == V(T(1)), share, V(T(0))).store_n(to + i * c, left);
+        each_vector<T>(width, left, [&](int v, int64_t at, int64_t count) {
+          share[v] += select(is_best(i, v, at, count), V(T(1)), V(T(0)));
+        });
+      each_vector<T>(width, left, [&](int v, int64_t at, int64_t count) {
+        share[v] = V::load_n(dy.data<T>() + image * c + j + at, count) / share[v];
+      });
+      for (int64_t i = 0; i < l; ++i)
+        each_vector<T>(width, left, [&](int v, int64_t at, int64_t count) {
+          select(is_best(i, v, at, count), share[v], V(T(0))).store_n(to + i * c + at, count);
+        });
     });
   });
 }

@@ -109,19 +109,28 @@ void resize_bilinear_grad(In dy, Out dx) noexcept {
       const int64_t i = line % h;
       const T* image = dy.data<T>() + line / h * p * q * c;
       const Range rows = lookers(h, p, i);
+      // Weights of the rows are the same along the line; of very many, only the first are kept.
+      constexpr int64_t kKept = 64;
+      double kept[kKept];
+      for (int64_t r = 0; r < smaller(rows.size(), kKept); ++r)
+        kept[r] = Between(h, p, rows.begin + r).weight(i);
       for (int64_t k = 0; k < w; ++k) {
+        T* to = dx.data<T>() + (line * w + k) * c;
         const Range cols = lookers(w, q, k);
-        channels<T>(c, [&](int64_t j, int64_t left) {
-          V sum(T(0));
-          for (int64_t r = rows.begin; r < rows.end; ++r) {
-            V row(T(0));
-            for (int64_t s = cols.begin; s < cols.end; ++s)
-              row +=
-                  V::load_n(image + (r * q + s) * c + j, left) * V(T(Between(w, q, s).weight(k)));
-            sum += row * V(T(Between(h, p, r).weight(i)));
+        bool first = true;
+        for (int64_t s = cols.begin; s < cols.end; ++s) {
+          const double across = Between(w, q, s).weight(k);
+          for (int64_t r = 0; across != 0 && r < rows.size(); ++r) {
+            const double down = r < kKept ? kept[r] : Between(h, p, rows.begin + r).weight(i);
+            if (down == 0) continue;
+            const V weight(T(across * down));
+            const T* from = image + ((rows.begin + r) * q + s) * c;
+            put(to, first, c,
+                [&](int64_t j, int64_t left) { return V::load_n(from + j, left) * weight; });
+            first = false;
           }
-          sum.store_n(dx.data<T>() + (line * w + k) * c + j, left);
-        });
+        }
+        if (first) put_zero(to, c);
       }
     });
   });
