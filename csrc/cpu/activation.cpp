@@ -3,7 +3,7 @@
 #include "activations.h"
 
 #include "cpu/broadcast.h"
-#include "kernels.h"
+#include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
 

@@ -2,7 +2,7 @@
 // compiler turns comparisons and choices into vector code on every instruction set.
 #include "cpu/broadcast.h"
 #include "cpu/vecmath.h"
-#include "kernels.h"
+#include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
 
@@ -52,6 +52,15 @@ FASTNN_INLINE void truth_run(const T* __restrict a, const T* __restrict b, uint8
   for (int64_t i = 0; i < n; ++i) y[i] = f(kOneA ? one_a : a[i], kOneB ? one_b : b[i]);
 }
 
+template <class T, class F>
+FASTNN_INLINE void truths_of(In x, Out y, F f) {
+  pieces(x.size(), kElementGrain, [&](int64_t begin, int64_t end) {
+    const T* __restrict from = x.data<T>() + begin;
+    uint8_t* __restrict to = y.data<uint8_t>() + begin;
+    for (int64_t i = 0; i < end - begin; ++i) to[i] = f(from[i]);
+  });
+}
+
 template <class F>
 FASTNN_INLINE void compare(In a, In b, Out y, F f) {
   with_number(a.dtype(), [&](auto t) {
@@ -68,17 +77,10 @@ FASTNN_INLINE void compare_scalar(In x, Out y, double value, F f) {
   with_number(x.dtype(), [&](auto t) {
     // Integers are compared as doubles, which hold them all, so that 2 < 2.5.
     using T = decltype(t);
-    using Wide = decltype(is_float<T> ? t : T(0));
-    pieces(x.size(), kElementGrain, [&](int64_t begin, int64_t end) {
-      const T* px = x.data<T>();
-      uint8_t* py = y.data<uint8_t>();
-      if constexpr (is_float<T>) {
-        const Wide one = static_cast<T>(value);
-        for (int64_t i = begin; i < end; ++i) py[i] = f(px[i], one);
-      } else {
-        for (int64_t i = begin; i < end; ++i) py[i] = f(static_cast<double>(px[i]), value);
-      }
-    });
+    if constexpr (is_float<T>)
+      truths_of<T>(x, y, [=, one = static_cast<T>(value)](T v) { return f(v, one); });
+    else
+      truths_of<T>(x, y, [=](T v) { return f(static_cast<double>(v), value); });
   });
 }
 
@@ -100,8 +102,7 @@ COMPARISON_SCALAR(less_equal_scalar, LessEqual)
 COMPARISON_SCALAR(greater_scalar, Greater)
 COMPARISON_SCALAR(greater_equal_scalar, GreaterEqual)
 
-// --- logic
-// ----------------------------------------------------------------------------------------
+// --- logic --------------------------------------------------------------------------------------
 
 #define LOGIC(name, expression)                                                                 \
   void name(In a, In b, Out y) noexcept {                                                       \
@@ -117,32 +118,24 @@ LOGIC(logical_or, (p | q) != 0)
 LOGIC(logical_xor, (p != 0) != (q != 0))
 
 void logical_not(In x, Out y) noexcept {
-  pieces(x.size(), kElementGrain, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) y.data<uint8_t>()[i] = x.data<uint8_t>()[i] == 0;
-  });
+  truths_of<uint8_t>(x, y, [](uint8_t v) { return v == 0; });
 }
 
-#define NUMBER_TEST(name, expression)                                   \
-  void name(In x, Out y) noexcept {                                     \
-    with_float(x.dtype(), [&](auto t) {                                 \
-      using T = decltype(t);                                            \
-      constexpr T inf = infinity<T>;                                    \
-      (void)inf;                                                        \
-      pieces(x.size(), kElementGrain, [&](int64_t begin, int64_t end) { \
-        for (int64_t i = begin; i < end; ++i) {                         \
-          const T v = x.data<T>()[i];                                   \
-          y.data<uint8_t>()[i] = expression;                            \
-        }                                                               \
-      });                                                               \
-    });                                                                 \
+#define NUMBER_TEST(name, expression)                     \
+  void name(In x, Out y) noexcept {                       \
+    with_float(x.dtype(), [&](auto t) {                   \
+      using T = decltype(t);                              \
+      constexpr T inf = infinity<T>;                      \
+      (void)inf;                                          \
+      truths_of<T>(x, y, [](T v) { return expression; }); \
+    });                                                   \
   }
 
 NUMBER_TEST(isnan, v != v)
 NUMBER_TEST(isinf, (v == inf) | (v == -inf))
 NUMBER_TEST(isfinite, (v > -inf) & (v < inf))
 
-// --- choices
-// --------------------------------------------------------------------------------------
+// --- choices ------------------------------------------------------------------------------------
 
 namespace {
 

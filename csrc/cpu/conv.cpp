@@ -6,7 +6,7 @@
 #include "cpu/conv_depthwise.h"
 #include "cpu/conv_gemm.h"
 #include "cpu/conv_weight_grad.h"
-#include "kernels.h"
+#include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
 namespace {

@@ -1,6 +1,6 @@
 // Tensors made from nothing, or from labels.
 #include "cpu/broadcast.h"
-#include "kernels.h"
+#include "tensor.h"
 
 #include <string.h>
 

@@ -4,8 +4,8 @@
 // generators use 10.
 #include "cpu/rows.h"
 #include "cpu/vecmath.h"
-#include "kernels.h"
 #include "random.h"
+#include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
 

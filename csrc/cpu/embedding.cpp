@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "cpu/rows.h"
-#include "kernels.h"
+#include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
 

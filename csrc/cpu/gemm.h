@@ -37,164 +37,142 @@
 // whichever tile or member computes it. (NT products with few rows sum along the lanes instead;
 // that choice hangs on m, n, k alone.) Any of m, n, k may be 0; with k = 0, c = epilogue(add).
 #pragma once
-#include "cpu/gemm_dots.h"
-#include "cpu/gemm_kernels.h"
-#include "cpu/gemm_pack.h"
+#include "cpu/simd.h"
+#include "cpu/team.h"
 
 namespace fastnn::FASTNN_ISA {
+
+// The register file decides: kRows x 2 accumulators, two vectors of b, one broadcast of a.
+inline constexpr int kRows = FASTNN_VEC_BYTES == 64 ? 8 : FASTNN_VEC_BYTES == 32 ? 6 : 4;
+inline constexpr int kAccumulators = 2 * kRows;
+template <class T>
+inline constexpr int64_t kPanel = 2 * Vec<T>::size;
+// A panel of b, kBlockK x 64 bytes on AVX2, stays in L1 while the rows of a pass by. Short blocks
+// also keep rounding errors down: sums of 256 products are added up, not one chain of k.
+inline constexpr int64_t kBlockK = 256;
+
+// Rows and columns of c between two packings: kBlockM x kBlockK of a and kBlockK x kBlockN of b
+// stay in L2, of which a core has 1 MB or more where speed matters.
+inline constexpr int64_t kBlockM = 96;
+template <class T>
+inline constexpr int64_t kBlockN = 2048 / (int64_t)sizeof(T);
+
+// Up to here rows of c are too few to repay packing a row-major b.
+inline constexpr int64_t kDirectRows = 4 * kRows;
+
+inline constexpr int64_t kWhole = INT64_MAX;
+
+template <class T>
+struct Left {
+  const T* data = nullptr;
+  int64_t ld = 0;
+  bool transposed = false;
+  int64_t group = kWhole, group_step = 0;
+  const int64_t* group_at = nullptr;
+  int64_t run = kWhole;
+  const int64_t* run_at = nullptr;
+
+  FASTNN_INLINE int64_t strided(int64_t s) const {
+    if (group == kWhole) return s * ld;
+    const int64_t g = s / group;
+    return (group_at ? group_at[g] : g * group_step) + (s - g * group) * ld;
+  }
+  FASTNN_INLINE int64_t contiguous(int64_t c) const {
+    return run == kWhole ? c : run_at[c / run] + c % run;
+  }
+};
+
+template <class T>
+struct Right {
+  enum Layout { kRowMajor, kColumnMajor, kPacked };
+  const T* data = nullptr;
+  int64_t ld = 0;
+  Layout layout = kRowMajor;
+
+  static FASTNN_INLINE Right row_major(const T* data, int64_t ld) { return {data, ld, kRowMajor}; }
+  static FASTNN_INLINE Right column_major(const T* data, int64_t ld) {
+    return {data, ld, kColumnMajor};
+  }
+  static FASTNN_INLINE Right packed(const T* data) { return {data, 0, kPacked}; }
+  FASTNN_INLINE Right at(int64_t p, int64_t j) const {
+    return {data + (layout == kRowMajor ? p * ld + j : j * ld + p), ld, layout};
+  }
+};
+
+template <class T>
+FASTNN_INLINE constexpr int64_t padded_columns(int64_t n) {
+  return (n + kPanel<T> - 1) / kPanel<T> * kPanel<T>;
+}
+template <class T>
+FASTNN_INLINE constexpr int64_t packed_size(int64_t k, int64_t n) {
+  return k * padded_columns<T>(n);
+}
+
+template <class T>
+struct Gemm {
+  int64_t m = 0, n = 0, k = 0;
+  Left<T> a = {};
+  Right<T> b = {};
+  T* c = nullptr;
+  int64_t ldc = 0;
+  const T* add = nullptr;
+  int64_t add_ld = 0;
+};
+
+// What to do with finished rows of c: an epilogue of any type behind one call a block, so that the
+// engine is compiled once, in gemm.cpp.
+template <class T>
+struct Finish {
+  void (*run)(const void* epilogue, T* c, int64_t ldc, int64_t i, int64_t rows, int64_t j,
+              int64_t cols);  // null: nothing
+  const void* epilogue;
+};
 
 struct Store {
   template <class T>
   FASTNN_INLINE void operator()(T*, int64_t, int64_t, int64_t) const {}
 };
 
+template <class T, class Epilogue>
+void finish_rows(const void* epilogue, T* c, int64_t ldc, int64_t i, int64_t rows, int64_t j,
+                 int64_t cols) {
+  for (int64_t r = 0; r < rows; ++r)
+    (*static_cast<const Epilogue*>(epilogue))(c + r * ldc, i + r, j, cols);
+}
+template <class T>
+FASTNN_INLINE Finish<T> finish_of(const Store&) {
+  return {nullptr, nullptr};
+}
+template <class T, class Epilogue>
+FASTNN_INLINE Finish<T> finish_of(const Epilogue& epilogue) {
+  return {finish_rows<T, Epilogue>, &epilogue};
+}
+
 inline constexpr size_t kGemmScratch = team::kLocalBytes / 2;
 
-// Up to here rows of c are too few to repay packing a row-major b.
-inline constexpr int64_t kDirectRows = 4 * kRows;
-
-// Rows a multiple of 4 KB apart fall on the same few lines of L1 and drive the panel of b out.
+// gemm.cpp, for float and double.
 template <class T>
-FASTNN_INLINE bool is_aliased(const Left<T>& a) {
-  return a.group == kWhole && a.run == kWhole && a.ld % (4096 / (int64_t)sizeof(T)) == 0;
-}
+void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1, Finish<T> finish);
+template <class T>
+void gemm_shared(const Gemm<T>& g, Finish<T> finish);
+template <class T>
+void pack_right(T* dst, int64_t k, int64_t n, const Right<T>& b, int64_t p0, int64_t kb, int64_t j0,
+                int64_t nb);
 
 template <class T, class Epilogue>
-void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
-               Epilogue epilogue) {
-  if (i0 >= i1 || j0 >= j1) return;
-  auto finish = [&](int64_t i, int64_t rows, int64_t j, int64_t cols) {
-    for (int64_t r = i; r < i + rows; ++r) epilogue(g.c + r * g.ldc + j, r, j, cols);
-  };
-  if (is_dots(g)) {
-    dots(g, i0, i1, j0, j1, finish);
-    return;
-  }
-  using R = Right<T>;
-  const bool direct = g.b.layout == R::kRowMajor && g.m <= kDirectRows;
-  // A transposed a is read in place where too few columns would use a packed one.
-  const bool by_columns =
-      g.a.transposed && g.a.run == kWhole && g.a.group == kWhole && j1 - j0 <= 2 * kPanel<T>;
-  const bool pack_a =
-      g.a.transposed ? !by_columns : is_aliased(g.a) && g.m > kDirectRows && j1 - j0 >= 128;
-  char* scratch = static_cast<char*>(team::self().local) + kGemmScratch;
-  T* packed_a = reinterpret_cast<T*>(scratch);
-  T* packed_b = reinterpret_cast<T*>(scratch + kGemmScratch / 4);
-  int64_t p = 0;
-  do {  // once even where k is 0, to write `add`
-    const int64_t kc = g.k - p < kBlockK ? g.k - p : kBlockK;
-    const bool last = p + kc == g.k;
-    Block<T> t;
-    t.k = kc;
-    t.ldc = g.ldc;
-    const T* add = p ? g.c : g.add;
-    t.add_ld = p ? g.ldc : g.add_ld;
-    for (int64_t jb = j0; jb < j1; jb += kBlockN<T>) {
-      const int64_t nb = j1 - jb < kBlockN<T> ? j1 - jb : kBlockN<T>;
-      const T* b;  // the panel or column at jb
-      if (direct) {
-        b = g.b.data + p * g.b.ld + jb;
-      } else if (g.b.layout == R::kPacked) {
-        b = g.b.data + p * padded_columns<T>(g.n) + jb * kc;
-      } else {
-        pack_right(packed_b, kc, nb, g.b.at(p, jb), 0, kc, 0, nb);
-        b = packed_b;
-      }
-      if (direct && g.m == 1 && g.a.run == kWhole && !g.a.transposed) {
-        t.a[0] = g.a.data;
-        t.b = b;
-        t.ldb = g.b.ld;
-        t.cols = nb;
-        t.c = g.c + jb;
-        t.add = add ? add + jb : nullptr;
-        single_row_kernel(t, p);
-        if (last) finish(0, 1, jb, nb);
-        continue;
-      }
-      for (int64_t ib = i0; ib < i1; ib += kBlockM) {
-        const int64_t mb = i1 - ib < kBlockM ? i1 - ib : kBlockM;
-        if (pack_a) {
-          if (g.a.transposed)
-            pack_transposed_left(packed_a, g.a, ib, mb, g.m - ib, p, kc);
-          else
-            pack_left(packed_a, g.a, ib, mb, g.m - ib, p, kc);
-        }
-        int64_t width;
-        for (int64_t j = 0; j < nb; j += width) {
-          if (direct) {
-            width = direct_width<T>(mb, nb - j);
-            t.b = b + j;
-            t.ldb = g.b.ld;
-          } else {
-            width = kPanel<T>;
-            t.b = b + j * kc;
-            t.ldb = kPanel<T>;
-          }
-          t.cols = nb - j < width ? nb - j : width;
-          int64_t height;
-          for (int64_t i = 0; i < mb; i += height) {
-            t.c = g.c + (ib + i) * g.ldc + jb + j;
-            t.add = add ? add + (ib + i) * t.add_ld + jb + j : nullptr;
-            height = t.rows = block_rows(mb - i);
-            const T* first = pack_a ? packed_a + i * kc : g.a.data + p * g.a.ld + ib + i;
-            if (pack_a || by_columns) {
-              for (int r = 0; r < height; ++r) t.a[r] = first + r;
-              t.a_step = pack_a ? height : g.a.ld;
-              block_kernel_of<kRows>(t, 0, kWhole, nullptr, direct);
-            } else {
-              for (int r = 0; r < height; ++r) t.a[r] = g.a.data + g.a.strided(ib + i + r);
-              t.a_step = 1;
-              if (g.a.run == kWhole)
-                block_kernel_of<kRows>(t, p, kWhole, nullptr, direct);
-              else
-                block_kernel_of<kRows>(t, p % g.a.run, g.a.run, g.a.run_at + p / g.a.run, direct);
-            }
-            if (last) finish(ib + i, t.rows, jb + j, t.cols);
-          }
-        }
-      }
-    }
-    p += kc;
-  } while (p < g.k);
+FASTNN_INLINE void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
+                             const Epilogue& epilogue) {
+  gemm_block(g, i0, i1, j0, j1, finish_of<T>(epilogue));
 }
 
 template <class T, class Epilogue = Store>
-FASTNN_INLINE void gemm_serial(const Gemm<T>& g, Epilogue epilogue = {}) {
-  gemm_tile(g, 0, g.m, 0, g.n, epilogue);
-}
-
-// Blocks of c, small enough to be shared among many members and large enough that packing b for
-// each costs a few percent.
-template <class T>
-FASTNN_INLINE void cut_tiles(const Gemm<T>& g, int64_t& tm, int64_t& tn) {
-  constexpr int64_t kTiles = 16, kWork = 1 << 18;
-  tm = g.m < 192 ? g.m : 192;
-  tn = g.n < 256 ? g.n : 256;
-  auto many = [&] {
-    return ((g.m + tm - 1) / tm) * ((g.n + tn - 1) / tn) >= kTiles ||
-           tm * tn * (g.k + 16) <= 2 * kWork;
-  };
-  auto halve = [](int64_t x, int64_t unit) { return (x / 2 + unit - 1) / unit * unit; };
-  while (!many() && tn > 64) tn = halve(tn, kPanel<T>);
-  while (!many() && tm > 48) tm = halve(tm, 24);
-  while (!many() && tn > kPanel<T>) tn = halve(tn, kPanel<T>);
-  while (!many() && tm > 24) tm = halve(tm, 24);
+FASTNN_INLINE void gemm_serial(const Gemm<T>& g, const Epilogue& epilogue = {}) {
+  gemm_block(g, 0, g.m, 0, g.n, finish_of<T>(epilogue));
 }
 
 template <class T, class Epilogue = Store>
-void gemm(const Gemm<T>& g, Epilogue epilogue = {}) {
-  if (g.m <= 0 || g.n <= 0) return;
-  if (team::self().size == 1) {
-    gemm_serial(g, epilogue);
-    return;
-  }
-  int64_t tm, tn;
-  cut_tiles(g, tm, tn);
-  const int64_t across = (g.n + tn - 1) / tn, down = (g.m + tm - 1) / tm;
-  tiles(across * down, [&](int64_t t) {
-    const int64_t i = t % down * tm, j = t / down * tn;
-    gemm_tile(g, i, i + tm < g.m ? i + tm : g.m, j, j + tn < g.n ? j + tn : g.n, epilogue);
-  });
+FASTNN_INLINE void gemm(const Gemm<T>& g, const Epilogue& epilogue = {}) {
+  gemm_shared(g, finish_of<T>(epilogue));
 }
 
 }  // namespace fastnn::FASTNN_ISA

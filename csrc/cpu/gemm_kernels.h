@@ -1,86 +1,9 @@
 // The innermost loops of gemm.h: micro-kernels that keep a block of c in registers while k passes
 // by. Goto & van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication".
 #pragma once
-#include "cpu/simd.h"
-#include "cpu/team.h"
+#include "cpu/gemm.h"
 
 namespace fastnn::FASTNN_ISA {
-
-// The register file decides: kRows x 2 accumulators, two vectors of b, one broadcast of a.
-inline constexpr int kRows = FASTNN_VEC_BYTES == 64 ? 8 : FASTNN_VEC_BYTES == 32 ? 6 : 4;
-inline constexpr int kAccumulators = 2 * kRows;
-template <class T>
-inline constexpr int64_t kPanel = 2 * Vec<T>::size;
-// A panel of b, kBlockK x 64 bytes on AVX2, stays in L1 while the rows of a pass by. Short blocks
-// also keep rounding errors down: sums of 256 products are added up, not one chain of k.
-inline constexpr int64_t kBlockK = 256;
-
-// Rows and columns of c between two packings: kBlockM x kBlockK of a and kBlockK x kBlockN of b
-// stay in L2, of which a core has 1 MB or more where speed matters.
-inline constexpr int64_t kBlockM = 96;
-template <class T>
-inline constexpr int64_t kBlockN = 2048 / (int64_t)sizeof(T);
-
-inline constexpr int64_t kWhole = INT64_MAX;
-
-template <class T>
-struct Left {
-  const T* data = nullptr;
-  int64_t ld = 0;
-  bool transposed = false;
-  int64_t group = kWhole, group_step = 0;
-  const int64_t* group_at = nullptr;
-  int64_t run = kWhole;
-  const int64_t* run_at = nullptr;
-
-  FASTNN_INLINE int64_t strided(int64_t s) const {
-    if (group == kWhole) return s * ld;
-    const int64_t g = s / group;
-    return (group_at ? group_at[g] : g * group_step) + (s - g * group) * ld;
-  }
-  FASTNN_INLINE int64_t contiguous(int64_t c) const {
-    return run == kWhole ? c : run_at[c / run] + c % run;
-  }
-};
-
-template <class T>
-struct Right {
-  enum Layout { kRowMajor, kColumnMajor, kPacked };
-  const T* data = nullptr;
-  int64_t ld = 0;
-  Layout layout = kRowMajor;
-
-  static FASTNN_INLINE Right row_major(const T* data, int64_t ld) { return {data, ld, kRowMajor}; }
-  static FASTNN_INLINE Right column_major(const T* data, int64_t ld) {
-    return {data, ld, kColumnMajor};
-  }
-  static FASTNN_INLINE Right packed(const T* data) { return {data, 0, kPacked}; }
-  FASTNN_INLINE Right at(int64_t p, int64_t j) const {
-    return {data + (layout == kRowMajor ? p * ld + j : j * ld + p), ld, layout};
-  }
-};
-
-template <class T>
-FASTNN_INLINE constexpr int64_t padded_columns(int64_t n) {
-  return (n + kPanel<T> - 1) / kPanel<T> * kPanel<T>;
-}
-template <class T>
-FASTNN_INLINE constexpr int64_t packed_size(int64_t k, int64_t n) {
-  return k * padded_columns<T>(n);
-}
-
-template <class T>
-struct Gemm {
-  int64_t m = 0, n = 0, k = 0;
-  Left<T> a = {};
-  Right<T> b = {};
-  T* c = nullptr;
-  int64_t ldc = 0;
-  const T* add = nullptr;
-  int64_t add_ld = 0;
-};
-
-// ---- micro-kernels ----------------------------------------------------------------------------
 
 // One register block of c: c (rows,cols) = add + a (rows,k) b (k,cols).
 template <class T>

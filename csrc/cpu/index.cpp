@@ -3,7 +3,7 @@
 // An index outside its axis is a fault, and what it would have picked is 0. Where several indices
 // name one place, gradients are added in the order of the indices, whoever adds them.
 #include "cpu/broadcast.h"
-#include "kernels.h"
+#include "tensor.h"
 
 #include <string.h>
 

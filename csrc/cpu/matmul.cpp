@@ -2,7 +2,7 @@
 // shapes. Leading axes of x count as rows.
 #include "activations.h"
 #include "cpu/gemm.h"
-#include "kernels.h"
+#include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
 namespace {

@@ -4,7 +4,7 @@
 #include "cpu/reduce.h"
 #include "cpu/team.h"
 #include "cpu/types.h"
-#include "kernels.h"
+#include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
 

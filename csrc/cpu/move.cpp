@@ -1,6 +1,6 @@
 // Moving elements without looking at them: their size is all that counts.
 #include "cpu/broadcast.h"
-#include "kernels.h"
+#include "tensor.h"
 
 #include <string.h>
 

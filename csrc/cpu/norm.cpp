@@ -8,7 +8,7 @@
 #include <math.h>
 
 #include "cpu/rows.h"
-#include "kernels.h"
+#include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
 

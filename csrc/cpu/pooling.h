@@ -3,7 +3,7 @@
 #include "cpu/simd.h"
 #include "cpu/team.h"
 #include "geometry.h"
-#include "kernels.h"
+#include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
 namespace {

@@ -13,7 +13,7 @@
 #pragma once
 #include "activations.h"
 #include "cpu/gemm.h"
-#include "kernels.h"
+#include "tensor.h"
 
 namespace fastnn::FASTNN_ISA::recurrent {
 

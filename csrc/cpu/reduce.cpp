@@ -3,7 +3,7 @@
 
 #include "cpu/broadcast.h"
 #include "cpu/vecmath.h"
-#include "kernels.h"
+#include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
 
@@ -173,6 +173,7 @@ struct Any {
     return a | b;
   }
   FASTNN_INLINE uint8_t combine(uint8_t a, uint8_t b) const { return a | b; }
+  FASTNN_INLINE bool decided(uint8_t a) const { return a != 0; }
   template <class T>
   FASTNN_INLINE uint8_t finish(uint8_t a, int64_t, T) const {
     return a != 0;

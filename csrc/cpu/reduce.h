@@ -10,6 +10,7 @@
 //   map(x, p)                of each element, p being its output's parameter (a mean, a maximum)
 //   combine(a, b)            of two registers, and of two partials
 //   finish<T>(acc, n, p)     the result
+//   decided(acc)             true where no further element can change it (any and all)
 #pragma once
 #include "cpu/team.h"
 #include "cpu/types.h"
@@ -31,12 +32,20 @@ FASTNN_INLINE auto fold_lanes(Pack<T> v, Op op) {
   return static_cast<typename Op::template Acc<T>>(a[0]);
 }
 
+template <class Op, class A>
+FASTNN_INLINE bool is_decided(Op op, A total) {
+  if constexpr (requires { op.decided(total); })
+    return op.decided(total);
+  else
+    return false;
+}
+
 // One contiguous row, in registers.
 template <class Op, class T>
 FASTNN_OUTLINE auto reduce_row(const T* x, int64_t n, T param, Op op) {
   using V = Pack<T>;
   using A = typename Op::template Acc<T>;
-  constexpr int64_t wide = 4 * V::size, run = kRunRows * V::size;
+  constexpr int64_t wide = 4 * V::size, run = sizeof(T) == 1 ? 4096 : kRunRows * V::size;
   const V initial(Op::template initial<T>()), p(param);
   A total = Op::template initial<A>();
   for (int64_t begin = 0; begin < n; begin += run) {
@@ -61,6 +70,7 @@ FASTNN_OUTLINE auto reduce_row(const T* x, int64_t n, T param, Op op) {
       a = op.combine(a, V::load(rest));
     }
     total = op.combine(total, fold_lanes<Op, T>(a, op));
+    if (is_decided(op, total)) break;
   }
   return total;
 }

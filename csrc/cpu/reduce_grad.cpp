@@ -2,13 +2,14 @@
 // element by element, with what belongs to an output read along.
 #include "cpu/broadcast.h"
 #include "cpu/vecmath.h"
-#include "kernels.h"
+#include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
 
 namespace {
 
 constexpr int64_t kWidth = 64;  // columns worked on together where lines are strided
+constexpr int64_t kRowsTogether = 8;
 
 // dx = f(x, p, q), p and q being per output, (o, i), and walked along with x.
 template <class T, class F>
@@ -188,27 +189,66 @@ struct Wide<int32_t> {
   using type = uint32_t;  // wraps
 };
 
-struct One {  // the number of columns where it is known to be one
-  FASTNN_INLINE operator int64_t() const { return 1; }
+// Lines along n, several at a time: neighbouring columns, or rows where i is 1, so that their
+// chains of additions or products run side by side. Element r of line k is at[k * between + r *
+// along].
+struct Lines {
+  int64_t at, result, between, along, count;
 };
 
-// f(o, first column, columns) for strips of at most kWidth columns, shared among the team; each of
-// the lines along n is serial.
+// f(lines) for all of x, shared among the team; each line is serial.
 template <class F>
-FASTNN_INLINE void line_strips(In x, F f) {
-  const int64_t n = x.dim(1), i = x.dim(2);
-  if (i == 1) {
-    pieces(x.dim(0), larger(1, kElementGrain / (n + 1)), [&](int64_t begin, int64_t end) {
-      for (int64_t o = begin; o < end; ++o) f(o, int64_t(0), One{});
-    });
-    return;
-  }
-  const int64_t strips = ceil_div(i, kWidth);
-  pieces(x.dim(0) * strips, larger(1, kElementGrain / (n * smaller(i, kWidth) + 1)),
+FASTNN_INLINE void all_lines(In x, F f) {
+  const int64_t o = x.dim(0), n = x.dim(1), i = x.dim(2);
+  const bool rows = i == 1;
+  const int64_t most = rows ? kRowsTogether : kWidth;
+  const int64_t strips = ceil_div(rows ? o : i, most);
+  pieces(rows ? strips : o * strips,
+         larger(1, kElementGrain / (n * (rows ? most : smaller(i, most)) + 1)),
          [&](int64_t begin, int64_t end) {
-           for (int64_t u = begin; u < end; ++u)
-             f(u / strips, u % strips * kWidth, smaller(kWidth, i - u % strips * kWidth));
+           for (int64_t u = begin; u < end; ++u) {
+             const int64_t first = u % strips * most, outer = u / strips;
+             if (rows)
+               f(Lines{first * n, first, n, 1, smaller(most, o - first)});
+             else
+               f(Lines{outer * n * i + first, outer * i + first, 1, i, smaller(most, i - first)});
+           }
          });
+}
+
+// f(0), f(1), ... f(n - 1) written out, so that an array over k can live in registers.
+template <int64_t n>
+struct Unrolled {
+  template <class F>
+  FASTNN_INLINE void operator()(F f) const {
+    if constexpr (n > 1) Unrolled<n - 1>{}(f);
+    f(n - 1);
+  }
+};
+struct Counted {
+  int64_t n;
+  template <class F>
+  FASTNN_INLINE void operator()(F f) const {
+    for (int64_t k = 0; k < n; ++k) f(k);
+  }
+};
+
+struct One {
+  FASTNN_INLINE constexpr operator int64_t() const { return 1; }
+};
+
+// f(each, between), where each(g) calls g(k) for every line. Columns are for the vectoriser, which
+// must know that they are neighbours; the chains of rows are worth registers.
+template <class F>
+FASTNN_INLINE void with_lines(const Lines& s, F f) {
+  if (s.count == 1)
+    f(Unrolled<1>{}, s.between);
+  else if (s.between == 1)
+    f(Counted{s.count}, One{});
+  else if (s.count == kRowsTogether)
+    f(Unrolled<kRowsTogether>{}, s.between);
+  else
+    f(Counted{s.count}, s.between);
 }
 
 }  // namespace
@@ -217,16 +257,20 @@ void cumsum(In x, Out y, bool reverse) noexcept {
   with_number(x.dtype(), [&](auto t) {
     using T = decltype(t);
     using A = typename Wide<T>::type;
-    const int64_t n = x.dim(1), i = x.dim(2);
-    line_strips(x, [&](int64_t o, int64_t j, auto width) {
-      A total[kWidth] = {};
-      for (int64_t r = 0; r < n; ++r) {
-        const int64_t at = (o * n + (reverse ? n - 1 - r : r)) * i + j;
-        for (int64_t k = 0; k < width; ++k) {
-          total[k] += static_cast<A>(x.data<T>()[at + k]);
-          y.data<T>()[at + k] = static_cast<T>(total[k]);
+    const int64_t n = x.dim(1);
+    all_lines(x, [&](const Lines& s) {
+      const T* from = x.data<T>() + s.at;
+      T* to = y.data<T>() + s.at;
+      with_lines(s, [&](auto each, auto between) {
+        A total[kWidth] = {};
+        for (int64_t r = 0; r < n; ++r) {
+          const int64_t here = (reverse ? n - 1 - r : r) * s.along;
+          each([&](int64_t k) __attribute__((always_inline)) {
+            total[k] += static_cast<A>(from[here + k * between]);
+            to[here + k * between] = static_cast<T>(total[k]);
+          });
         }
-      }
+      });
     });
   });
 }
@@ -235,23 +279,27 @@ void cumsum(In x, Out y, bool reverse) noexcept {
 void prod_grad(In x, In dy, Out dx) noexcept {
   with_float(x.dtype(), [&](auto t) {
     using T = decltype(t);
-    const int64_t n = x.dim(1), i = x.dim(2);
-    const T* px = x.data<T>();
-    T* pd = dx.data<T>();
-    line_strips(x, [&](int64_t o, int64_t j, auto width) {
-      T product[kWidth];
-      for (int64_t k = 0; k < width; ++k) product[k] = dy.data<T>()[o * i + j + k];
-      for (int64_t r = 0; r < n; ++r)
-        for (int64_t k = 0, at = (o * n + r) * i + j; k < width; ++k, ++at) {
-          pd[at] = product[k];
-          product[k] *= px[at];
-        }
-      for (int64_t k = 0; k < width; ++k) product[k] = 1;
-      for (int64_t r = n; r-- > 0;)
-        for (int64_t k = 0, at = (o * n + r) * i + j; k < width; ++k, ++at) {
-          pd[at] *= product[k];
-          product[k] *= px[at];
-        }
+    const int64_t n = x.dim(1);
+    all_lines(x, [&](const Lines& s) {
+      const T *from = x.data<T>() + s.at, *seed = dy.data<T>() + s.result;
+      T* __restrict to = dx.data<T>() + s.at;
+      with_lines(s, [&](auto each, auto between) {
+        T product[kWidth];
+        each([&](int64_t k) __attribute__((always_inline)) { product[k] = seed[k]; });
+        for (int64_t r = 0; r < n; ++r)
+          each([&](int64_t k) __attribute__((always_inline)) {
+            const int64_t at = r * s.along + k * between;
+            to[at] = product[k];
+            product[k] *= from[at];
+          });
+        each([&](int64_t k) __attribute__((always_inline)) { product[k] = 1; });
+        for (int64_t r = n; r-- > 0;)
+          each([&](int64_t k) __attribute__((always_inline)) {
+            const int64_t at = r * s.along + k * between;
+            to[at] *= product[k];
+            product[k] *= from[at];
+          });
+      });
     });
   });
 }

@@ -3,7 +3,7 @@
 // As NumPy: of equal elements the first, and the first NaN before all numbers.
 #include "cpu/reduce.h"
 #include "cpu/vecmath.h"
-#include "kernels.h"
+#include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
 
@@ -28,19 +28,45 @@ struct Found {
 template <class T>
 FASTNN_INLINE T extremum(const T* x, int64_t n, bool least) {
   using V = Pack<T>;
-  V best(x[0]);
-  int64_t k = 0;
-  if (least)
-    for (; k + V::size <= n; k += V::size) best = min(best, V::load(x + k));
-  else
-    for (; k + V::size <= n; k += V::size) best = max(best, V::load(x + k));
+  constexpr int64_t size = V::size;
+  const auto over = [&](auto pick) __attribute__((always_inline)) {
+    V a(x[0]), b = a, c = a, d = a;
+    int64_t k = 0;
+    for (; k + 4 * size <= n; k += 4 * size) {
+      a = pick(a, V::load(x + k));
+      b = pick(b, V::load(x + k + size));
+      c = pick(c, V::load(x + k + 2 * size));
+      d = pick(d, V::load(x + k + 3 * size));
+    }
+    for (; k + size <= n; k += size) a = pick(a, V::load(x + k));
+    // The rest overlaps what has been seen; a short row is looked at element by element.
+    if (n >= size) b = pick(b, V::load(x + n - size));
+    return pick(pick(a, b), pick(c, d));
+  };
+  const V best =
+      least ? over([](V p, V q) { return min(p, q); }) : over([](V p, V q) { return max(p, q); });
   const Better better{least};
   T r = best[0];
-  for (int l = 1; l < V::size; ++l)
+  for (int l = 1; l < size; ++l)
     if (better(best[l], r)) r = best[l];
-  for (; k < n; ++k)
+  for (int64_t k = 0; k < n && n < size; ++k)
     if (better(x[k], r)) r = x[k];
   return r;
+}
+
+// The first place of `value`, which is there, or of a NaN if it is one.
+template <class T>
+FASTNN_INLINE int64_t place_of(const T* x, int64_t n, T value) {
+  using V = Pack<T>;
+  int64_t k = 0;
+  if (value != value) {
+    while (k + 1 < n && x[k] == x[k]) ++k;
+    return k;
+  }
+  if constexpr (is_float<T>)
+    while (k + V::size <= n && !any(V::load(x + k) == V(value))) k += V::size;
+  while (k + 1 < n && x[k] != value) ++k;
+  return k;
 }
 
 // Over a contiguous part of a row: the value block by block, and its place in the best block.
@@ -52,9 +78,7 @@ FASTNN_INLINE Found<T> find(const T* x, int64_t begin, int64_t end, bool least) 
     const T v = extremum(x + b, smaller(kBlock, end - b), least);
     if (b == begin || Better{least}(v, best.value)) best = {v, b};
   }
-  while (best.index + 1 < end && !(x[best.index] == best.value ||
-                                   (best.value != best.value && x[best.index] != x[best.index])))
-    ++best.index;
+  best.index += place_of(x + best.index, end - best.index, best.value);
   return best;
 }
 
@@ -90,28 +114,31 @@ FASTNN_INLINE void arg_rows(const T* x, int32_t* y, int64_t o, int64_t n, bool l
 template <class T>
 FASTNN_INLINE void arg_columns(const T* x, int32_t* y, int64_t o, int64_t n, int64_t i,
                                bool least) {
-  constexpr int64_t kWidth = 256;
+  using V = Pack<T>;
+  using Raw = typename V::Raw;
+  using Lanes = decltype(Raw{} < Raw{});  // integers as wide as T
+  using Lane = decltype(Lanes{}[0] + 0);
+  constexpr int64_t kWidth = 64;
   const int64_t strips = ceil_div(i, kWidth);
   pieces(o * strips, larger(1, kTileSize / (n * smaller(i, kWidth))),
          [&](int64_t begin, int64_t end) {
            for (int64_t u = begin; u < end; ++u) {
              const int64_t at = u / strips, j = u % strips * kWidth, width = smaller(kWidth, i - j);
              const T* from = x + at * n * i + j;
-             T best[kWidth];
-             int32_t place[kWidth];
-             for (int64_t k = 0; k < width; ++k) {
-               best[k] = from[k];
-               place[k] = 0;
-             }
-             for (int64_t r = 1; r < n; ++r)
-               for (int64_t k = 0; k < width; ++k) {
-                 const T v = from[r * i + k], b = best[k];
+             for (int64_t k = 0; k < width; k += V::size) {
+               const int64_t m = width - k;
+               Raw best = V::load_n(from + k, m).v;
+               Lanes place{};
+               for (int64_t r = 1; r < n; ++r) {
+                 const Raw v = V::load_n(from + r * i + k, m).v;
                  // As Better, without branches: a NaN beats all but a NaN.
-                 const bool takes = ((least ? v < b : v > b) | (v != v)) & (b == b);
-                 best[k] = takes ? v : b;
-                 place[k] = takes ? static_cast<int32_t>(r) : place[k];
+                 const Lanes takes = ((least ? v < best : v > best) | (v != v)) & (best == best);
+                 best = takes ? v : best;
+                 place = takes ? Lanes{} + static_cast<Lane>(r) : place;
                }
-             for (int64_t k = 0; k < width; ++k) y[at * i + j + k] = place[k];
+               for (int64_t l = 0; l < smaller(m, V::size); ++l)
+                 y[at * i + j + k + l] = static_cast<int32_t>(place[l]);
+             }
            }
          });
 }

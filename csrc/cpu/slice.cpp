@@ -1,11 +1,13 @@
 // Boxes of elements, start + k step along each axis: slices, concatenation, padding, triangles.
 // Where a box holds whole rows, rows are what is copied.
 #include "cpu/broadcast.h"
-#include "kernels.h"
+#include "tensor.h"
 
 #include <string.h>
 
 namespace fastnn::FASTNN_ISA {
+
+void copy(In x, Out y) noexcept;  // move.cpp
 
 namespace {
 

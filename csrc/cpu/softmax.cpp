@@ -6,7 +6,7 @@
 
 #include "cpu/rows.h"
 #include "cpu/vecmath.h"
-#include "kernels.h"
+#include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
 

@@ -4,7 +4,7 @@
 // Long rows are sorted by radix (Knuth, TAOCP 3, 5.2.5), eight bits at a time from the lowest: each
 // number becomes an unsigned key of the same order.
 #include "cpu/broadcast.h"
-#include "kernels.h"
+#include "tensor.h"
 
 #include <string.h>
 

@@ -2,7 +2,7 @@
 // output y, whichever is cheaper. The mathematics is in vecmath.h.
 #include "cpu/broadcast.h"
 #include "cpu/vecmath.h"
-#include "kernels.h"
+#include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
 

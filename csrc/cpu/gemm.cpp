@@ -1,0 +1,157 @@
+// The engine behind gemm.h: how a product is cut, what is packed, and which micro-kernel takes a
+// block. Compiled once for float and once for double.
+#include "cpu/gemm.h"
+
+#include "cpu/gemm_dots.h"
+#include "cpu/gemm_kernels.h"
+#include "cpu/gemm_pack.h"
+
+namespace fastnn::FASTNN_ISA {
+
+// Rows a multiple of 4 KB apart fall on the same few lines of L1 and drive the panel of b out.
+template <class T>
+FASTNN_INLINE bool is_aliased(const Left<T>& a) {
+  return a.group == kWhole && a.run == kWhole && a.ld % (4096 / (int64_t)sizeof(T)) == 0;
+}
+
+template <class T>
+void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1, Finish<T> done) {
+  if (i0 >= i1 || j0 >= j1) return;
+  auto finish = [&](int64_t i, int64_t rows, int64_t j, int64_t cols) {
+    if (done.run) done.run(done.epilogue, g.c + i * g.ldc + j, g.ldc, i, rows, j, cols);
+  };
+  if (is_dots(g)) {
+    dots(g, i0, i1, j0, j1, finish);
+    return;
+  }
+  using R = Right<T>;
+  const bool direct = g.b.layout == R::kRowMajor && g.m <= kDirectRows;
+  // A transposed a is read in place where too few columns would use a packed one.
+  const bool by_columns =
+      g.a.transposed && g.a.run == kWhole && g.a.group == kWhole && j1 - j0 <= 2 * kPanel<T>;
+  const bool pack_a =
+      g.a.transposed ? !by_columns : is_aliased(g.a) && g.m > kDirectRows && j1 - j0 >= 128;
+  char* scratch = static_cast<char*>(team::self().local) + kGemmScratch;
+  T* packed_a = reinterpret_cast<T*>(scratch);
+  T* packed_b = reinterpret_cast<T*>(scratch + kGemmScratch / 4);
+  int64_t p = 0;
+  do {  // once even where k is 0, to write `add`
+    const int64_t kc = g.k - p < kBlockK ? g.k - p : kBlockK;
+    const bool last = p + kc == g.k;
+    Block<T> t;
+    t.k = kc;
+    t.ldc = g.ldc;
+    const T* add = p ? g.c : g.add;
+    t.add_ld = p ? g.ldc : g.add_ld;
+    for (int64_t jb = j0; jb < j1; jb += kBlockN<T>) {
+      const int64_t nb = j1 - jb < kBlockN<T> ? j1 - jb : kBlockN<T>;
+      const T* b;  // the panel or column at jb
+      if (direct) {
+        b = g.b.data + p * g.b.ld + jb;
+      } else if (g.b.layout == R::kPacked) {
+        b = g.b.data + p * padded_columns<T>(g.n) + jb * kc;
+      } else {
+        pack_right(packed_b, kc, nb, g.b.at(p, jb), 0, kc, 0, nb);
+        b = packed_b;
+      }
+      if (direct && g.m == 1 && g.a.run == kWhole && !g.a.transposed) {
+        t.a[0] = g.a.data;
+        t.b = b;
+        t.ldb = g.b.ld;
+        t.cols = nb;
+        t.c = g.c + jb;
+        t.add = add ? add + jb : nullptr;
+        single_row_kernel(t, p);
+        if (last) finish(0, 1, jb, nb);
+        continue;
+      }
+      for (int64_t ib = i0; ib < i1; ib += kBlockM) {
+        const int64_t mb = i1 - ib < kBlockM ? i1 - ib : kBlockM;
+        if (pack_a) {
+          if (g.a.transposed)
+            pack_transposed_left(packed_a, g.a, ib, mb, g.m - ib, p, kc);
+          else
+            pack_left(packed_a, g.a, ib, mb, g.m - ib, p, kc);
+        }
+        int64_t width;
+        for (int64_t j = 0; j < nb; j += width) {
+          if (direct) {
+            width = direct_width<T>(mb, nb - j);
+            t.b = b + j;
+            t.ldb = g.b.ld;
+          } else {
+            width = kPanel<T>;
+            t.b = b + j * kc;
+            t.ldb = kPanel<T>;
+          }
+          t.cols = nb - j < width ? nb - j : width;
+          int64_t height;
+          for (int64_t i = 0; i < mb; i += height) {
+            t.c = g.c + (ib + i) * g.ldc + jb + j;
+            t.add = add ? add + (ib + i) * t.add_ld + jb + j : nullptr;
+            height = t.rows = block_rows(mb - i);
+            const T* first = pack_a ? packed_a + i * kc : g.a.data + p * g.a.ld + ib + i;
+            if (pack_a || by_columns) {
+              for (int r = 0; r < height; ++r) t.a[r] = first + r;
+              t.a_step = pack_a ? height : g.a.ld;
+              block_kernel_of<kRows>(t, 0, kWhole, nullptr, direct);
+            } else {
+              for (int r = 0; r < height; ++r) t.a[r] = g.a.data + g.a.strided(ib + i + r);
+              t.a_step = 1;
+              if (g.a.run == kWhole)
+                block_kernel_of<kRows>(t, p, kWhole, nullptr, direct);
+              else
+                block_kernel_of<kRows>(t, p % g.a.run, g.a.run, g.a.run_at + p / g.a.run, direct);
+            }
+            if (last) finish(ib + i, t.rows, jb + j, t.cols);
+          }
+        }
+      }
+    }
+    p += kc;
+  } while (p < g.k);
+}
+
+// Blocks of c, small enough to be shared among many members and large enough that packing b for
+// each costs a few percent.
+template <class T>
+FASTNN_INLINE void cut_tiles(const Gemm<T>& g, int64_t& tm, int64_t& tn) {
+  constexpr int64_t kTiles = 16, kWork = 1 << 18;
+  tm = g.m < 192 ? g.m : 192;
+  tn = g.n < 256 ? g.n : 256;
+  auto many = [&] {
+    return ((g.m + tm - 1) / tm) * ((g.n + tn - 1) / tn) >= kTiles ||
+           tm * tn * (g.k + 16) <= 2 * kWork;
+  };
+  auto halve = [](int64_t x, int64_t unit) { return (x / 2 + unit - 1) / unit * unit; };
+  while (!many() && tn > 64) tn = halve(tn, kPanel<T>);
+  while (!many() && tm > 48) tm = halve(tm, 24);
+  while (!many() && tn > kPanel<T>) tn = halve(tn, kPanel<T>);
+  while (!many() && tm > 24) tm = halve(tm, 24);
+}
+
+template <class T>
+void gemm_shared(const Gemm<T>& g, Finish<T> finish) {
+  if (g.m <= 0 || g.n <= 0) return;
+  if (team::self().size == 1) {
+    gemm_block(g, 0, g.m, 0, g.n, finish);
+    return;
+  }
+  int64_t tm, tn;
+  cut_tiles(g, tm, tn);
+  const int64_t across = (g.n + tn - 1) / tn, down = (g.m + tm - 1) / tm;
+  tiles(across * down, [&](int64_t t) {
+    const int64_t i = t % down * tm, j = t / down * tn;
+    gemm_block(g, i, i + tm < g.m ? i + tm : g.m, j, j + tn < g.n ? j + tn : g.n, finish);
+  });
+}
+
+#define INSTANTIATE(T)                                                                       \
+  template void gemm_block(const Gemm<T>&, int64_t, int64_t, int64_t, int64_t, Finish<T>);   \
+  template void gemm_shared(const Gemm<T>&, Finish<T>);                                      \
+  template void pack_right(T*, int64_t, int64_t, const Right<T>&, int64_t, int64_t, int64_t, \
+                           int64_t);
+INSTANTIATE(float)
+INSTANTIATE(double)
+
+}  // namespace fastnn::FASTNN_ISA
