@@ -18,12 +18,23 @@ constexpr bool is_same<A, A> = true;
 template <class T>
 constexpr bool is_float = is_same<T, float> || is_same<T, double>;
 
-// A register of integers, with as much of Vec's face as integers need. Arithmetic wraps.
+template <class T>
+struct UnsignedOf {
+  using type = T;
+};
+template <>
+struct UnsignedOf<int32_t> {
+  using type = uint32_t;
+};
+
+// A register of integers, with as much of Vec's face as integers need. Arithmetic wraps, which C++
+// promises of unsigned numbers alone.
 template <class T>
 struct IntVec {
   static constexpr int size = FASTNN_VEC_BYTES / sizeof(T);
   using Scalar = T;
   using Raw = typename Native<T, size>::type;
+  using Wrapping = typename Native<typename UnsignedOf<T>::type, size>::type;
   Raw v;
 
   IntVec() = default;
@@ -53,14 +64,20 @@ struct IntVec {
   }
   FASTNN_INLINE T operator[](int lane) const { return v[lane]; }
 
-  friend FASTNN_INLINE IntVec operator+(IntVec a, IntVec b) { return of(a.v + b.v); }
-  friend FASTNN_INLINE IntVec operator-(IntVec a, IntVec b) { return of(a.v - b.v); }
-  friend FASTNN_INLINE IntVec operator*(IntVec a, IntVec b) { return of(a.v * b.v); }
+  friend FASTNN_INLINE IntVec operator+(IntVec a, IntVec b) {
+    return of((Raw)((Wrapping)a.v + (Wrapping)b.v));
+  }
+  friend FASTNN_INLINE IntVec operator-(IntVec a, IntVec b) {
+    return of((Raw)((Wrapping)a.v - (Wrapping)b.v));
+  }
+  friend FASTNN_INLINE IntVec operator*(IntVec a, IntVec b) {
+    return of((Raw)((Wrapping)a.v * (Wrapping)b.v));
+  }
   friend FASTNN_INLINE IntVec operator|(IntVec a, IntVec b) { return of(a.v | b.v); }
   friend FASTNN_INLINE IntVec operator&(IntVec a, IntVec b) { return of(a.v & b.v); }
   friend FASTNN_INLINE IntVec max(IntVec a, IntVec b) { return of(a.v > b.v ? a.v : b.v); }
   friend FASTNN_INLINE IntVec min(IntVec a, IntVec b) { return of(a.v < b.v ? a.v : b.v); }
-  FASTNN_INLINE IntVec operator-() const { return of(-v); }
+  FASTNN_INLINE IntVec operator-() const { return IntVec(0) - *this; }
 };
 
 template <class T, bool = is_float<T>>

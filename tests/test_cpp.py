@@ -1,4 +1,4 @@
-"""csrc/cpu/simd.h, csrc/cpu/vecmath.h and csrc/activations.h, one build per instruction set.
+"""csrc/cpu/simd.h, vecmath.h and gemm.h, and csrc/activations.h, one build per instruction set.
 
 The checks are C++ programs in tests/cpp, which hold the references and the tolerances; here they
 are compiled with the flags of the kernels and run wherever this machine can run them.
@@ -32,8 +32,11 @@ BUILDS = {
         {"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512cd"},
     ),
 }
-CASES = [(program, isa) for program in ("test_vecmath", "test_simd") for isa in BUILDS]
+CASES = [(program, isa) for program in ("test_gemm", "test_vecmath", "test_simd") for isa in BUILDS]
 CASES += [("test_activations", isa) for isa in ("baseline", "avx2")]  # no intrinsics there
+
+# What a program needs beside headers. At -O3 the engine would take a minute to compile.
+SOURCES = {"test_gemm": ["-O1", "csrc/cpu/gemm.cpp", "csrc/cpu/team.cpp"]}
 
 pytestmark = [
     pytest.mark.skipif(COMPILER is None, reason="needs a C++ compiler"),
@@ -55,8 +58,8 @@ def build_and_run(program, isa, folder):
     binary = folder / f"{program}_{isa}"
     command = [COMPILER, *FLAGS, *architecture, f"-I{ROOT / 'csrc'}"]
     command += [f"-DFASTNN_ISA={isa}", f"-DFASTNN_VEC_BYTES={vector_bytes}"]
-    command += [str(ROOT / "tests" / "cpp" / f"{program}.cpp"), "-o", str(binary)]
-    built = subprocess.run(command, capture_output=True, text=True)
+    command += [f"tests/cpp/{program}.cpp", *SOURCES.get(program, []), "-fopenmp", "-o", str(binary)]
+    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if built.returncode != 0:
         return False, built.stderr
     if not needed <= cpu_flags():
@@ -68,7 +71,7 @@ def build_and_run(program, isa, folder):
 @pytest.fixture(scope="module")
 def results(tmp_path_factory):
     """All builds side by side: the compiler takes most of the time."""
-    folder = tmp_path_factory.mktemp("vecmath")
+    folder = tmp_path_factory.mktemp("cpp")
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         yield {case: pool.submit(build_and_run, *case, folder) for case in CASES}
 
