@@ -1,4 +1,4 @@
-# make demo | test | sanitize | lint | format | bench | clean | help.   A fresh Debian with python3, g++ and make is enough.
+# make demo | test | sanitize | lint | format | bench | stubs | clean | help.   A fresh Debian with python3, g++ and make is enough.
 #
 # Everything is made once: stamps in $(VENV) say what is up to date, and ninja rebuilds only what
 # changed, in build/. Other interpreters live side by side:
@@ -22,7 +22,7 @@ CXX_SOURCES = $(shell find csrc tests -name '*.h' -o -name '*.cpp' -o -name '*.c
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(JOBS)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test sanitize lint format bench wheel clean
+.PHONY: help demo test sanitize lint format bench stubs wheel clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
@@ -65,6 +65,9 @@ format: $(STAMPS)/lint ## rewrite the sources as lint wants them
 	$(VENV)/bin/ruff check --fix --quiet . || true
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/clang-format -i $(CXX_SOURCES)
+
+stubs: $(STAMPS)/test ## rewrite the type stubs of the kernels and of the native module
+	$(PY) scripts/stubs.py
 
 wheel: $(STAMPS)/wheel ## build and install the wheel, nothing else
 	@ls $(CURDIR)/$(WHEELS)/*.whl

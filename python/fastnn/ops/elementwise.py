@@ -23,8 +23,8 @@ __all__ = [
 def _arithmetic(name: str) -> Callable[[Any, Any], Tensor]:
     """f(a, b) on promoted operands, by the kernel that fits: two tensors, or one and a number."""
     kernel = getattr(kernels, name)
-    left = kernels.__dict__.get(f"r{name}_scalar", kernels.__dict__.get(f"{name}_scalar"))
-    right = kernels.__dict__.get(f"{name}_scalar")
+    right: Any = getattr(kernels, f"{name}_scalar", None)
+    left: Any = getattr(kernels, f"r{name}_scalar", right)
 
     def run(a: Any, b: Any) -> Tensor:
         if not isinstance(b, Tensor):
