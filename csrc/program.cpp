@@ -136,29 +136,23 @@ int64_t Program::run_batches(const int32_t* order, const View& slot, int64_t beg
     Program* program;
     const int32_t* order;
     const View& slot;
-    int64_t next, end, batch;
+    int64_t batch, end, batch_size;
     size_t bytes;
     double deadline;
-    bool stop;
-  } loop{this, order, slot, begin, end, batch, bytes, deadline, begin >= end};
-  const auto body = [](void* context) {
+    bool started;
+  } loop{this, order, slot, begin, end, batch, bytes, deadline, false};
+  const auto next = [](void* context) {
     Loop& l = *static_cast<Loop*>(context);
-    const bool first = team::self().rank == 0;
-    while (!l.stop) {
-      if (first) memcpy(l.slot.data, l.order + l.next * l.batch, l.bytes);
-      team::barrier();
-      l.program->run_steps();
-      team::barrier();
-      if (first) {
-        ++l.next;
-        l.stop = l.next >= l.end || now() >= l.deadline || team::faulted();
-      }
-      team::barrier();
-    }
+    l.batch += l.started;
+    if (l.batch >= l.end || (l.started && (now() >= l.deadline || team::faulted()))) return false;
+    l.started = true;
+    memcpy(l.slot.data, l.order + l.batch * l.batch_size, l.bytes);
+    return true;
   };
-  const auto fault = team::run(threads_, body, &loop);
+  const auto body = [](void* context) { static_cast<Loop*>(context)->program->run_steps(); };
+  const auto fault = team::run_rounds(threads_, next, body, &loop);
   if (fault.what) throw_fault(fault);
-  return loop.next;
+  return loop.batch;
 }
 
 std::string Program::describe() const {

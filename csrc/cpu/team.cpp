@@ -1,6 +1,9 @@
 // The team over OpenMP: one parallel region, our own barrier inside it (it spins for a moment, then
 // sleeps, because the other core may belong to somebody else just now), per-member scratch that is
 // touched once and kept, and the floating-point state of the caller restored on the way out.
+//
+// Rounds. The first member leads; the others wait at their doors and are let in round by round.
+// That is where the team adapts to a core that it has to share: see gather() and judge().
 #include "cpu/team.h"
 
 #include <pthread.h>
@@ -11,8 +14,9 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
-#include <mutex>
+#include <utility>
 
 #if defined(__linux__)
 #include <linux/futex.h>
@@ -25,18 +29,38 @@
 
 namespace fastnn::team {
 
+// Where a member other than the first waits to be let into a round.
+struct alignas(128) Door {
+  uint32_t ticket = 0;  // changes when it opens
+  int sleeping = 0;
+  int present = 0;
+  int rank = 0;
+};
+
 struct Crew {
   alignas(128) int arrived = 0;
   alignas(128) uint32_t generation = 0;
   int sleepers = 0;
   alignas(128) Cursor cursors[kLoops * kMaxMembers];
+  Door doors[kMaxMembers];
+  int size = 1;  // of the round
+  bool over = false;
   Fault fault;
   int fault_taken = 0;
+  // Where the machine is shared: at most `most` members until `hold_until_ns`.
+  int most = kMaxMembers;
+  int64_t hold_until_ns = 0, disturbed_ns = 0, patience_ns = 0;
 };
 
 namespace {
 
 constexpr int kSpins = 2000;  // about 40 us of pauses, several times a balanced wait
+constexpr int kSpinsForMember = 200;
+constexpr int64_t kShortest_ns = 2'000'000, kLongest_ns = 64'000'000, kCalm_ns = 500'000'000;
+
+int64_t now_ns() {
+  return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
+}
 
 void relax() {
 #if defined(__x86_64__)
@@ -58,6 +82,20 @@ void wake_all(uint32_t* word) {
 #if defined(__linux__)
   syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, nullptr, nullptr, 0);
 #endif
+}
+
+// Spins for a moment, then sleeps; how long it slept is added to `slept_ns`. Whoever changes the
+// word wakes the sleepers, of whom there are `sleepers`.
+void wait_for_change(uint32_t* word, uint32_t old, int* sleepers, int64_t* slept_ns) {
+  for (int i = 0; i < kSpins; ++i) {
+    if (__atomic_load_n(word, __ATOMIC_ACQUIRE) != old) return;
+    relax();
+  }
+  const int64_t begin = now_ns();
+  __atomic_add_fetch(sleepers, 1, __ATOMIC_SEQ_CST);
+  while (__atomic_load_n(word, __ATOMIC_SEQ_CST) == old) sleep_while_equal(word, old);
+  __atomic_sub_fetch(sleepers, 1, __ATOMIC_SEQ_CST);
+  *slept_ns += now_ns() - begin;
 }
 
 // Denormal operands cost 50 to 100 times a normal one; a run flushes them and puts the caller's
@@ -112,7 +150,7 @@ thread_local struct Owned {
   }
 } owned;
 
-thread_local Member lone{0, 1, 0, nullptr, nullptr, nullptr, nullptr, nullptr};
+thread_local Member lone{0, 1, 0, nullptr, nullptr, nullptr, nullptr};
 thread_local Member* current = nullptr;
 
 // libgomp's threads do not survive fork(): the child computes on one thread.
@@ -180,14 +218,7 @@ void barrier() noexcept {
     if (__atomic_load_n(&crew.sleepers, __ATOMIC_SEQ_CST)) wake_all(&crew.generation);
     return;
   }
-  for (int i = 0; i < kSpins; ++i) {
-    if (__atomic_load_n(&crew.generation, __ATOMIC_ACQUIRE) != generation) return;
-    relax();
-  }
-  __atomic_add_fetch(&crew.sleepers, 1, __ATOMIC_SEQ_CST);
-  while (__atomic_load_n(&crew.generation, __ATOMIC_SEQ_CST) == generation)
-    sleep_while_equal(&crew.generation, generation);
-  __atomic_sub_fetch(&crew.sleepers, 1, __ATOMIC_SEQ_CST);
+  wait_for_change(&crew.generation, generation, &crew.sleepers, &me.slept_ns);
 }
 
 void fault(const char* what, int64_t value, int64_t limit) noexcept {
@@ -201,9 +232,88 @@ bool faulted() noexcept {
   return crew && __atomic_load_n(&crew->fault_taken, __ATOMIC_ACQUIRE);
 }
 
-Fault run(int threads, void (*body)(void*), void* context) {
-  if (current) {  // already inside a run: the caller's member goes on alone
+namespace {
+
+// Opens the doors of those who take part in the next round. For the first round members may still
+// be on their way; later one that is not back at its door, though it has had time to come, has lost
+// its core, and the round goes on without it.
+int gather(Crew& crew, int count, bool first) {
+  const int most = std::min(count, crew.most);
+  int size = 1, chosen[kMaxMembers];
+  for (int id = 1; id < count && size < most; ++id) {
+    Door& door = crew.doors[id];
+    for (int i = 0; !first && i < kSpinsForMember; ++i) {
+      if (__atomic_load_n(&door.present, __ATOMIC_ACQUIRE)) break;
+      relax();
+    }
+    if (!first && !__atomic_load_n(&door.present, __ATOMIC_ACQUIRE)) continue;
+    __atomic_store_n(&door.present, 0, __ATOMIC_RELAXED);
+    chosen[size] = id;
+    door.rank = size++;
+  }
+  crew.size = size;
+  for (int r = 1; r < size; ++r) {
+    Door& door = crew.doors[chosen[r]];
+    __atomic_add_fetch(&door.ticket, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&door.sleeping, __ATOMIC_SEQ_CST)) wake_all(&door.ticket);
+  }
+  return size;
+}
+
+// After a round of `size` members, of whose time the first one slept a part: with 40 % and more the
+// others bring less than they cost, so half of them stay out for a while, longer each time, until
+// the machine has been calm again.
+void judge(Crew& crew, int size, int64_t begin_ns, int64_t slept_ns) {
+  if (size == 1 && crew.hold_until_ns == 0) return;
+  const int64_t end_ns = now_ns();
+  if (5 * slept_ns > 2 * (end_ns - begin_ns)) {
+    if (end_ns - crew.disturbed_ns > kCalm_ns) crew.patience_ns = kShortest_ns / 2;
+    crew.disturbed_ns = end_ns;
+    crew.patience_ns = std::min(2 * crew.patience_ns, kLongest_ns);
+    crew.most = std::max(1, size / 2);
+    crew.hold_until_ns = end_ns + crew.patience_ns;
+  } else if (crew.hold_until_ns && end_ns > crew.hold_until_ns) {
+    crew.most = kMaxMembers;
+    crew.hold_until_ns = 0;
+  }
+}
+
+void lead(Member& me, int count, bool (*next)(void*), void (*body)(void*), void* context) {
+  Crew& crew = *me.crew;
+  if (count > 1 && now_ns() >= crew.hold_until_ns) crew.most = kMaxMembers, crew.hold_until_ns = 0;
+  for (bool first = true; next(context); first = false) {
+    me.size = count == 1 ? 1 : gather(crew, count, first);
+    me.slept_ns = 0;
+    const int64_t begin_ns = count == 1 ? 0 : now_ns();
     body(context);
+    barrier();  // clears the cursors and orders all writes
+    if (count > 1) judge(crew, me.size, begin_ns, me.slept_ns);
+  }
+  crew.over = true;
+  for (int id = 1; id < count; ++id) {
+    Door& door = crew.doors[id];
+    __atomic_add_fetch(&door.ticket, 1, __ATOMIC_SEQ_CST);
+    if (__atomic_load_n(&door.sleeping, __ATOMIC_SEQ_CST)) wake_all(&door.ticket);
+  }
+}
+
+void follow(Member& me, Door& door, void (*body)(void*), void* context) {
+  for (uint32_t seen = 0;; ++seen) {  // a ticket a round
+    __atomic_store_n(&door.present, 1, __ATOMIC_RELEASE);
+    wait_for_change(&door.ticket, seen, &door.sleeping, &me.slept_ns);
+    if (me.crew->over) return;
+    me.rank = door.rank;
+    me.size = me.crew->size;
+    body(context);
+    barrier();
+  }
+}
+
+}  // namespace
+
+Fault run_rounds(int threads, bool (*next)(void*), void (*body)(void*), void* context) {
+  if (current) {  // already inside a run: the caller's member goes on alone
+    while (next(context)) body(context);
     return {};
   }
   threads = std::clamp(threads, 1, max_threads());
@@ -213,14 +323,18 @@ Fault run(int threads, void (*body)(void*), void* context) {
   Scratch& scratch = owned.scratch;
   crew.arrived = 0;
   crew.sleepers = 0;
+  crew.over = false;
   crew.fault = {};
   crew.fault_taken = 0;
-  auto work = [&](int rank, int size) {
+  for (int id = 1; id < threads; ++id) crew.doors[id] = Door{};
+  auto work = [&](int id, int count) {
     FlushDenormals flush;
-    Member me{rank, size, 0, crew.cursors, scratch.local[rank], scratch.shared, &crew, nullptr};
+    Member me{id, count, 0, crew.cursors, scratch.local[id], scratch.shared, &crew};
     current = &me;
-    body(context);
-    barrier();  // clears the cursors and orders all writes before the return
+    if (id == 0)
+      lead(me, count, next, body, context);
+    else
+      follow(me, crew.doors[id], body, context);
     current = nullptr;
   };
   if (threads == 1) {
@@ -230,6 +344,20 @@ Fault run(int threads, void (*body)(void*), void* context) {
     work(omp_get_thread_num(), omp_get_num_threads());
   }
   return crew.fault;
+}
+
+Fault run(int threads, void (*body)(void*), void* context) {
+  struct Once {
+    void (*body)(void*);
+    void* context;
+    bool done;
+  } once{body, context, false};
+  // A region waits for all its members at its end, so a disturbed team opens a smaller one.
+  if (const Crew* crew = owned.crew; crew && crew->hold_until_ns && now_ns() < crew->hold_until_ns)
+    threads = std::min(threads, crew->most);
+  return run_rounds(
+      threads, [](void* o) { return !std::exchange(static_cast<Once*>(o)->done, true); },
+      [](void* o) { static_cast<Once*>(o)->body(static_cast<Once*>(o)->context); }, &once);
 }
 
 }  // namespace fastnn::team

@@ -32,7 +32,8 @@ struct Member {
   void* local;
   void* shared;
   Crew* crew;
-  const char* kernel;  // running now, named in a fault
+  const char* kernel = nullptr;  // running now, named in a fault
+  int64_t slept_ns = 0;          // at barriers, since the round began
 };
 
 // The calling thread's membership; a lone member outside any region.
@@ -71,6 +72,12 @@ bool faulted() noexcept;
 
 // Runs body(context) on `threads` members, with denormals flushed; returns the first fault.
 Fault run(int threads, void (*body)(void*), void* context);
+
+// The same for round after round, as long as next(context), called by the first member, says so.
+// The team adapts between rounds: a member whose core was taken away is not waited for, and where
+// much of a round went by in waiting, the next ones go on with fewer. Who takes part does not
+// change the bits.
+Fault run_rounds(int threads, bool (*next)(void*), void (*body)(void*), void* context);
 
 }  // namespace fastnn::team
 
