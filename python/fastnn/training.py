@@ -165,9 +165,10 @@ class Trainer:
     # --- metrics -------------------------------------------------------------------------------
     @property
     def metrics(self) -> list[Any]:
+        own = super().metrics  # type: ignore[misc]
         if not self.compiled:
-            return []
-        return [self._loss_tracker, *self._part_trackers.values(), *self._compiled_metrics.metrics, *self._metrics]
+            return own
+        return [self._loss_tracker, *self._part_trackers.values(), *self._compiled_metrics.metrics, *own]
 
     @property
     def metrics_names(self) -> list[str]:

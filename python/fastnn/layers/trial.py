@@ -1,0 +1,62 @@
+"""What a call gives, in shapes and types, found by trying it on zeros."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..autograd import no_grad
+from ..symbolic import KerasTensor, flatten, map_structure
+from ..tensor import Tensor
+
+# Open axes of a trial call. The large pair is for what needs room: x[:, 20], or a batch that divides.
+_TRIALS = ((2, 3), (64, 128))
+
+
+def symbolic_results(call: Callable, args: tuple, kwargs: dict) -> Any:
+    """KerasTensors like the results of `call`, by two trial calls: sizes that differ are open.
+
+    Raises what the call raises if it cannot take such shapes.
+    """
+    first: Exception | None = None
+    for sizes in _TRIALS:
+        try:
+            return _merged(*(_on_zeros(call, size, args, kwargs) for size in sizes))
+        except (ValueError, IndexError) as error:
+            first = first or error
+    raise first
+
+
+def _on_zeros(call: Callable, size: int, args: tuple, kwargs: dict) -> Any:
+    def zeros(t: Any) -> Any:
+        if not isinstance(t, KerasTensor):
+            return t
+        return Tensor(np.zeros([size if n is None else n for n in t.shape], t.dtype))
+
+    with no_grad():
+        return call(*map_structure(zeros, args), **map_structure(zeros, kwargs))
+
+
+def _merged(one: Any, two: Any) -> Any:
+    if any(not isinstance(t, Tensor) for t in flatten(one)):
+        raise TypeError("this call gives values that are not tensors, so it cannot be part of a model")
+    pairs = zip(flatten(one), flatten(two))
+
+    def symbol(_: Any) -> KerasTensor:
+        a, b = next(pairs)
+        if a.ndim != b.ndim:
+            raise ValueError("the rank of the result depends on the batch size")
+        return KerasTensor(tuple(n if n == m else None for n, m in zip(a.shape, b.shape)), a.dtype)
+
+    # In the order of flatten, which sorts dictionaries.
+    return map_structure(symbol, _sorted(one))
+
+
+def _sorted(structure: Any) -> Any:
+    if isinstance(structure, dict):
+        return {key: _sorted(structure[key]) for key in sorted(structure)}
+    if isinstance(structure, (list, tuple)):
+        return type(structure)(map(_sorted, structure))
+    return structure
