@@ -37,10 +37,21 @@ _calls = _Calls()
 
 
 class InputSpec:
-    """What a layer accepts: rank, and sizes of some axes."""
+    """What a layer accepts: a shape (None where open), or rank and sizes of some axes."""
 
-    def __init__(self, ndim=None, min_ndim=None, axes: dict | None = None, shape=None, dtype=None):
-        self.ndim, self.min_ndim, self.axes, self.shape, self.dtype = ndim, min_ndim, axes or {}, shape, dtype
+    def __init__(
+        self,
+        dtype: Any = None,
+        shape: tuple | None = None,
+        ndim: int | None = None,
+        max_ndim: int | None = None,
+        min_ndim: int | None = None,
+        axes: dict[int, int | None] | None = None,
+    ):
+        self.dtype, self.shape = dtype, None if shape is None else tuple(shape)
+        self.ndim = ndim if shape is None else len(shape)
+        self.max_ndim, self.min_ndim = max_ndim, min_ndim
+        self.axes = {**dict(enumerate(shape or ())), **(axes or {})}
 
     def check(self, layer: Layer, shape: tuple) -> None:
         """Raises ValueError naming the layer, what it got and what it expects."""
@@ -49,6 +60,8 @@ class InputSpec:
             problem = f"{self.ndim} dimensions"
         elif self.min_ndim is not None and len(shape) < self.min_ndim:
             problem = f"at least {self.min_ndim} dimensions"
+        elif self.max_ndim is not None and len(shape) > self.max_ndim:
+            problem = f"at most {self.max_ndim} dimensions"
         else:
             for axis, size in self.axes.items():
                 if size is not None and shape[axis] is not None and shape[axis] != size:

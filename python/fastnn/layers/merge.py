@@ -116,6 +116,9 @@ class Average(_Merge):
 
 
 class _Extreme(_Merge):
+    def _choose(self, a: Any, b: Any) -> Any:
+        raise NotImplementedError
+
     def _join(self, inputs: list) -> Any:
         y, kept = inputs[0], _mask_of(inputs[0])
         for x in inputs[1:]:

@@ -42,7 +42,7 @@ def map_shapes(function: Callable, structure: Any) -> Any:
 class Signature:
     """Arguments of `call` (by name, in order) and of `build`."""
 
-    def __init__(self, cls: type):
+    def __init__(self, cls: Any):
         self.cls = cls
         self.call = tuple(_parameters(cls.call))
         self.build = _parameters(cls.build)

@@ -20,13 +20,13 @@ def symbolic_results(call: Callable, args: tuple, kwargs: dict) -> Any:
 
     Raises what the call raises if it cannot take such shapes.
     """
-    first: Exception | None = None
-    for sizes in _TRIALS:
+    try:
+        return _merged(*(_on_zeros(call, size, args, kwargs) for size in _TRIALS[0]))
+    except (ValueError, IndexError) as error:
         try:
-            return _merged(*(_on_zeros(call, size, args, kwargs) for size in sizes))
-        except (ValueError, IndexError) as error:
-            first = first or error
-    raise first
+            return _merged(*(_on_zeros(call, size, args, kwargs) for size in _TRIALS[1]))
+        except (ValueError, IndexError):
+            raise error from None
 
 
 def _on_zeros(call: Callable, size: int, args: tuple, kwargs: dict) -> Any:
