@@ -162,3 +162,11 @@ def test_an_input_spec_of_a_whole_shape():
     layer.input_spec = layers.InputSpec(max_ndim=2)
     with pytest.raises(ValueError, match="at most 2"):
         layer(np.zeros((2, 3, 3)))
+
+
+def test_open_axes_meet_known_ones():
+    steps, fixed = layers.Input((None, 4)), layers.Input((7, 4))
+    assert ops.add(steps, fixed).shape == (None, 7, 4)
+    assert (steps + np.ones((1, 4), "float32")).shape == (None, None, 4)
+    with pytest.raises(ValueError, match="broadcast"):
+        layers.Input((5, 4)) + fixed

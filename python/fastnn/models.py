@@ -55,6 +55,11 @@ class Model(Trainer, Layer):
         """Its layers, in order; ops between them (`x + y`) do not count as such."""
         return [layer for layer in self._sublayers if not isinstance(layer, Operation)]
 
+    @property
+    def operations(self) -> list[Layer]:
+        """Its layers and the ops between them, in order."""
+        return list(self._sublayers)
+
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """The layer of that name, or at that place."""
         if (name is None) == (index is None):

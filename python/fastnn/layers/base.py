@@ -15,6 +15,7 @@ import numpy as np
 from .. import capture, config, constraints, regularizers
 from ..configurable import Configurable
 from ..metrics.base import Metric
+from ..random import SeedGenerator
 from ..serialization import Family, to_snake_case
 from ..symbolic import KerasTensor, any_symbolic, flatten, map_structure, record_call
 from ..tensor import Tensor, dtype_name, to_tensor
@@ -139,9 +140,12 @@ class Layer(Configurable):
             if all(value is not w for w in mine):
                 (self._trainable_weights if value.trainable else self._non_trainable_weights).append(value)
                 value.path = f"{self.name}/{value.name}"
+        elif isinstance(value, SeedGenerator):
+            if all(value.tensor_state() is not t for t in self._state):
+                self._state.append(value.tensor_state())
         elif isinstance(value, (list, tuple)):
             for v in value:
-                if isinstance(v, (Layer, Variable)):
+                if isinstance(v, (Layer, Variable, SeedGenerator)):
                     self._track(v)
         elif isinstance(value, dict):
             self._track(list(value.values()))

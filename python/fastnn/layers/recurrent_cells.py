@@ -16,9 +16,9 @@ import numpy as np
 from .. import activations, constraints, initializers, kernels, ops, regularizers
 from ..ops.recurrent import fused_activation
 from ..tensor import Tensor, empty, to_tensor
+from ..variables import RandomState
 from .base import LAYERS, Layer
 from .dense import known_size, positive_int
-from .dropout import RandomState
 
 
 class _Cell(Layer):

@@ -12,7 +12,7 @@ from ..symbolic import KerasTensor, flatten, map_structure
 from ..tensor import Tensor
 
 # Open axes of a trial call. The large pair is for what needs room: x[:, 20], or a batch that divides.
-_TRIALS = ((2, 3), (64, 128))
+_TRIALS = [((2, 2), (3, 3)), ((64, 64), (128, 128))]  # pairs of (batch size, other open axes)
 
 
 def symbolic_results(call: Callable, args: tuple, kwargs: dict) -> Any:
@@ -20,20 +20,25 @@ def symbolic_results(call: Callable, args: tuple, kwargs: dict) -> Any:
 
     Raises what the call raises if it cannot take such shapes.
     """
-    try:
-        return _merged(*(_on_zeros(call, size, args, kwargs) for size in _TRIALS[0]))
-    except (ValueError, IndexError) as error:
+    # An open axis may have to agree with a known one: x (batch, None, 4) + y (batch, 7, 4).
+    leaves = [t for t in flatten([args, kwargs]) if isinstance(t, KerasTensor)]
+    known = sorted({n for t in leaves for n in t.shape if n is not None and n > 1})
+    open_inside = any(n is None for t in leaves for n in t.shape[1:])
+    trials = _TRIALS + ([((2, n), (3, n)) for n in known] if open_inside else [])
+    first: Exception = ValueError("no trial was made")
+    for i, sizes in enumerate(trials):
         try:
-            return _merged(*(_on_zeros(call, size, args, kwargs) for size in _TRIALS[1]))
-        except (ValueError, IndexError):
-            raise error from None
+            return _merged(*(_on_zeros(call, size, args, kwargs) for size in sizes))
+        except (ValueError, IndexError) as error:
+            first = first if i else error
+    raise first
 
 
-def _on_zeros(call: Callable, size: int, args: tuple, kwargs: dict) -> Any:
+def _on_zeros(call: Callable, sizes: tuple[int, int], args: tuple, kwargs: dict) -> Any:
     def zeros(t: Any) -> Any:
         if not isinstance(t, KerasTensor):
             return t
-        return Tensor(np.zeros([size if n is None else n for n in t.shape], t.dtype))
+        return Tensor(np.zeros([sizes[axis > 0] if n is None else n for axis, n in enumerate(t.shape)], t.dtype))
 
     with no_grad():
         return call(*map_structure(zeros, args), **map_structure(zeros, kwargs))

@@ -49,11 +49,11 @@ def _softmax(name: str, x: Any, axis: int):
 
 
 def _over_axes(function: Callable) -> Callable:
-    """`function` of one axis, also for several axes, which it takes together."""
+    """`function` of one axis, also for several axes, which it takes together; None is all."""
 
     @functools.wraps(function)
     def call(x: Any, axis: Any = -1) -> Tensor:
-        if not isinstance(axis, (tuple, list)):
+        if axis is not None and not isinstance(axis, (tuple, list)):
             return function(x, axis)
         x = to_tensor(x)
         axes = normalized_axes(function.__name__, axis, x.ndim)
