@@ -18,6 +18,7 @@ from .capture import Capture
 from .compiled import CompiledLoss, CompiledMetrics
 from .data import Arrays, Stream, is_stream, unpack_x_y_sample_weight
 from .metrics import Mean
+from .metrics.pending import PendingResult
 from .progress import Progress
 from .symbolic import flatten, map_structure
 from .tensor import Tensor, empty
@@ -562,6 +563,8 @@ class Trainer:
 
 
 def _number(value: Any) -> Any:
+    if isinstance(value, PendingResult):
+        value = value.read()
     if isinstance(value, Tensor):
         value = value.numpy()
     if isinstance(value, np.ndarray):
