@@ -36,6 +36,8 @@ CASES = [
     ("PReLU", dict(alpha_initializer="glorot_uniform", shared_axes=[1, 2]), IMAGES),
     ("Softmax", dict(), STEPS),
     ("Softmax", dict(axis=1), STEPS),
+    ("Softmax", dict(axis=(1, 2)), IMAGES),
+    ("Softmax", dict(axis=(-1, 1)), IMAGES),
     ("Flatten", dict(), IMAGES),
     ("Reshape", dict(target_shape=(6, -1)), IMAGES),
     ("Permute", dict(dims=(2, 1)), STEPS),
@@ -76,6 +78,12 @@ CASES = [
     ("LayerNormalization", dict(), STEPS),
     ("LayerNormalization", dict(epsilon=1e-2, center=False), ROWS),
     ("LayerNormalization", dict(axis=(1, 2)), STEPS),
+    ("LayerNormalization", dict(axis=(3, 1), gamma_initializer="glorot_uniform"), IMAGES),
+    ("LayerNormalization", dict(rms_scaling=True, gamma_initializer="random_normal"), ROWS),
+    ("LayerNormalization", dict(rms_scaling=True, axis=(1, 2)), STEPS),
+    ("RMSNormalization", dict(), STEPS),
+    ("RMSNormalization", dict(axis=(2, 3), epsilon=1e-3), IMAGES),
+    ("ActivityRegularization", dict(l1=0.1, l2=0.2), ROWS),
     ("GroupNormalization", dict(groups=2), IMAGES),
     ("UnitNormalization", dict(), STEPS),
     ("Identity", dict(), ROWS),
@@ -165,6 +173,75 @@ def test_merge(name, arguments, shape):
     close(y, want)
     assert tuple(ours.compute_output_shape([shape, shape])) == want.shape
     assert ours.get_config()["name"]
+
+
+@pytest.mark.parametrize("name", ["Add", "Multiply", "Average", "Maximum", "Minimum"])
+def test_merge_of_different_ranks(name):
+    # Axes of length 1 come after the batch axis: NumPy's rule would give other numbers here.
+    rng = np.random.default_rng(1)
+    inputs = [rng.standard_normal(s).astype("float32") for s in [(4, 5), (4, 4, 5), (4, 1, 4, 5)]]
+    theirs, ours = getattr(keras.layers, name)(), getattr(fastnn.layers, name)()
+    want = np.asarray(theirs(inputs))
+    close(ours(inputs), want)
+    assert tuple(ours.compute_output_shape([i.shape for i in inputs])) == want.shape
+
+
+@pytest.mark.parametrize("masked", [(True, False), (False, True), (True, True)])
+@pytest.mark.parametrize("name, arguments", [m for m in MERGES if m[0] != "Dot"])
+def test_merge_of_masked_steps(name, arguments, masked):
+    x = np.array([[[0, 0], [-1, 2], [0, 0], [3, -4]]], "float32")
+    z = np.array([[[0, 0], [0, 0], [1, -2], [-5, 6]]], "float32")
+    results = []
+    for k in (keras, fastnn):
+        inputs = [k.layers.Masking()(v) if m else k.ops.convert_to_tensor(v) for v, m in zip((x, z), masked)]
+        y = getattr(k.layers, name)(**arguments)(inputs)
+        results.append((np.asarray(y), getattr(y, "_keras_mask", None)))
+    (want, want_mask), (got, mask) = results
+    close(got, want)
+    assert (mask is None) == (want_mask is None)
+    if mask is not None:
+        np.testing.assert_array_equal(np.asarray(mask), np.asarray(want_mask))
+
+
+def test_merges_refuse_what_does_not_fit():
+    for name, shapes, match in [
+        ("Add", [(2, 3), (1, 3)], "batch"),
+        ("Subtract", [(2, 3)] * 3, "two inputs"),
+        ("Multiply", [(2, 3), (2, 4)], "cannot join"),
+    ]:
+        with pytest.raises(ValueError, match=match):
+            getattr(fastnn.layers, name)()([np.ones(s, "float32") for s in shapes])
+
+
+@pytest.mark.parametrize("axis", [-1, 1, (1, 2)])
+def test_softmax_with_a_mask(axis):
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((3, 4, 5)).astype("float32")
+    for mask in (rng.random(x.shape) < 0.5, np.array([1.0, 0.0, 1.0, 0.4, 0.6], "float32")):
+        want = keras.layers.Softmax(axis)(x, mask=mask)
+        close(fastnn.layers.Softmax(axis)(x, mask=mask), want)
+    assert not np.asarray(fastnn.layers.Softmax()(x, mask=np.zeros(x.shape, bool))).any()
+    with pytest.raises(ValueError, match="does not broadcast"):
+        fastnn.layers.Softmax()(x, mask=np.ones((2, 3, 4, 5), bool))
+
+
+def test_relu_at_its_threshold():
+    x = np.array([6, 7, 0, 5, 10, -2], "float32")
+    for arguments in (dict(threshold=5), dict(threshold=5, max_value=8), dict(threshold=5, negative_slope=0.5)):
+        close(fastnn.layers.ReLU(**arguments)(x), keras.layers.ReLU(**arguments)(x))
+
+
+@pytest.mark.parametrize("axis", [1, -1])
+def test_batch_normalization_of_masked_steps(axis):
+    x = np.random.default_rng(3).standard_normal((4, 3, 5)).astype("float32") + 1
+    x[0, 1] = x[2, 2] = x[3, 0] = 0
+    pair = [k.layers.BatchNormalization(axis=axis, momentum=0.7) for k in (keras, fastnn)]
+    for training in (True, False):
+        want, got = (layer(k.layers.Masking()(x), training=training) for layer, k in zip(pair, (keras, fastnn)))
+        # The running variance of the kernel has no epsilon in its count.
+        close(got, want)
+    for w, v in zip(pair[1].get_weights(), pair[0].get_weights()):
+        close(w, v)
 
 
 def test_configs_make_equal_layers():

@@ -98,6 +98,8 @@ def test_padding():
     for width in (1, ((1, 2),), ((1, 0), (0, 3)), ((0, 0), (2, 2))):
         compare("pad", [floats(4, 5)], dict(pad_width=width))
     compare("pad", [floats(4, 5)], dict(pad_width=((1, 0), (0, 3)), constant_values=2.0))
+    # One pair is for every axis (of NumPy; Keras refuses it for another rank than 2).
+    np.testing.assert_array_equal(ops.pad(floats(2, 2), (1, 2)).shape, (5, 5))
     for mode in ("reflect", "symmetric"):
         compare("pad", [floats(4, 5)], dict(pad_width=((1, 3), (0, 2)), mode=mode))
     compare("pad", [floats(2, 4, 4, 3)], dict(pad_width=((0, 0), (1, 1), (2, 0), (0, 0))))
@@ -155,3 +157,9 @@ def test_made_from_nothing():
         compare(name + "_like", [floats(2, 3)], gradient=False)
     compare("full", [], dict(shape=(2,), fill_value=2.5))
     compare("identity", [], dict(n=3))
+
+
+@pytest.mark.parametrize("shapes", [((2, 3, 4), (1, 5, 1)), ((2, 3, 1), (1, 2, 4))])
+def test_indices_along_an_axis_broadcast(shapes):
+    x, at = floats(*shapes[0]), RNG.integers(0, 3, shapes[1])
+    np.testing.assert_array_equal(ops.take_along_axis(x, at, axis=1).numpy(), np.take_along_axis(x, at, axis=1))

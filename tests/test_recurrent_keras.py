@@ -383,3 +383,24 @@ def test_bad_arguments_name_what_does_not_fit():
         fastnn.layers.LSTM(0)
     with pytest.raises(ValueError, match="stateful=True"):
         fastnn.layers.LSTM(2, stateful=True).build((None, 3, 4))
+
+
+@pytest.mark.parametrize("kind", ["SimpleRNN", "LSTM", "GRU"])
+def test_a_trained_layer_with_dropout_is_loaded_again(kind, tmp_path):
+    x = np.random.default_rng(0).standard_normal((8, 3, 2)).astype("float32")
+    model = fastnn.Sequential(
+        [fastnn.Input((3, 2)), getattr(fastnn.layers, kind)(4, dropout=0.2, recurrent_dropout=0.1)]
+    )
+    model.compile("sgd", "mse")
+    model.fit(x, np.zeros((8, 4), "float32"), verbose=0)
+    model.save(tmp_path / "m.fnn")
+    again = fastnn.models.load_model(tmp_path / "m.fnn")
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+    model.fit(x, np.zeros((8, 4), "float32"), verbose=0, shuffle=False)
+    again.fit(x, np.zeros((8, 4), "float32"), verbose=0, shuffle=False)  # with the same masks
+    np.testing.assert_array_equal(again.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
+def test_integer_sequences_are_read_as_numbers():
+    y = fastnn.layers.LSTM(3)(np.ones((2, 4, 5), "int32"))
+    assert y.dtype == "float32" and y.shape == (2, 3)

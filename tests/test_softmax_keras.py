@@ -50,3 +50,17 @@ def test_mistakes_are_named():
         ops.softmax(Tensor(np.ones((2, 3), "f")), axis=2)
     with pytest.raises(TypeError, match="float"):
         ops.softmax(Tensor([1, 2, 3]))
+
+
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+@pytest.mark.parametrize("axis", [None, (0,), (0, 2), (2, 1), (-1, 0)])
+def test_several_axes_together(name, axis):
+    x, dy = np.random.default_rng(1).standard_normal((2, 3, 4, 5)).astype("f")
+    leaf = Tensor(x)
+    leaf.requires_grad = True
+    y = getattr(ops, name)(leaf, axis=axis)
+    positive = axis and tuple(a % 3 for a in axis)  # Keras takes no others
+    want, pullback = jax.vjp(lambda x: getattr(keras.ops, name)(x, axis=positive), x)
+    np.testing.assert_allclose(y.numpy(), want, rtol=3e-6, atol=3e-7)
+    (dx,) = autograd.gradients(y, [leaf], Tensor(dy))
+    np.testing.assert_allclose(dx.numpy(), pullback(dy)[0], rtol=1e-4, atol=2e-5)

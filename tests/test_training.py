@@ -4,6 +4,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -299,3 +300,43 @@ def test_progress_goes_to_stderr_only(data, capfd):
     make().fit(*data, epochs=2, verbose=2)
     out, err = capfd.readouterr()
     assert out == "" and "Epoch 1/2" in err and "loss" in err
+
+
+class Tracking(keras.Model):
+    """The custom step of Keras' guide: its own loss, its own metric, results as a dictionary."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = layers.Dense(1)
+        self.loss_tracker = keras.metrics.Mean(name="loss")
+
+    def call(self, x):
+        return self.dense(x)
+
+    def train_step(self, data):
+        x, y = data[:2]
+        with GradientTape() as tape:
+            loss = ops.mean(ops.square(self(x, training=True) - y))
+        gradients = tape.gradient(loss, self.trainable_variables)
+        self.optimizer.apply_gradients(zip(gradients, self.trainable_variables))
+        self.loss_tracker.update_state(loss)
+        return {m.name: m.result() for m in self.metrics}
+
+    @property
+    def metrics(self):
+        return [self.loss_tracker]
+
+
+def test_a_step_that_returns_results_of_metrics_is_replayed():
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((96, 3)).astype("f"), rng.standard_normal((96, 1)).astype("f")
+    curves = []
+    for eager in (True, False):
+        keras.random.set_random_seed(1)
+        model = Tracking()
+        model.compile(keras.optimizers.SGD(0.05), run_eagerly=eager)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a step that cannot be replayed warns
+            curves.append(model.fit(x, y, batch_size=8, epochs=3, shuffle=False, verbose=0).history["loss"])
+    assert curves[0] == curves[1]
+    assert curves[0][2] < curves[0][0]

@@ -118,7 +118,7 @@ class CompiledLoss:
             wanted = [wanted] * outputs.count
         if isinstance(wanted, (list, tuple)) and outputs.count == 1 and len(wanted) == 1:
             wanted = wanted[0]
-        items = outputs.split(wanted, "loss")
+        items = [_only(item) for item in outputs.split(wanted, "loss")]
         self.functions = []
         for item, name, t, p in zip(items, outputs.names, y, y_pred):
             if item is not None and t is None:
@@ -154,6 +154,11 @@ class CompiledLoss:
         return total
 
 
+def _only(item: Any) -> Any:
+    """The loss of one output, which may be written as a list of one."""
+    return item[0] if isinstance(item, (list, tuple)) and len(item) == 1 else item
+
+
 def _per_output(sample_weight: Any) -> bool:
     return isinstance(sample_weight, (list, tuple, dict))
 
@@ -177,12 +182,23 @@ class CompiledMetrics:
                     metric = resolve_metric(item, y[i], y_pred[i])
                     self.by_output[i].append((metric, uses_weight))
         self.metrics = [m for pairs in self.by_output for m, _ in pairs]
-        self.names = [
-            m.name if outputs.count == 1 else f"{outputs.names[i]}_{m.name}"
-            for i, pairs in enumerate(self.by_output)
-            for m, _ in pairs
-        ]
+        self.names = self._unique_names(outputs)
         self.built = True
+
+    def _unique_names(self, outputs: Outputs) -> list[str]:
+        """Keras': a weighted metric that shares its name is `weighted_<name>`, further ones are numbered."""
+        names: list[str] = []
+        flat = [(i, m, w) for i, pairs in enumerate(self.by_output) for m, w in pairs]
+        for i, metric, weighted in flat:
+            prefix = "" if outputs.count == 1 else f"{outputs.names[i]}_"
+            name = prefix + metric.name
+            if name in names and weighted:
+                name = f"{prefix}weighted_{metric.name}"
+            base, n = name, 1
+            while name in names:
+                name, n = f"{base}_{n}", n + 1
+            names.append(name)
+        return names
 
     @staticmethod
     def _lists(given: Any, outputs: Outputs) -> list[list]:

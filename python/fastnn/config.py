@@ -9,6 +9,11 @@ _epsilon = 1e-7
 _device = "cpu"
 
 
+def backend() -> str:
+    """What computes: always "fastnn"."""
+    return "fastnn"
+
+
 def floatx() -> str:
     """The default type of weights and computation: "float32" or "float64"."""
     return _floatx

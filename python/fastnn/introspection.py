@@ -46,7 +46,7 @@ def summary_rows(model: Any) -> tuple[list[Row], dict[str, Any]]:
     """The rows of Keras' table and its totals."""
     links = _connections(model)
     rows = []
-    for layer in model.layers:
+    for layer in model._sublayers:  # ops, too
         weights = layer.weights
         rows.append(
             Row(

@@ -8,89 +8,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from . import summary as summary_module
+from .graph import Graph, as_input, fits
 from .layers.base import LAYERS, Layer
 from .layers.input import Input, InputLayer
-from .symbolic import KerasTensor, Node, any_symbolic, flatten, map_structure, order_nodes
+from .layers.op import Operation
+from .layers.signature import is_shape, map_shapes
+from .symbolic import KerasTensor, Node, any_symbolic, flatten, map_structure
+from .tensor import Tensor, dtype_name
 from .training import Trainer
-
-
-class Graph:
-    """The layer calls between symbolic inputs and outputs, in an order that can be computed."""
-
-    def __init__(self, inputs: Any, outputs: Any):
-        for t in flatten([inputs, outputs]):
-            if not isinstance(t, KerasTensor):
-                raise ValueError(f"a model is made of symbolic tensors (keras.Input ...), got {type(t).__name__}")
-        self.inputs, self.outputs = inputs, outputs
-        self.nodes = order_nodes(flatten(inputs), flatten(outputs))
-        self.layers = _layers_by_depth(flatten(inputs), flatten(outputs), self.nodes)
-
-    def run(self, inputs: Any) -> Any:
-        """Computes the outputs for tensors (or symbolic tensors) in the structure of the inputs."""
-        values: dict[int, Any] = {}
-        for symbol, value in zip(flatten(self.inputs), _match(self.inputs, inputs)):
-            values[id(symbol)] = value
-        look_up = lambda t: values[id(t)] if isinstance(t, KerasTensor) else t  # noqa: E731
-        for node in self.nodes:
-            args = map_structure(look_up, node.args)
-            kwargs = map_structure(look_up, node.kwargs)
-            results = node.layer(*args, **kwargs)
-            for symbol, value in zip(flatten(node.outputs), flatten(results)):
-                values[id(symbol)] = value
-        return map_structure(look_up, self.outputs)
-
-
-def _match(wanted: Any, given: Any) -> list:
-    """The leaves of `given` in the order of `wanted`; dicts go by the inputs' names."""
-    if isinstance(given, dict) and not isinstance(wanted, dict):
-        names = [t.name for t in flatten(wanted)]
-        missing = [n for n in names if n not in given]
-        if missing:
-            raise ValueError(f"inputs {missing} are missing, got {sorted(given)}")
-        return [given[n] for n in names]
-    leaves = flatten(given)
-    if len(leaves) != len(flatten(wanted)):
-        raise ValueError(f"the model has {len(flatten(wanted))} inputs, got {len(leaves)}")
-    return leaves
-
-
-def _layers_by_depth(inputs: list, outputs: list, nodes: list[Node]) -> list[Layer]:
-    # Keras' order, on which the order of weights depends: by distance from the outputs, then by
-    # first visit on the way back from them.
-    index: dict[int, int] = {}
-    order: list[Node] = []
-    finished: set[int] = set()
-    stops = {id(t) for t in inputs}
-    stack: list[tuple[Node, bool]] = [(t.node, False) for t in reversed(outputs)]
-    while stack:
-        node, ready = stack.pop()
-        if id(node) in finished:
-            continue
-        index.setdefault(id(node.layer), len(index))
-        if ready or all(id(t) in stops for t in flatten(node.outputs)):
-            finished.add(id(node))
-            order.append(node)
-            continue
-        stack.append((node, True))
-        stack.extend((t.node, False) for t in reversed(node.inputs) if id(t.node) not in finished)
-    depth_of_node: dict[int, int] = {}
-    depth_of_layer: dict[int, int] = {}
-    layers: dict[int, Layer] = {}
-    for node in reversed(order):
-        key = id(node.layer)
-        layers[key] = node.layer
-        depth = max(depth_of_node.get(id(node), 0), depth_of_layer.get(key, 0))
-        depth_of_node[id(node)] = depth_of_layer[key] = depth
-        if all(id(t) in stops for t in flatten(node.outputs)):
-            continue
-        for t in node.inputs:
-            depth_of_node[id(t.node)] = max(depth + 1, depth_of_node.get(id(t.node), 0))
-    for t in inputs:  # an input that no output needs
-        layers.setdefault(id(t.node.layer), t.node.layer)
-        depth_of_layer.setdefault(id(t.node.layer), 0)
-        index.setdefault(id(t.node.layer), -1)
-    return [layers[k] for k in sorted(layers, key=lambda k: (-depth_of_layer[k], index[k]))]
 
 
 @LAYERS.register("Functional")
@@ -99,6 +27,7 @@ class Model(Trainer, Layer):
 
     def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None, **kwargs: Any):
         self._graph: Graph | None = None
+        self._first_call: dict | None = None
         functional = inputs is not None or outputs is not None
         if functional and name is None and type(self) is Model:
             from .variables import unique_name
@@ -111,6 +40,8 @@ class Model(Trainer, Layer):
                 raise ValueError("Model takes both inputs and outputs, or neither")
             self._set_graph(Graph(inputs, outputs))
             self.built = True
+            if not self.trainable:
+                self.trainable = False  # and so are its layers
 
     def _set_graph(self, graph: Graph) -> None:
         self._graph = graph
@@ -121,6 +52,12 @@ class Model(Trainer, Layer):
     # --- structure -----------------------------------------------------------------------------
     @property
     def layers(self) -> list[Layer]:
+        """Its layers, in order; ops between them (`x + y`) do not count as such."""
+        return [layer for layer in self._sublayers if not isinstance(layer, Operation)]
+
+    @property
+    def operations(self) -> list[Layer]:
+        """Its layers and the ops between them, in order."""
         return list(self._sublayers)
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
@@ -174,6 +111,34 @@ class Model(Trainer, Layer):
         return [t.node.layer.name for t in self.outputs]
 
     # --- calling -------------------------------------------------------------------------------
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if not self.built and self._graph is None:
+            self._first_call = _described(args, kwargs)
+        return super().__call__(*args, **kwargs)
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the weights of a subclassed model, by a trial call on inputs of this shape."""
+        if self.built or self._graph is not None or type(self).call is Model.call:
+            self.built = True
+            return
+        self.built = True
+        symbols = map_shapes(lambda shape: KerasTensor(shape, self.dtype), input_shape)
+        if self._first_call is None:
+            self._first_call = _described((symbols,), {})
+            self._tried((symbols,), {})
+
+    def build_from_config(self, config: dict) -> None:
+        """Makes the weights of a subclassed model as the call did that `get_build_config` tells of."""
+        symbol = lambda d: KerasTensor(d["shape"], d["dtype"])  # noqa: E731
+        args = [_map_described(symbol, value) for value in config["args"]]
+        kwargs = {name: _map_described(symbol, value) for name, value in config["kwargs"].items()}
+        self._first_call = config
+        self._tried(tuple(args), kwargs)
+
+    def get_build_config(self) -> dict | None:
+        """Shapes and types of the arguments of the first call; None for a model that has a graph."""
+        return self._first_call if self._graph is None else None
+
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         if self._graph is None:
             raise NotImplementedError(f"model {type(self).__name__} does not define call()")
@@ -273,6 +238,29 @@ class Model(Trainer, Layer):
         self.compile(**deserialize_object(config))
 
 
+def _described(args: tuple, kwargs: dict) -> dict:
+    """The tensors among the arguments of a call as plain data: shapes without the batch size, types."""
+
+    def describe(t: Any) -> Any:
+        if not isinstance(t, (Tensor, KerasTensor, np.ndarray)):
+            return None
+        return {"shape": [None, *t.shape[1:]], "dtype": dtype_name(t.dtype)}
+
+    args, kwargs = map_structure(describe, args), map_structure(describe, kwargs)
+    known = lambda value: any(leaf is not None for leaf in flatten(value))  # noqa: E731
+    return {"args": list(args), "kwargs": {name: value for name, value in kwargs.items() if known(value)}}
+
+
+def _map_described(function: Any, value: Any) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"shape", "dtype"}:
+            return function(value)
+        return {key: _map_described(function, item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_map_described(function, item) for item in value]
+    return value
+
+
 @LAYERS.register()
 class Sequential(Model):
     """A chain of layers: `Sequential([Input((4,)), Dense(3), Dense(1)])`, or `add` one by one."""
@@ -336,21 +324,32 @@ class Sequential(Model):
         if self._input is None:
             if input_shape is None:
                 raise ValueError("build() needs an input shape")
-            if not isinstance(input_shape, (tuple, list)) or any(isinstance(s, (tuple, list)) for s in input_shape):
-                raise ValueError(f"a Sequential model has one input, got shapes {input_shape}")
+            if not is_shape(input_shape):  # lists and dicts of tensors are for the first layer to understand
+                self.built = True
+                return
             self._input = InputLayer(batch_shape=(None, *input_shape[1:])).tensor
+        elif input_shape is not None and not fits(tuple(input_shape), self._input.shape):
+            raise ValueError(
+                f"Sequential model {self.name!r} has inputs of shape {self._input.shape}, build() got {input_shape}"
+            )
         # An earlier build's calls are forgotten, so that layer.output means this chain.
         for layer in self._sublayers:
             layer._inbound[:] = [node for node in layer._inbound if node not in self._chain]
         x = self._input
         self._chain = []
+        self.built = True
         for layer in self._sublayers:
-            x = layer(x)
+            try:
+                x = layer(x)
+            except NotImplementedError:  # a layer that does not know its shapes before it is called
+                return
             self._chain.append(layer._inbound[-1])
         self._graph = Graph(self._input, x)
-        self.built = True
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        if self._graph is not None:
+            # Its sizes may differ from those it was built with, where the layers allow it.
+            inputs = as_input(self._graph.inputs, inputs, sizes=False)
         for layer in self._sublayers:
             inputs = layer(inputs)
         return inputs
@@ -374,9 +373,11 @@ def model_from_json(text: str, custom_objects: dict | None = None) -> Model:
     return deserialize_object(json.loads(text), custom_objects)
 
 
-def clone_model(model: Model) -> Model:
-    """A model of the same architecture with fresh weights."""
-    return type(model).from_config(model.get_config())
+def clone_model(model: Model, *args: Any, **kwargs: Any) -> Model:
+    """A model of the same architecture with fresh weights; see `cloning.clone_model`."""
+    from .cloning import clone_model as clone
+
+    return clone(model, *args, **kwargs)
 
 
 __all__ = ["Graph", "Input", "Model", "Sequential", "clone_model", "load_model", "model_from_json"]

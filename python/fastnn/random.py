@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +34,19 @@ class SeedGenerator:
         self.seed = make_default_seed() if seed is None else check_seed(seed)
         self.name = name or "seed_generator"
         self.counter = 0
+        self._tensor: Any = None
         self._lock = threading.Lock()
+
+    def tensor_state(self) -> Any:
+        """The int32 tensor that ops draw from on behalf of this generator; recorded steps move it on.
+
+        It is a stream of its own, made from the generator when it is first asked for.
+        """
+        if self._tensor is None:
+            from .variables import RandomState
+
+            self._tensor = RandomState(_seed_of(self))
+        return self._tensor
 
     def next(self) -> np.ndarray:
         """The next stream name, uint64 array [seed, counter]."""
@@ -49,6 +63,12 @@ class SeedGenerator:
     def state(self, value):
         seed, counter = (int(v) for v in np.asarray(value).reshape(2))
         self.seed, self.counter = check_seed(seed), check_seed(counter)
+        if self._tensor is not None:  # written in place: recorded steps hold this tensor
+            from .variables import RandomState
+
+            tensor, self._tensor = self._tensor, None
+            tensor.assign(RandomState(_seed_of(self)))
+            self._tensor = tensor
 
     def get_config(self) -> dict:
         return {"seed": self._initial_seed, "name": self.name}
@@ -65,6 +85,12 @@ def _restore(cls, initial_seed, name, seed, counter):
     new = cls(seed, name)
     new._initial_seed, new.counter = initial_seed, counter
     return new
+
+
+def _seed_of(generator: SeedGenerator) -> int:
+    """The seed of a stream beside those that `next` names, where the generator stands now."""
+    key = np.array([generator.seed, 2**63 + generator.counter], np.uint64)
+    return int(np.random.Generator(np.random.Philox(key=key)).integers(0, 2**62))
 
 
 def check_seed(seed) -> int:
@@ -122,3 +148,82 @@ def draw_seed(seed) -> np.ndarray:
 def numpy_generator(seed=None) -> np.random.Generator:
     """A `np.random.Generator` on the stream that `draw_seed(seed)` names."""
     return np.random.Generator(np.random.Philox(key=draw_seed(seed)))
+
+
+# --- random tensors ---------------------------------------------------------------------------------
+# `seed`: an integer always gives the same numbers; a SeedGenerator, or None for the global sequence,
+# other ones in every call, also where the call is part of a recorded step.
+
+
+def _state(seed: Any) -> Any:
+    from . import ops
+    from .variables import RandomState
+
+    if seed is None or isinstance(seed, SeedGenerator):
+        return ops.next_state((seed or _global).tensor_state())
+    return RandomState(check_seed(seed))
+
+
+def _float_type(dtype: Any) -> str:
+    from . import config
+    from .tensor import dtype_name
+
+    name = config.floatx() if dtype is None else dtype_name(dtype)
+    if not name.startswith("float"):
+        raise ValueError(f"expected a float dtype, got {dtype!r}")
+    return name
+
+
+def normal(shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
+    """A float tensor of normally distributed numbers."""
+    from . import ops
+
+    return ops.random_normal(tuple(shape), mean, stddev, _float_type(dtype), _state(seed))
+
+
+def uniform(shape: Sequence[int], minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
+    """Numbers from [minval, maxval), evenly distributed; of an integer dtype, see `randint`."""
+    from . import ops
+    from .tensor import dtype_name
+
+    if dtype is not None and dtype_name(dtype) == "int32":
+        return randint(shape, int(minval), int(maxval), "int32", seed)
+    return ops.random_uniform(tuple(shape), minval, maxval, _float_type(dtype), _state(seed))
+
+
+def randint(shape: Sequence[int], minval: int, maxval: int, dtype: Any = "int32", seed: Any = None) -> Any:
+    """Integers from minval, ..., maxval - 1, each as likely as the others.
+
+    Raises ValueError for an empty range, or one of 2^31 numbers and more.
+    """
+    from . import ops
+
+    if not 0 < maxval - minval < 2**31:
+        raise ValueError(f"randint: maxval must lie above minval by less than 2^31, got {minval} and {maxval}")
+    # float64: every integer of the range is met, with the same probability up to 2^-21.
+    drawn = ops.floor(ops.random_uniform(tuple(shape), 0.0, float(maxval - minval), "float64", _state(seed)))
+    return ops.cast(ops.add(ops.minimum(drawn, float(maxval - minval - 1)), float(minval)), dtype)
+
+
+def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any = None) -> Any:
+    """Indices drawn by unnormalised log-probabilities: logits (batch, classes) -> (batch, num_samples).
+
+    The largest of logits + Gumbel noise has that distribution (Gumbel 1954; Maddison et al. 2014).
+    """
+    from . import ops
+    from .tensor import to_tensor
+
+    logits = to_tensor(logits)
+    if logits.ndim != 2 or not logits.dtype.startswith("float"):
+        raise ValueError(f"categorical: logits are floats (batch, classes), got {logits.dtype} {logits.shape}")
+    shape = (logits.shape[0], num_samples, logits.shape[1])
+    u = ops.random_uniform(shape, 0.0, 1.0, "float64", _state(seed))
+    noise = ops.negative(ops.log(ops.negative(ops.log(ops.maximum(u, 1e-300)))))
+    return ops.cast(ops.argmax(ops.add(noise, ops.expand_dims(ops.stop_gradient(logits), 1)), axis=-1), dtype)
+
+
+def dropout(inputs: Any, rate: float, noise_shape: Any = None, seed: Any = None) -> Any:
+    """inputs / (1 - rate) with probability 1 - rate, else 0."""
+    from . import ops
+
+    return ops.dropout(inputs, rate, _state(seed), noise_shape)

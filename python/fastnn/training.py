@@ -18,6 +18,7 @@ from .capture import Capture
 from .compiled import CompiledLoss, CompiledMetrics
 from .data import Arrays, Stream, is_stream, unpack_x_y_sample_weight
 from .metrics import Mean
+from .metrics.pending import PendingResult
 from .progress import Progress
 from .symbolic import flatten, map_structure
 from .tensor import Tensor, empty
@@ -165,9 +166,10 @@ class Trainer:
     # --- metrics -------------------------------------------------------------------------------
     @property
     def metrics(self) -> list[Any]:
+        own = super().metrics  # type: ignore[misc]
         if not self.compiled:
-            return []
-        return [self._loss_tracker, *self._part_trackers.values(), *self._compiled_metrics.metrics, *self._metrics]
+            return own
+        return [self._loss_tracker, *self._part_trackers.values(), *self._compiled_metrics.metrics, *own]
 
     @property
     def metrics_names(self) -> list[str]:
@@ -561,6 +563,8 @@ class Trainer:
 
 
 def _number(value: Any) -> Any:
+    if isinstance(value, PendingResult):
+        value = value.read()
     if isinstance(value, Tensor):
         value = value.numpy()
     if isinstance(value, np.ndarray):

@@ -6,6 +6,7 @@ from collections import defaultdict
 from typing import Any
 
 from . import _core, config, initializers, kernels
+from .random import check_seed, make_default_seed
 from .tensor import Tensor, dtype_name, host_array
 
 _counts: dict[str, int] = defaultdict(int)
@@ -100,3 +101,15 @@ class Variable(Tensor):
 
     def __repr__(self) -> str:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}>"
+
+
+class RandomState(Variable):
+    """{seed_lo, seed_hi, step_lo, step_hi} as int32: what a layer draws from. Saved with the model,
+    but not one of its weights.
+    """
+
+    def __init__(self, seed: int | None):
+        seed = make_default_seed() if seed is None else check_seed(seed)
+        low, high = seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF
+        signed = [n - 2**32 if n >= 2**31 else n for n in (low, high)]
+        super().__init__([*signed, 0, 0], dtype="int32", trainable=False, name="random_state")

@@ -15,8 +15,17 @@ from .conv import (
     SeparableConv2D,
 )
 from .dense import Dense
-from .dropout import AlphaDropout, Dropout, GaussianDropout, GaussianNoise, SpatialDropout1D, SpatialDropout2D
+from .dropout import (
+    ActivityRegularization,
+    AlphaDropout,
+    Dropout,
+    GaussianDropout,
+    GaussianNoise,
+    SpatialDropout1D,
+    SpatialDropout2D,
+)
 from .embedding import Embedding, Masking
+from .function import Lambda
 from .input import Input, InputLayer
 from .merge import (
     Add,
@@ -47,7 +56,7 @@ from .move import (
     ZeroPadding1D,
     ZeroPadding2D,
 )
-from .norm import BatchNormalization, GroupNormalization, LayerNormalization, UnitNormalization
+from .norm import BatchNormalization, GroupNormalization, LayerNormalization, RMSNormalization, UnitNormalization
 from .op import Operation
 from .pooling import (
     AveragePooling1D,

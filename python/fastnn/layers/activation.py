@@ -115,7 +115,10 @@ class PReLU(_Elementwise):
 
 @LAYERS.register()
 class Softmax(_Elementwise):
-    """softmax along `axis` (one axis, or several taken together); a mask hides entries."""
+    """softmax along `axis` (one axis, or several taken together).
+
+    Entries where `mask`, which broadcasts to the input, is false (not above 0.5) get 0.
+    """
 
     def __init__(self, axis: Any = -1, **kwargs: Any):
         super().__init__(**kwargs)
@@ -124,12 +127,11 @@ class Softmax(_Elementwise):
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         if mask is not None:
-            # As Keras: hidden entries get a logit far below all others.
-            hidden = ops.multiply(
-                ops.cast(ops.logical_not(mask), inputs.dtype), -3e38 if inputs.dtype == "float32" else -1e300
-            )
-            inputs = ops.add(inputs, hidden)
-        if isinstance(self.axis, (list, tuple)) and len(self.axis) > 1:
-            lse = ops.logsumexp(inputs, axis=tuple(self.axis), keepdims=True)
-            return ops.exp(ops.subtract(inputs, lse))
-        return ops.softmax(inputs, axis=self.axis[0] if isinstance(self.axis, (list, tuple)) else self.axis)
+            fits = mask.ndim <= inputs.ndim and all(m in (1, n) for m, n in zip(mask.shape[::-1], inputs.shape[::-1]))
+            if not fits:
+                raise ValueError(f"layer {self.name!r}: mask {mask.shape} does not broadcast to {inputs.shape}")
+            mask = mask if mask.dtype == "bool" else ops.greater(mask, 0.5)
+            # Finite, so that a row that is hidden as a whole gives zeros and no NaN.
+            inputs = ops.where(mask, inputs, -3e38 if inputs.dtype == "float32" else -1e300)
+        y = ops.softmax(inputs, axis=self.axis)
+        return y if mask is None else ops.where(mask, y, 0)

@@ -7,19 +7,21 @@ computes shapes and notes the call in the model's graph.
 
 from __future__ import annotations
 
-import inspect
 import threading
 from typing import Any
 
 import numpy as np
 
 from .. import capture, config, constraints, regularizers
-from ..autograd import no_grad
 from ..configurable import Configurable
+from ..metrics.base import Metric
+from ..random import SeedGenerator
 from ..serialization import Family, to_snake_case
 from ..symbolic import KerasTensor, any_symbolic, flatten, map_structure, record_call
 from ..tensor import Tensor, dtype_name, to_tensor
 from ..variables import Variable, unique_name
+from .signature import Signature, map_shapes, shape_of, signature_of
+from .trial import symbolic_results
 
 LAYERS = Family("layer", "keras.layers")
 
@@ -29,16 +31,28 @@ class _Calls(threading.local):
 
     def __init__(self):
         self.training: list[bool] = []
+        self.running: list[Layer] = []
 
 
 _calls = _Calls()
 
 
 class InputSpec:
-    """What a layer accepts: rank, and sizes of some axes."""
+    """What a layer accepts: a shape (None where open), or rank and sizes of some axes."""
 
-    def __init__(self, ndim=None, min_ndim=None, axes: dict | None = None, shape=None, dtype=None):
-        self.ndim, self.min_ndim, self.axes, self.shape, self.dtype = ndim, min_ndim, axes or {}, shape, dtype
+    def __init__(
+        self,
+        dtype: Any = None,
+        shape: tuple | None = None,
+        ndim: int | None = None,
+        max_ndim: int | None = None,
+        min_ndim: int | None = None,
+        axes: dict[int, int | None] | None = None,
+    ):
+        self.dtype, self.shape = dtype, None if shape is None else tuple(shape)
+        self.ndim = ndim if shape is None else len(shape)
+        self.max_ndim, self.min_ndim = max_ndim, min_ndim
+        self.axes = {**dict(enumerate(shape or ())), **(axes or {})}
 
     def check(self, layer: Layer, shape: tuple) -> None:
         """Raises ValueError naming the layer, what it got and what it expects."""
@@ -47,6 +61,8 @@ class InputSpec:
             problem = f"{self.ndim} dimensions"
         elif self.min_ndim is not None and len(shape) < self.min_ndim:
             problem = f"at least {self.min_ndim} dimensions"
+        elif self.max_ndim is not None and len(shape) > self.max_ndim:
+            problem = f"at most {self.max_ndim} dimensions"
         else:
             for axis, size in self.axes.items():
                 if size is not None and shape[axis] is not None and shape[axis] != size:
@@ -83,7 +99,9 @@ class Layer(Configurable):
         self._inbound: list[Any] = []  # symbolic calls of this layer
         self.built = False
         self.version = 0
-        self._trainable = bool(trainable)
+        if not isinstance(trainable, bool):
+            raise ValueError(f"trainable is True or False, got {trainable!r}")
+        self._trainable = trainable
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.name = str(name) if name else unique_name(to_snake_case(type(self).__name__))
         if "/" in self.name:
@@ -100,11 +118,15 @@ class Layer(Configurable):
         kwargs.pop("autocast", None)
         if kwargs:
             raise TypeError(f"{type(self).__name__} got unknown arguments: {', '.join(sorted(kwargs))}")
+        for value in list(vars(self).values()):  # what a subclass made before it called this
+            self._track(value)
 
     # --- weights -------------------------------------------------------------------------------
     def __setattr__(self, name: str, value: Any) -> None:
         if "_sublayers" in self.__dict__ and name != "_sublayers":
             self._track(value)
+            if isinstance(value, Metric) and not name.startswith("_") and value not in self._metrics:
+                self._metrics.append(value)
             if name in self.__dict__ and not name.startswith("_") and _differs(self.__dict__[name], value):
                 self.__dict__["version"] = self.version + 1  # recorded steps are made anew
         super().__setattr__(name, value)
@@ -118,9 +140,12 @@ class Layer(Configurable):
             if all(value is not w for w in mine):
                 (self._trainable_weights if value.trainable else self._non_trainable_weights).append(value)
                 value.path = f"{self.name}/{value.name}"
+        elif isinstance(value, SeedGenerator):
+            if all(value.tensor_state() is not t for t in self._state):
+                self._state.append(value.tensor_state())
         elif isinstance(value, (list, tuple)):
             for v in value:
-                if isinstance(v, (Layer, Variable)):
+                if isinstance(v, (Layer, Variable, SeedGenerator)):
                     self._track(v)
         elif isinstance(value, dict):
             self._track(list(value.values()))
@@ -136,11 +161,22 @@ class Layer(Configurable):
         name: str | None = None,
         **kwargs: Any,
     ) -> Variable:
-        """A new Variable of this layer. Initializer: glorot_uniform unless given."""
+        """A new Variable of this layer. Initializer, unless given: glorot_uniform, zeros for integers.
+
+        Raises ValueError for a name in the place of the shape, and inside `call`, where every call
+        would make another weight.
+        """
+        if isinstance(shape, str):
+            raise ValueError(f"add_weight(shape, ...) takes the shape first; write name={shape!r}")
+        if any(layer is self for layer in _calls.running):
+            raise ValueError(f"layer {self.name!r} adds a weight in call(); weights are made in __init__ or build()")
+        dtype = dtype_name(dtype or self.dtype)
+        if initializer is None:
+            initializer = "glorot_uniform" if dtype.startswith("float") else "zeros"
         w = Variable(
-            initializer if initializer is not None else "glorot_uniform",
+            initializer,
             shape=tuple(shape) if shape is not None else (),
-            dtype=dtype or self.dtype,
+            dtype=dtype,
             trainable=trainable,
             name=name or "variable",
         )
@@ -214,6 +250,25 @@ class Layer(Configurable):
         for w, v in zip(mine, arrays):
             w.assign(v)
 
+    @property
+    def compute_dtype(self) -> str:
+        """The type of its results; that of its weights too (there is no mixed precision)."""
+        return self.dtype
+
+    variable_dtype = compute_dtype
+
+    @property
+    def metrics(self) -> list[Any]:
+        """The metrics kept by this layer and those inside it."""
+        found = list(self._metrics)
+        for layer in self._sublayers:
+            found += layer.metrics
+        return _unique(found)
+
+    @property
+    def metrics_variables(self) -> list[Variable]:
+        return _unique([v for metric in self.metrics for v in metric.variables])
+
     def count_params(self) -> int:
         if not self.built:
             raise ValueError(f"layer {self.name!r} is not built, so its parameters cannot be counted")
@@ -254,55 +309,55 @@ class Layer(Configurable):
 
     def compute_output_shape(self, input_shape: Any) -> Any:
         """The shape of the result; found by a trial call where a layer does not say."""
-        return _probe(self, input_shape)
+        symbols = map_shapes(lambda shape: KerasTensor(shape, self.dtype), input_shape)
+        return shape_of(self._tried((symbols,), {}))
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """The mask of the result: the input's, for a layer that supports masking."""
         return previous_mask
 
-    def _ensure_built(self, input_shape: Any) -> None:
+    def _ensure_built(self, *shapes: Any, **named: Any) -> None:
         if not self.built:
-            self.build(input_shape)
+            self.build(*shapes, **named)
             self.built = True
             for w in self._trainable_weights:
                 w.requires_grad = w.requires_grad and self._trainable
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        signature = signature_of(type(self))
+        if not args and signature.first in kwargs:
+            args = (kwargs.pop(signature.first),)
         if any_symbolic(args) or any_symbolic(kwargs):
             return self._call_symbolic(args, kwargs)
         inputs = self._cast(args[0]) if args else None
-        args = (inputs, *args[1:])
-        shapes = map_structure(lambda t: t.shape, inputs)
-        if self.input_spec is not None and isinstance(inputs, Tensor):
-            self.input_spec.check(self, inputs.shape)
+        args = (inputs, *map(self._cast_tensors, args[1:])) if args else ()
+        kwargs = {name: self._cast_tensors(value) for name, value in kwargs.items()}
+        self._check_input(inputs)
         if not self.built:
-            self._ensure_built(shapes)
-            if self.input_spec is not None and isinstance(inputs, Tensor):
-                self.input_spec.check(self, inputs.shape)
-        accepts = _call_arguments(type(self))
-        mask = None
-        if self.supports_masking or "mask" in accepts:
-            mask = map_structure(lambda t: getattr(t, "_keras_mask", None), inputs)
-            if "mask" in accepts and kwargs.get("mask") is None and any(m is not None for m in flatten(mask)):
-                kwargs["mask"] = mask
+            self._ensure_built(**signature.build_shapes(args, kwargs))
+            self._check_input(inputs)
+        mask = self._find_masks(signature, args, kwargs)
         training = kwargs.get("training")
         if training is None:
             training = _calls.training[-1] if _calls.training else False
-        if "training" in accepts:
+        if "training" in signature.call:
             kwargs["training"] = bool(training)
         else:
             kwargs.pop("training", None)
+        if not _calls.running:
+            self._clear_losses()
         _calls.training.append(bool(training))
+        _calls.running.append(self)
         try:
             outputs = self.call(*args, **kwargs)
         finally:
+            _calls.running.pop()
             _calls.training.pop()
         current = capture.recording()
         if current is not None:
             current.note_layer(self)
-        given = kwargs.get("mask", mask)
-        if self.supports_masking and given is not None:
-            masks = self.compute_mask(inputs, given)
+        if self.supports_masking and mask is not None:
+            masks = self.compute_mask(inputs, mask)
             for t, m in zip(flatten(outputs), flatten(masks) if masks is not None else []):
                 if m is not None and isinstance(t, Tensor):
                     t._keras_mask = m
@@ -310,8 +365,27 @@ class Layer(Configurable):
             from ..ops import multiply
 
             for t in flatten(outputs):
-                self.add_loss(multiply(self.activity_regularizer(t), 1.0 / t.shape[0]))
+                self.add_loss(multiply(self.activity_regularizer(t), 1.0 / max(1, t.shape[0] if t.ndim else 1)))
         return outputs
+
+    def _check_input(self, inputs: Any) -> None:
+        if self.input_spec is not None and isinstance(inputs, (Tensor, KerasTensor)):
+            self.input_spec.check(self, inputs.shape)
+
+    def _find_masks(self, signature: Signature, args: tuple, kwargs: dict) -> Any:
+        """Hands the masks that the inputs carry to `call`: as `mask` that of the first, as `x_mask`
+        that of argument `x`. The mask of the first input.
+        """
+        if kwargs.get("mask") is not None:
+            return kwargs["mask"]
+        mask = _masks(args[0]) if args else None
+        free = signature.call[len(args) :]
+        if "mask" in free and mask is not None:
+            kwargs["mask"] = mask
+        for name, value in signature.given(args, kwargs).items():
+            if f"{name}_mask" in free and kwargs.get(f"{name}_mask") is None:
+                kwargs[f"{name}_mask"] = _masks(value)
+        return mask
 
     def _cast(self, inputs: Any) -> Any:
         def convert(x: Any) -> Any:
@@ -328,24 +402,41 @@ class Layer(Configurable):
 
         return map_structure(convert, inputs)
 
+    def _cast_tensors(self, value: Any) -> Any:
+        """The arrays and float tensors among an argument's leaves as tensors of this layer's type."""
+
+        def convert(x: Any) -> Any:
+            if not isinstance(x, (Tensor, np.ndarray)):
+                return x
+            t = to_tensor(x)
+            if not t.dtype.startswith("float") or t.dtype == self.dtype:
+                return t
+            y = to_tensor(t, self.dtype)
+            if hasattr(t, "_keras_mask"):
+                y._keras_mask = t._keras_mask
+            return y
+
+        return map_structure(convert, value)
+
     def _call_symbolic(self, args: tuple, kwargs: dict) -> Any:
-        shapes = map_structure(lambda t: t.shape, args[0])
-        if self.input_spec is not None and isinstance(args[0], KerasTensor):
-            self.input_spec.check(self, args[0].shape)
-        self._ensure_built(shapes)
-        if self.input_spec is not None and isinstance(args[0], KerasTensor):
-            self.input_spec.check(self, args[0].shape)
+        first = args[0] if args else None
+        self._check_input(first)
+        self._ensure_built(**signature_of(type(self)).build_shapes(args, kwargs))
+        self._check_input(first)
         return record_call(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """KerasTensors with the shapes and types of the results of a call on KerasTensors."""
-        shapes = map_structure(lambda t: t.shape, args[0])
-        out = self.compute_output_shape(shapes)
-        if isinstance(out, list):
-            return [KerasTensor(s, self.dtype) for s in out]
-        if isinstance(out, tuple) and out and isinstance(out[0], (tuple, list)):
-            return tuple(KerasTensor(tuple(s), self.dtype) for s in out)
-        return KerasTensor(tuple(out), self.dtype)
+        if type(self).compute_output_shape is Layer.compute_output_shape:
+            return self._tried(args, kwargs)
+        out = self.compute_output_shape(shape_of(args[0]))
+        return map_shapes(lambda shape: KerasTensor(shape, self.dtype), out)
+
+    def _tried(self, args: tuple, kwargs: dict) -> Any:
+        try:
+            return symbolic_results(self, args, kwargs)
+        finally:
+            self._clear_losses()  # those of zeros
 
     # --- places in a graph ---------------------------------------------------------------------
     @property
@@ -380,31 +471,7 @@ def _policy_type(dtype: Any) -> Any:
     return getattr(dtype, "compute_dtype", dtype)
 
 
-_arguments: dict[type, frozenset] = {}
-
-
-def _call_arguments(cls: type) -> frozenset:
-    if cls not in _arguments:
-        _arguments[cls] = frozenset(inspect.signature(cls.call).parameters)
-    return _arguments[cls]
-
-
-def _probe(layer: Layer, input_shape: Any) -> Any:
-    """Output shape by calling the layer on zeros, with two sizes for every open axis."""
-
-    def run(size: int) -> Any:
-        def zeros(shape: tuple) -> Tensor:
-            return Tensor(np.zeros([size if n is None else n for n in shape], np.float32), layer.dtype)
-
-        is_one = isinstance(input_shape, tuple) and (not input_shape or not isinstance(input_shape[0], (tuple, list)))
-        inputs = zeros(input_shape) if is_one else [zeros(s) for s in input_shape]
-        with no_grad():
-            return map_structure(lambda t: t.shape, layer.call(inputs))
-
-    one, two = run(2), run(3)
-    merge = lambda a, b: tuple(x if x == y else None for x, y in zip(a, b))  # noqa: E731
-    if isinstance(one, list):
-        return [merge(a, b) for a, b in zip(one, two)]
-    if one and isinstance(one[0], tuple):
-        return tuple(merge(a, b) for a, b in zip(one, two))
-    return merge(one, two)
+def _masks(inputs: Any) -> Any:
+    """The masks of nested tensors in their structure; None if there are none."""
+    masks = map_structure(lambda t: getattr(t, "_keras_mask", None), inputs)
+    return masks if any(m is not None for m in flatten(masks)) else None

@@ -1,25 +1,12 @@
-"""Layers that add randomness while training and pass their input on otherwise."""
+"""Regularization: layers that add randomness, or a loss, while training and pass their input on."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from .. import ops
-from ..random import check_seed, make_default_seed
-from ..variables import Variable
+from .. import ops, regularizers
+from ..variables import RandomState
 from .base import LAYERS, InputSpec, Layer
-
-
-class RandomState(Variable):
-    """{seed_lo, seed_hi, step_lo, step_hi} as int32: what a layer draws from. Saved with the model,
-    but not one of its weights.
-    """
-
-    def __init__(self, seed: int | None):
-        seed = make_default_seed() if seed is None else check_seed(seed)
-        low, high = seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF
-        signed = [n - 2**32 if n >= 2**31 else n for n in (low, high)]
-        super().__init__([*signed, 0, 0], dtype="int32", trainable=False, name="random_state")
 
 
 class _Random(Layer):
@@ -49,7 +36,7 @@ class Dropout(_Random):
     def __init__(self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any):
         super().__init__(seed=seed, **kwargs)
         self.rate = check_rate(rate, self)
-        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.noise_shape = _check_noise_shape(noise_shape, self)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not training or self.rate == 0:
@@ -122,12 +109,42 @@ class AlphaDropout(_Random):
     def __init__(self, rate: float, noise_shape: Any = None, seed: int | None = None, **kwargs: Any):
         super().__init__(seed=seed, **kwargs)
         self.rate = check_rate(rate, self)
-        self.noise_shape = None if noise_shape is None else tuple(noise_shape)
+        self.noise_shape = _check_noise_shape(noise_shape, self)
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         if not training or self.rate == 0:
             return inputs
         return ops.alpha_dropout(inputs, self.rate, self._draw(), self.noise_shape)
+
+
+def _check_noise_shape(noise_shape: Any, layer: Layer) -> tuple | None:
+    """A tuple of sizes, None for that of the input; raises ValueError naming the layer otherwise."""
+    if noise_shape is None:
+        return None
+    sizes = tuple(noise_shape) if isinstance(noise_shape, (list, tuple)) else ()
+    if not sizes or any(n is not None and (not hasattr(n, "__index__") or n < 1) for n in sizes):
+        raise ValueError(
+            f"layer {layer.name!r}: noise_shape is a sequence of positive integers or None, got {noise_shape!r}"
+        )
+    return sizes
+
+
+@LAYERS.register()
+class ActivityRegularization(Layer):
+    """y = x; adds (l1 sum |x| + l2 sum x^2) / batch to the loss."""
+
+    supports_masking = True
+
+    def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any):
+        super().__init__(activity_regularizer=regularizers.L1L2(l1=l1, l2=l2), **kwargs)
+        self.l1, self.l2 = l1, l2
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return inputs
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
 
 
 def check_rate(rate: float, layer: Layer) -> float:

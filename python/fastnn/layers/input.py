@@ -33,12 +33,14 @@ class InputLayer(Layer):
             raise ValueError("InputLayer takes either shape or batch_shape")
         super().__init__(name=name, dtype=dtype, **kwargs)
         if batch_shape is None:
-            sizes = (shape,) if isinstance(shape, int) else tuple(shape)
+            sizes = (shape,) if hasattr(shape, "__index__") else tuple(shape)
             batch_shape = (batch_size, *sizes)
-        for size in batch_shape[1:]:
-            if size is not None and (not isinstance(size, int) or size < 0):
+        elif batch_size is not None:
+            raise ValueError("InputLayer takes either batch_size or batch_shape")
+        for size in batch_shape:
+            if size is not None and (not hasattr(size, "__index__") or size < 0):
                 raise ValueError(f"an input's sizes are non-negative integers or None, got {tuple(batch_shape)}")
-        self.batch_shape = tuple(batch_shape)
+        self.batch_shape = tuple(None if size is None else int(size) for size in batch_shape)
         self.built = True
         self.tensor = record_call(self, (), {}, KerasTensor(self.batch_shape, self.dtype, self.name))
 

@@ -10,7 +10,11 @@ from .base import LAYERS, Layer
 
 
 class _Merge(Layer):
-    """Joins a list of tensors that broadcast to each other."""
+    """Joins a list of tensors, element by element.
+
+    Inputs of a lower rank get axes of length 1 after the batch axis. A masked step of one input does
+    not count; the result is masked where all inputs are, if all have a mask.
+    """
 
     supports_masking = True
     casts_integers = False
@@ -18,34 +22,63 @@ class _Merge(Layer):
     def build(self, input_shape: Any) -> None:
         if not isinstance(input_shape, (list, tuple)) or not isinstance(input_shape[0], (list, tuple)):
             raise ValueError(f"layer {self.name!r} joins a list of inputs, got a single one")
-        if len(input_shape) < 2:
-            raise ValueError(f"layer {self.name!r} joins at least two inputs, got {len(input_shape)}")
         self.compute_output_shape(input_shape)
         self.built = True
 
+    def call(self, inputs: Any) -> Any:
+        rank = max(x.ndim for x in inputs)
+        return self._join([x if x.ndim == rank else _with_rank(x, rank) for x in inputs])
+
+    def _join(self, inputs: list) -> Any:
+        raise NotImplementedError
+
     def compute_output_shape(self, input_shape: Any) -> tuple:
+        shapes = [tuple(s) for s in input_shape]
+        if len({s[0] for s in shapes} - {None}) > 1:
+            raise ValueError(f"layer {self.name!r} cannot join different batch sizes, got shapes {shapes}")
+
         def join(a: tuple, b: tuple) -> tuple:
-            a = (1,) * (len(b) - len(a)) + tuple(a)
-            b = (1,) * (len(a) - len(b)) + tuple(b)
+            rank = max(len(a), len(b))
+            a, b = (s[:1] + (1,) * (rank - len(s)) + s[1:] for s in (a, b))
             sizes = []
             for x, y in zip(a, b):
                 if x is not None and y is not None and x != y and 1 not in (x, y):
-                    raise ValueError(f"layer {self.name!r} cannot join shapes {list(map(tuple, input_shape))}")
+                    raise ValueError(f"layer {self.name!r} cannot join shapes {shapes}")
                 sizes.append(y if x == 1 else x if y == 1 or y is None else y)
             return tuple(sizes)
 
-        return reduce(join, [tuple(s) for s in input_shape])
+        return reduce(join, shapes)
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        masks = [m for m in previous_mask or [] if m is not None]
-        return reduce(ops.logical_and, masks) if masks and len(masks) == len(inputs) else None
+        if previous_mask is None:
+            return None
+        _check_masks(self, inputs, previous_mask)
+        return None if any(m is None for m in previous_mask) else reduce(ops.logical_or, previous_mask)
+
+
+def _with_rank(x: Any, rank: int) -> Any:
+    return ops.reshape(x, (x.shape[0], *(1,) * (rank - x.ndim), *x.shape[1:]))
+
+
+def _mask_of(x: Any) -> Any:
+    """x's mask with x's rank, None if it has none."""
+    mask = getattr(x, "_keras_mask", None)
+    return None if mask is None else ops.reshape(mask, (*mask.shape, *(1,) * (x.ndim - mask.ndim)))
+
+
+def _check_masks(layer: Layer, inputs: Any, masks: Any) -> None:
+    for what, value in (("masks", masks), ("inputs", inputs)):
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"layer {layer.name!r} takes a list of {what}, got {type(value).__name__}")
+    if len(masks) != len(inputs):
+        raise ValueError(f"layer {layer.name!r} takes a mask (or None) per input, got {len(masks)} for {len(inputs)}")
 
 
 @LAYERS.register()
 class Add(_Merge):
     """The sum of the inputs."""
 
-    def call(self, inputs: Any) -> Any:
+    def _join(self, inputs: list) -> Any:
         return reduce(ops.add, inputs)
 
 
@@ -53,7 +86,12 @@ class Add(_Merge):
 class Subtract(_Merge):
     """first - second."""
 
-    def call(self, inputs: Any) -> Any:
+    def build(self, input_shape: Any) -> None:
+        super().build(input_shape)
+        if len(input_shape) != 2:
+            raise ValueError(f"layer {self.name!r} subtracts two inputs, got {len(input_shape)}")
+
+    def _join(self, inputs: list) -> Any:
         if len(inputs) != 2:
             raise ValueError(f"layer {self.name!r} subtracts two inputs, got {len(inputs)}")
         return ops.subtract(*inputs)
@@ -61,34 +99,53 @@ class Subtract(_Merge):
 
 @LAYERS.register()
 class Multiply(_Merge):
-    """The product of the inputs."""
+    """The product of the inputs; masked steps count as 1, and as 0 where all are masked."""
 
-    def call(self, inputs: Any) -> Any:
-        return reduce(ops.multiply, inputs)
+    def _join(self, inputs: list) -> Any:
+        masks = [_mask_of(x) for x in inputs]
+        y = reduce(ops.multiply, [x if m is None else ops.where(m, x, 1) for x, m in zip(inputs, masks)])
+        return y if None in masks else ops.where(reduce(ops.logical_or, masks), y, 0)
 
 
 @LAYERS.register()
 class Average(_Merge):
     """The mean of the inputs."""
 
-    def call(self, inputs: Any) -> Any:
+    def _join(self, inputs: list) -> Any:
         return ops.multiply(reduce(ops.add, inputs), 1.0 / len(inputs))
 
 
+class _Extreme(_Merge):
+    def _choose(self, a: Any, b: Any) -> Any:
+        raise NotImplementedError
+
+    def _join(self, inputs: list) -> Any:
+        y, kept = inputs[0], _mask_of(inputs[0])
+        for x in inputs[1:]:
+            mask = _mask_of(x)
+            if mask is not None:
+                x = ops.where(mask, x, y)
+            if kept is not None:
+                y = ops.where(kept, y, x)
+            kept = None if kept is None or mask is None else ops.logical_or(kept, mask)
+            y = self._choose(y, x)
+        return y
+
+
 @LAYERS.register()
-class Maximum(_Merge):
+class Maximum(_Extreme):
     """The largest of the inputs, element by element."""
 
-    def call(self, inputs: Any) -> Any:
-        return reduce(ops.maximum, inputs)
+    def _choose(self, a: Any, b: Any) -> Any:
+        return ops.maximum(a, b)
 
 
 @LAYERS.register()
-class Minimum(_Merge):
+class Minimum(_Extreme):
     """The smallest of the inputs, element by element."""
 
-    def call(self, inputs: Any) -> Any:
-        return reduce(ops.minimum, inputs)
+    def _choose(self, a: Any, b: Any) -> Any:
+        return ops.minimum(a, b)
 
 
 @LAYERS.register()
@@ -116,20 +173,20 @@ class Concatenate(_Merge):
         return (*shapes[0][:axis], total, *shapes[0][axis + 1 :])
 
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        if not previous_mask or all(m is None for m in previous_mask):
+        if previous_mask is None:
             return None
+        _check_masks(self, inputs, previous_mask)
+        if all(m is None for m in previous_mask):
+            return None
+        # A step of the result is masked where all of its features are.
         masks = []
-        for t, m in zip(inputs, previous_mask):
-            shape = t.shape[:-1] if self.axis in (-1, t.ndim - 1) else t.shape
+        for x, m in zip(inputs, previous_mask):
             if m is None:
-                m = ops.ones(shape, "bool")
-            elif m.ndim < len(shape):
-                m = ops.broadcast_to(ops.reshape(m, (*m.shape, *(1,) * (len(shape) - m.ndim))), shape)
+                m = ops.ones(x.shape, "bool")
+            elif m.ndim < x.ndim:
+                m = ops.broadcast_to(ops.reshape(m, (*m.shape, *(1,) * (x.ndim - m.ndim))), x.shape)
             masks.append(m)
-        if self.axis in (-1, inputs[0].ndim - 1):
-            return reduce(ops.logical_and, masks)
-        joined = ops.concatenate(masks, axis=self.axis)
-        return ops.all(joined, axis=-1) if joined.ndim > 2 else joined
+        return ops.any(ops.concatenate(masks, axis=self.axis), axis=-1)
 
 
 @LAYERS.register()

@@ -97,6 +97,8 @@ class RepeatVector(_Move):
         super().__init__(**kwargs)
         if not isinstance(n, int):
             raise TypeError(f"RepeatVector: n is an integer, got {n!r}")
+        if n < 1:
+            raise ValueError(f"RepeatVector: n is positive, got {n}")
         self.n = n
         self.input_spec = InputSpec(ndim=2)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import constraints, initializers, ops, regularizers
+from .. import config, constraints, initializers, ops, regularizers
 from .base import LAYERS, InputSpec, Layer
-from .dense import known_size
+from .dense import known_size, positive_int
 
 
 class _Scaled(Layer):
@@ -85,6 +85,8 @@ class BatchNormalization(_Scaled):
 
     def call(self, inputs: Any, training: bool = False, mask: Any = None) -> Any:
         last = self.axis in (-1, inputs.ndim - 1)
+        if mask is not None and not last and training and self.trainable:
+            return self._train_masked(inputs, mask)
         x = inputs if last else ops.moveaxis(inputs, self.axis, -1)
         if training and self.trainable:
             if mask is not None and mask.shape != x.shape[:-1]:
@@ -98,13 +100,27 @@ class BatchNormalization(_Scaled):
             y = ops.batch_norm_inference(x, self.moving_mean, self.moving_variance, self.gamma, self.beta, self.epsilon)
         return y if last else ops.moveaxis(y, -1, self.axis)
 
+    def _train_masked(self, x: Any, mask: Any) -> Any:
+        """With the channels on an axis that the mask may run along, each has unmasked rows of its own."""
+        axes = tuple(a for a in range(x.ndim) if a != self.axis % x.ndim)
+        weight = ops.broadcast_to(ops.reshape(mask, (*mask.shape, *(1,) * (x.ndim - mask.ndim))), x.shape)
+        weight = ops.cast(weight, x.dtype)
+        count = ops.add(ops.sum(weight, axis=axes), config.epsilon())
+        mean = ops.divide(ops.sum(ops.multiply(x, weight), axis=axes), count)
+        apart = ops.subtract(x, ops.expand_dims(mean, axes))
+        variance = ops.divide(ops.sum(ops.multiply(weight, ops.square(apart)), axis=axes), count)
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            batch = ops.stop_gradient(batch)
+            moving.assign(ops.add(ops.multiply(moving, self.momentum), ops.multiply(batch, 1 - self.momentum)))
+        return ops.batch_normalization(x, mean, variance, self.axis, self.beta, self.gamma, self.epsilon)
+
 
 @LAYERS.register()
 class LayerNormalization(_Scaled):
     """y = gamma (x - mean) / sqrt(variance + epsilon) + beta over `axis` of each sample.
 
-    With `rms_scaling` the mean is not subtracted and there is no offset. Ba et al. 2016,
-    arXiv:1607.06450.
+    With `rms_scaling` y = gamma x / sqrt(variance + epsilon): only the scale changes. (For the root
+    mean square itself there is RMSNormalization.) Ba et al. 2016, arXiv:1607.06450.
     """
 
     def __init__(
@@ -119,11 +135,12 @@ class LayerNormalization(_Scaled):
         gamma_regularizer: Any = None,
         beta_constraint: Any = None,
         gamma_constraint: Any = None,
+        rms_scaling: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.axis = list(axis) if isinstance(axis, (list, tuple)) else int(axis)
-        self.epsilon, self.center, self.scale = epsilon, center, scale
+        self.axis = _axes(axis, self)
+        self.epsilon, self.center, self.scale, self.rms_scaling = epsilon, center, scale, rms_scaling
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
         self.beta_regularizer = regularizers.get(beta_regularizer)
@@ -132,13 +149,39 @@ class LayerNormalization(_Scaled):
         self.gamma_constraint = constraints.get(gamma_constraint)
 
     def build(self, input_shape: tuple) -> None:
-        axes = self.axis if isinstance(self.axis, list) else [self.axis]
-        shape = tuple(known_size(input_shape[a], f"axis {a}", self) for a in axes)
-        self._make_gamma_beta(shape, self.scale, self.center)
+        shape = _sizes_along(self.axis, input_shape, self)
+        self._make_gamma_beta(shape, self.scale or self.rms_scaling, self.center and not self.rms_scaling)
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        return ops.layer_normalization(inputs, self.gamma, self.beta, self.axis, self.epsilon)
+        return ops.layer_normalization(
+            inputs, self.gamma, self.beta, self.axis, self.epsilon, rms_scaling=self.rms_scaling
+        )
+
+
+@LAYERS.register()
+class RMSNormalization(Layer):
+    """y = scale x / sqrt(mean(x^2) + epsilon), the mean over `axis`. Zhang & Sennrich 2019,
+    arXiv:1910.07467.
+    """
+
+    supports_masking = True
+    casts_integers = True
+
+    def __init__(self, axis: Any = -1, epsilon: float = 1e-6, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.axis = _axes(axis, self)
+        self.epsilon = epsilon
+
+    def build(self, input_shape: tuple) -> None:
+        self.scale = self.add_weight(_sizes_along(self.axis, input_shape, self), "ones", name="scale")
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        return ops.rms_normalization(inputs, self.scale, self.axis, self.epsilon)
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return tuple(input_shape)
 
 
 @LAYERS.register()
@@ -164,6 +207,8 @@ class GroupNormalization(_Scaled):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        if groups != -1:
+            positive_int(groups, "groups (or -1)", self)
         self.groups, self.axis, self.epsilon, self.center, self.scale = groups, axis, epsilon, center, scale
         self.beta_initializer = initializers.get(beta_initializer)
         self.gamma_initializer = initializers.get(gamma_initializer)
@@ -194,7 +239,7 @@ class UnitNormalization(Layer):
 
     def __init__(self, axis: Any = -1, **kwargs: Any):
         super().__init__(**kwargs)
-        self.axis = list(axis) if isinstance(axis, (list, tuple)) else int(axis)
+        self.axis = _axes(axis, self)
         self.built = True
 
     def call(self, inputs: Any) -> Any:
@@ -204,3 +249,20 @@ class UnitNormalization(Layer):
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return tuple(input_shape)
+
+
+def _axes(axis: Any, layer: Layer) -> int | list[int]:
+    """One axis or a list of them; raises TypeError naming the layer otherwise."""
+    many = axis if isinstance(axis, (list, tuple)) else [axis]
+    if not many or any(not hasattr(a, "__index__") for a in many):
+        raise TypeError(f"layer {layer.name!r}: axis is an integer or several, got {axis!r}")
+    return list(axis) if isinstance(axis, (list, tuple)) else int(axis)
+
+
+def _sizes_along(axis: int | list[int], shape: tuple, layer: Layer) -> tuple[int, ...]:
+    """The sizes of the axes, in the order of the input's axes."""
+    for a in axis if isinstance(axis, list) else [axis]:
+        if not -len(shape) <= a < len(shape):
+            raise ValueError(f"layer {layer.name!r}: axis {a} is out of range for an input {tuple(shape)}")
+    axes = sorted(a % len(shape) for a in (axis if isinstance(axis, list) else [axis]))
+    return tuple(known_size(shape[a], f"axis {a}", layer) for a in axes)

@@ -12,14 +12,10 @@ from typing import Any
 import numpy as np
 
 from .. import capture
-from ..autograd import no_grad
-from ..symbolic import OPERATIONS, KerasTensor, any_symbolic, flatten, map_structure, record_call
-from ..tensor import Tensor
+from ..symbolic import OPERATIONS, any_symbolic, record_call
 from ..variables import unique_name
 from .base import LAYERS, Layer
-
-# Open axes of a trial call. The large pair is for what needs room: x[:, 20], or a batch that divides.
-_TRIALS = ((2, 3), (64, 128))
+from .trial import symbolic_results
 
 
 @LAYERS.register()
@@ -47,40 +43,8 @@ class Operation(Layer):
         return result
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """Symbolic results, found by two trial calls on zeros: sizes that differ are open.
-
-        Raises what the op raises if it cannot take such shapes.
-        """
-        first: Exception | None = None
-        for sizes in _TRIALS:
-            try:
-                return _merged(*(self._trial(size, args, kwargs) for size in sizes))
-            except (ValueError, IndexError) as error:
-                first = first or error
-        raise first
-
-    def _trial(self, size: int, args: tuple, kwargs: dict) -> Any:
-        def zeros(t: Any) -> Any:
-            if not isinstance(t, KerasTensor):
-                return t
-            return Tensor(np.zeros([size if n is None else n for n in t.shape], t.dtype))
-
-        with no_grad():
-            return self.call(*map_structure(zeros, args), **map_structure(zeros, kwargs))
-
-
-def _merged(one: Any, two: Any) -> Any:
-    if any(not isinstance(t, Tensor) for t in flatten(one)):
-        raise TypeError("this op gives numbers, not tensors, so it cannot be part of a model")
-    pairs = zip(flatten(one), flatten(two))
-
-    def symbol(_: Any) -> KerasTensor:
-        a, b = next(pairs)
-        if a.ndim != b.ndim:
-            raise ValueError("the rank of the result depends on the batch size")
-        return KerasTensor(tuple(n if n == m else None for n, m in zip(a.shape, b.shape)), a.dtype)
-
-    return map_structure(symbol, one)
+        """Symbolic results, by a trial call. Raises what the op raises if it cannot take such shapes."""
+        return symbolic_results(self.call, args, kwargs)
 
 
 # --- x[key] ---------------------------------------------------------------------------------------

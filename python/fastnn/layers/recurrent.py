@@ -52,6 +52,7 @@ class RNN(Layer):
     """
 
     supports_masking = True
+    casts_integers = True
 
     def __init__(
         self,

@@ -16,9 +16,9 @@ import numpy as np
 from .. import activations, constraints, initializers, kernels, ops, regularizers
 from ..ops.recurrent import fused_activation
 from ..tensor import Tensor, empty, to_tensor
+from ..variables import RandomState
 from .base import LAYERS, Layer
 from .dense import known_size, positive_int
-from .dropout import RandomState
 
 
 class _Cell(Layer):
@@ -63,6 +63,12 @@ class _Cell(Layer):
         self.state_size = self.units if self.states == 1 else [self.units] * self.states
         self.output_size = self.units
         self._masks = None
+        if self.dropout or self.recurrent_dropout:
+            self._make_random_state()
+
+    def _make_random_state(self) -> None:
+        self._state.append(RandomState(self.seed))
+        self._state[0].path = f"{self.name}/random_state"
 
     def _bias_shape(self) -> tuple:
         return (self.gates * self.units,)
@@ -117,9 +123,8 @@ class _Cell(Layer):
     def _draw(self, shape: tuple, rate: float) -> Tensor | None:
         if not rate:
             return None
-        if not self._state:
-            self._state.append(RandomState(self.seed))
-            self._state[0].path = f"{self.name}/random_state"
+        if not self._state:  # the rate was set after the cell was made
+            self._make_random_state()
         ones = empty(shape, self.dtype)
         kernels.fill(ones, 1.0)
         return ops.dropout(ones, rate, ops.next_state(self._state[0]))

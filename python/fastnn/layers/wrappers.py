@@ -197,9 +197,9 @@ def _merge(mode: str, a: Any, b: Any) -> Any:
 
 def _call(layer: Layer, x: Any, training: bool, **kwargs: Any) -> Any:
     """layer(x) with the arguments that it takes."""
-    from .base import _call_arguments
+    from .signature import signature_of
 
-    accepts = _call_arguments(type(layer))
+    accepts = signature_of(type(layer)).call
     return layer(x, **{k: v for k, v in kwargs.items() if k in accepts and v is not None}, training=training)
 
 

@@ -16,6 +16,7 @@ from ..configurable import Configurable
 from ..serialization import Family, to_snake_case
 from ..tensor import Tensor, dtype_name, to_tensor
 from ..variables import Variable, unique_name
+from .pending import deferred
 
 METRICS = Family("metric", "keras.metrics")
 
@@ -48,6 +49,11 @@ class Metric(Configurable):
     """
 
     _direction: str | None = None  # "up" where more is better, "down" where less is
+
+    def __init_subclass__(cls, **kwargs: Any):
+        super().__init_subclass__(**kwargs)
+        if "result" in vars(cls):
+            cls.result = deferred(vars(cls)["result"])  # type: ignore[method-assign]
 
     def __init__(self, dtype: Any = None, name: str | None = None):
         self.name = name or unique_name(to_snake_case(type(self).__name__))

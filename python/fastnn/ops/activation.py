@@ -10,7 +10,7 @@ from typing import Any
 from .. import _core, kernels
 from ..autograd import grad_buffer, needs_grad, op
 from ..tensor import Tensor, empty, to_tensor
-from .compare import clip, greater, less, where
+from .compare import clip, greater, where
 from .elementwise import add, multiply, subtract
 from .promotion import as_tensor, common_type, converted, sum_to
 from .slice import split
@@ -67,7 +67,7 @@ def tanh(x: Any) -> Tensor:
 
 
 def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, threshold: float = 0.0) -> Tensor:
-    """x from the threshold on (at most max_value), negative_slope (x - threshold) below it."""
+    """x above the threshold (at most max_value), negative_slope (x - threshold) up to it."""
     x = _floats(x)
     if threshold == 0 and max_value is None:
         return leaky_relu(x, negative_slope) if negative_slope else _activation(x, "relu", 0.0)
@@ -75,7 +75,7 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
         return _activation(x, "relu6", 0.0)
     y = x if max_value is None else clip(x, None, float(max_value))
     below = multiply(subtract(x, threshold), negative_slope) if negative_slope else 0.0
-    return where(less(x, threshold), below, y)
+    return where(greater(x, threshold), y, below)
 
 
 def relu6(x: Any) -> Tensor:

@@ -10,7 +10,7 @@ from .. import kernels
 from ..autograd import needs_grad, op
 from ..tensor import Tensor, empty, to_tensor, view
 from .axes import normalized_axis
-from .move import moveaxis, reshape
+from .move import broadcast_to, moveaxis, reshape
 from .promotion import converted
 
 __all__ = ["segment_sum", "take", "take_along_axis"]
@@ -60,13 +60,21 @@ def _take_along_last(x: Tensor, at: Tensor):
 
 
 def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
-    """y[..., k, ...] = x[..., indices[..., k, ...], ...] along `axis`; flattened without one."""
+    """y[..., k, ...] = x[..., indices[..., k, ...], ...] along `axis`; flattened without one.
+
+    Off the axis, x and indices broadcast to one another.
+    """
     x, at = to_tensor(x), _indices("take_along_axis", indices)
     if axis is None:
         return _take_along_last(reshape(x, (x.size,)), view(at, (at.size,)))
     axis = normalized_axis("take_along_axis", axis, x.ndim)
-    if at.ndim != x.ndim or any(m != n for d, (m, n) in enumerate(zip(at.shape, x.shape)) if d != axis):
+    sizes = [(m, n) for d, (m, n) in enumerate(zip(at.shape, x.shape)) if d != axis]
+    if at.ndim != x.ndim or any(m != n and 1 not in (m, n) for m, n in sizes):
         raise ValueError(f"take_along_axis: indices {at.shape} do not fit x {x.shape} off axis {axis}")
+    if any(m != n for m, n in sizes):
+        common = [n if m == 1 else m for m, n in sizes]
+        x = broadcast_to(x, common[:axis] + [x.shape[axis]] + common[axis:])
+        at = broadcast_to(at, common[:axis] + [at.shape[axis]] + common[axis:])
     if axis == x.ndim - 1:
         return _take_along_last(x, at)
     return moveaxis(_take_along_last(moveaxis(x, axis, -1), moveaxis(at, axis, -1)), -1, axis)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import string
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from .move import broadcast_to, reshape, transpose
 from .promotion import broadcast_shapes, converted, promote
 from .reduce import sum as sum_
 
-__all__ = ["dense", "dot", "matmul", "outer", "tensordot", "vdot"]
+__all__ = ["dense", "dot", "einsum", "matmul", "outer", "tensordot", "vdot"]
 
 
 @op
@@ -160,3 +161,82 @@ def vdot(x1: Any, x2: Any) -> Tensor:
 def outer(x1: Any, x2: Any) -> Tensor:
     """All products of an element of x1 with one of x2."""
     return multiply(reshape(x1, (-1, 1)), reshape(x2, (1, -1)))
+
+
+# --- Einstein's convention ----------------------------------------------------------------------
+
+
+def einsum(subscripts: str, *operands: Any) -> Tensor:
+    """Sums of products by Einstein's convention: "bij,bjk->bik" is a matrix product per b.
+
+    A letter that the result lacks is summed over; "..." stands for further axes, which broadcast.
+    Without "->" the result has the letters that occur once, in alphabetical order. The operands are
+    multiplied from left to right, each time as one (batched) matrix product.
+
+    Raises ValueError for subscripts that do not fit the operands, and for a letter that occurs twice
+    in one of them.
+    """
+    tensors = [to_tensor(x) for x in operands]
+    terms, result = _einsum_terms(subscripts, tensors)
+    sizes: dict[str, int] = {}
+    for term, x in zip(terms, tensors):
+        for label, n in zip(term, x.shape):
+            if sizes.setdefault(label, n) == 1:
+                sizes[label] = n
+            elif n not in (1, sizes[label]):
+                raise ValueError(f"einsum: {subscripts!r} gives an axis the sizes {sizes[label]} and {n}")
+    # An axis of length 1 that is longer elsewhere is summed or kept as if it were repeated.
+    full = [broadcast_to(x, [sizes[c] for c in t]) for t, x in zip(terms, tensors)]
+    label, y = terms[0], full[0]
+    for i in range(1, len(full)):
+        later = set(result).union(*terms[i + 1 :])
+        label, y = _einsum_pair(label, y, terms[i], full[i], later)
+    label, y = _sum_labels(label, y, set(result))
+    return transpose(y, [label.index(c) for c in result]) if label != result else y
+
+
+def _einsum_terms(subscripts: str, tensors: list[Tensor]) -> tuple[list[str], str]:
+    """One letter per axis, for every operand and for the result."""
+    left, arrow, right = subscripts.replace(" ", "").partition("->")
+    given = left.split(",")
+    if len(given) != len(tensors):
+        raise ValueError(f"einsum: {subscripts!r} is for {len(given)} operands, got {len(tensors)}")
+    free = [c for c in string.ascii_letters if c not in subscripts]
+    rest = max([x.ndim - len(t.replace("...", "")) for t, x in zip(given, tensors) if "..." in t], default=0)
+    dots = "".join(free[: max(rest, 0)])
+    terms = []
+    for term, x in zip(given, tensors):
+        named = len(term.replace("...", ""))
+        term = term.replace("...", dots[len(dots) - (x.ndim - named) :] if x.ndim > named else "")
+        if len(term) != x.ndim or not all(c in string.ascii_letters for c in term):
+            raise ValueError(f"einsum: {subscripts!r} does not fit an operand of shape {x.shape}")
+        if len(set(term)) != len(term):
+            raise ValueError(f"einsum: a letter occurs twice in one operand of {subscripts!r}; use ops.diagonal")
+        terms.append(term)
+    if not arrow:
+        letters = "".join(terms)
+        right = "..." * bool(dots) + "".join(sorted(c for c in set(letters) - set(dots) if letters.count(c) == 1))
+    result = right.replace("...", dots)
+    if len(set(result)) != len(result) or set(result) - set("".join(terms)):
+        raise ValueError(f"einsum: the result of {subscripts!r} needs letters of the operands, each once")
+    return terms, result
+
+
+def _sum_labels(labels: str, x: Tensor, keep: set[str]) -> tuple[str, Tensor]:
+    gone = tuple(i for i, c in enumerate(labels) if c not in keep)
+    return ("".join(c for c in labels if c in keep), sum_(x, axis=gone)) if gone else (labels, x)
+
+
+def _einsum_pair(a: str, x: Tensor, b: str, y: Tensor, later: set[str]) -> tuple[str, Tensor]:
+    """The product of two operands, without the letters that neither they share nor somebody needs later."""
+    a, x = _sum_labels(a, x, later | set(b))
+    b, y = _sum_labels(b, y, later | set(a))
+    batch = [c for c in a if c in b and c in later]
+    inner = [c for c in a if c in b and c not in later]
+    rows, columns = [c for c in a if c not in b], [c for c in b if c not in a]
+    size = {**dict(zip(a, x.shape)), **dict(zip(b, y.shape))}
+    n, m, k, p = (math.prod(size[c] for c in group) for group in (batch, rows, inner, columns))
+    left = reshape(transpose(x, [a.index(c) for c in batch + rows + inner]), (n, m, k))
+    right = reshape(transpose(y, [b.index(c) for c in batch + inner + columns]), (n, k, p))
+    labels = batch + rows + columns
+    return "".join(labels), reshape(matmul(left, right), [size[c] for c in labels])

@@ -181,12 +181,28 @@ def layer_normalization(
     beta: Any = None,
     axis: int | Sequence[int] = -1,
     epsilon: float | None = None,
+    rms_scaling: bool = False,
 ) -> Tensor:
     """gamma (x - mean) / sqrt(variance + epsilon) + beta, mean and variance over `axis`.
 
-    gamma, beta: the shape of the axes, or None. epsilon: `config.epsilon()` by default.
+    gamma, beta: the shape of the axes, or None. epsilon: `config.epsilon()` by default. With
+    `rms_scaling` gamma x / sqrt(variance + epsilon).
     """
+    if rms_scaling:
+        return _scale_by_deviation(x, gamma, axis, epsilon)
     return _normalize("layer_normalization", x, gamma, beta, axis, epsilon, True)
+
+
+def _scale_by_deviation(x: Any, gamma: Any, axis: Any, epsilon: float | None) -> Tensor:
+    from .reduce import var
+    from .unary import rsqrt
+
+    x = _float("layer_normalization", x)
+    axes = normalized_axes("layer_normalization", axis, x.ndim)
+    inverse = rsqrt(add(var(x, axis=tuple(axes), keepdims=True), config.epsilon() if epsilon is None else epsilon))
+    y = multiply(x, inverse)
+    along = [n if a in axes else 1 for a, n in enumerate(x.shape)]
+    return y if gamma is None else multiply(y, reshape(to_tensor(gamma, x.dtype), along))
 
 
 def rms_normalization(

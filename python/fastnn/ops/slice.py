@@ -247,6 +247,8 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: float |
     x = to_tensor(x)
     if isinstance(pad_width, int):
         pad_width = [(pad_width, pad_width)] * x.ndim
+    if len(pad_width) == 2 and all(isinstance(p, int) for p in pad_width):
+        pad_width = [tuple(pad_width)]
     pairs = [[p, p] if isinstance(p, int) else [int(v) for v in p] for p in pad_width]
     if len(pairs) == 1 and x.ndim > 1:
         pairs = pairs * x.ndim

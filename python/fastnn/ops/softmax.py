@@ -1,13 +1,17 @@
-"""Softmax and its logarithm along one axis (Goodfellow et al., Deep Learning, section 4.1)."""
+"""Softmax and its logarithm along an axis (Goodfellow et al., Deep Learning, section 4.1)."""
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 from .. import kernels
 from ..autograd import grad_to, op
 from ..tensor import Tensor, empty, to_tensor, view
+from .move import reshape, transpose
+from .reduce import normalized_axes
 
 __all__ = ["log_softmax", "softmax"]
 
@@ -44,12 +48,33 @@ def _softmax(name: str, x: Any, axis: int):
     return y, lambda dy: grad_to(x, run_grad, dy)
 
 
+def _over_axes(function: Callable) -> Callable:
+    """`function` of one axis, also for several axes, which it takes together; None is all."""
+
+    @functools.wraps(function)
+    def call(x: Any, axis: Any = -1) -> Tensor:
+        if axis is not None and not isinstance(axis, (tuple, list)):
+            return function(x, axis)
+        x = to_tensor(x)
+        axes = normalized_axes(function.__name__, axis, x.ndim)
+        if len(axes) == 1:
+            return function(x, axes[0])
+        order = [a for a in range(x.ndim) if a not in axes] + axes
+        moved = x if order == sorted(order) else transpose(x, order)
+        y = reshape(function(reshape(moved, (*moved.shape[: x.ndim - len(axes)], -1)), -1), moved.shape)
+        return y if moved is x else transpose(y, [order.index(a) for a in range(x.ndim)])
+
+    return call
+
+
+@_over_axes
 @op
 def softmax(x: Any, axis: int = -1):
     """y = exp(x - max x) / sum exp(x - max x) along `axis`; NaN where all of x is -infinity."""
     return _softmax("softmax", x, axis)
 
 
+@_over_axes
 @op
 def log_softmax(x: Any, axis: int = -1):
     """y = x - max x - log sum exp(x - max x) along `axis`."""

@@ -4,10 +4,13 @@ functional model its layers with the symbolic calls that connect them.
 
 from __future__ import annotations
 
+import inspect
 from typing import Any
 
 from ..serialization import deserialize_object, serialize_object
 from ..symbolic import KerasTensor, Node, flatten, map_structure
+
+_FUNCTIONAL_KEYS = ("name", "trainable", "layers", "input_layers", "output_layers")
 
 
 def model_config(model: Any) -> dict:
@@ -20,9 +23,18 @@ def model_config(model: Any) -> dict:
         if model._input is not None:
             config["build_input_shape"] = list(model._input.shape)
         return config
-    if type(model) is Model and model._graph is not None:
+    if model._graph is not None and _takes_graphs(type(model)):
         return _functional_config(model)
     return super(Model, model).get_config()  # a subclass: its constructor's arguments
+
+
+def _takes_graphs(cls: type) -> bool:
+    """Whether the constructor is called like Model's: (inputs, outputs, ...) or (*args, **kwargs)."""
+    parameters = list(inspect.signature(cls.__init__).parameters.values())[1:]  # type: ignore[misc]
+    kinds = {p.kind for p in parameters}
+    return [p.name for p in parameters[:2]] == ["inputs", "outputs"] or (
+        inspect.Parameter.VAR_POSITIONAL in kinds and inspect.Parameter.VAR_KEYWORD in kinds
+    )
 
 
 def _functional_config(model: Any) -> dict:
@@ -74,7 +86,7 @@ def _encode(structure: Any, encode: Any) -> Any:
 
 def model_from_config(cls: type, config: dict, custom_objects: dict | None = None) -> Any:
     """The reverse of `model_config`."""
-    from ..models import Model, Sequential
+    from ..models import Sequential
 
     if issubclass(cls, Sequential) and "layers" in config:
         model = cls(name=config.get("name"), trainable=config.get("trainable", True))
@@ -85,14 +97,13 @@ def model_from_config(cls: type, config: dict, custom_objects: dict | None = Non
         if not model.built and shape:
             model.build(tuple(shape))
         return model
-    if cls is Model and "layers" in config:
-        return _functional_from_config(config, custom_objects)
+    if "input_layers" in config and _takes_graphs(cls):
+        return _functional_from_config(cls, config, custom_objects)
     return cls(**{k: deserialize_object(v, custom_objects) for k, v in config.items()})
 
 
-def _functional_from_config(config: dict, custom_objects: dict | None) -> Any:
+def _functional_from_config(cls: type, config: dict, custom_objects: dict | None) -> Any:
     from ..layers.input import InputLayer
-    from ..models import Model
 
     layers: dict[str, Any] = {}
     made: dict[tuple, KerasTensor] = {}
@@ -137,6 +148,8 @@ def _functional_from_config(config: dict, custom_objects: dict | None) -> Any:
             return made[where[0], where[1], where[2]]
         return [find(v) for v in where]
 
-    model = Model(find(config["input_layers"]), find(config["output_layers"]), name=config.get("name"))
+    own = {k: deserialize_object(v, custom_objects) for k, v in config.items() if k not in _FUNCTIONAL_KEYS}
+    inputs, outputs = find(config["input_layers"]), find(config["output_layers"])
+    model = cls(inputs, outputs, name=config.get("name"), **own)
     model.trainable = model.trainable if config.get("trainable", True) else False
     return model

@@ -54,6 +54,9 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, include_optimi
     if not model.built:
         raise ValueError("the model is not built, so it has no weights to save: call it on data first")
     config = serialize_object(model)
+    first_call = model.get_build_config()
+    if first_call is not None:
+        config["build_config"] = first_call
     compiled = model.get_compile_config()
     if compiled is not None:
         config["compile_config"] = compiled
@@ -78,7 +81,10 @@ def load_model(filepath: Any, custom_objects: dict | None = None, compile: bool 
             raise ValueError(f"{path!r} holds weights only: build the model and call load_weights()")
         config = dict(file.config)
         compiled = config.pop("compile_config", None)
+        first_call = config.pop("build_config", None)
         model = deserialize_object(config, custom_objects)
+        if first_call is not None and not model.built:
+            model.build_from_config(first_call)
         _assign(list(_arrays(model).values()), file.weights, file.read_weights, path)
         if compile and compiled is not None:
             from ..custom_objects import custom_object_scope
