@@ -90,7 +90,7 @@ class Outputs:
     def __init__(self, model: Any, y_pred: Any):
         self.keys = sorted(y_pred) if isinstance(y_pred, dict) else None
         self.count = len(flatten(y_pred))
-        names = model.output_names
+        names = getattr(model, "output_names", None)
         if self.keys:
             names = self.keys
         elif names is None or len(names) != self.count:

@@ -52,7 +52,7 @@ class Metric(Configurable):
     def __init__(self, dtype: Any = None, name: str | None = None):
         self.name = name or unique_name(to_snake_case(type(self).__name__))
         dtype = getattr(dtype, "compute_dtype", dtype)
-        self.dtype = dtype if dtype == "int" else dtype_name(dtype or config.floatx())
+        self.dtype = dtype_name(int if dtype == "int" else dtype or config.floatx())
         self._variables: list[Variable] = []
 
     def add_variable(
@@ -146,6 +146,10 @@ class Reduction(Metric):
     def _weighted(self, values: Tensor, sample_weight: Any) -> tuple[Tensor, Tensor]:
         """(weights times values, weights), both with the rank of the weights."""
         w = as_float(sample_weight, values.dtype)
+        shown = getattr(values, "_keras_mask", None)  # of a function that ignores a class
+        if shown is not None:
+            shown = as_float(shown, values.dtype)
+            w = ops.multiply(weight_like(shown, w), shown)
         if w.ndim < values.ndim:
             values = self._reduce(values, axis=tuple(range(w.ndim, values.ndim)))
         w = weight_like(values, w)
