@@ -403,7 +403,8 @@ def test_needs_batches():
     assert needs(*quiet) == none
     train = (True, False, False)
     assert needs(OldName()) == train
-    assert needs(callbacks.TerminateOnNaN()) == train
+    assert needs(callbacks.TerminateOnNaN()) == none  # fit looks at the loss for it
+    assert needs(callbacks.TerminateOnNaN(), OldName()) == train
     assert needs(callbacks.ModelCheckpoint("a.fnn", save_freq=2)) == train
     assert needs(callbacks.BackupAndRestore("d", save_freq=2)) == train
     assert needs(callbacks.LambdaCallback(on_train_batch_begin=print)) == train
@@ -453,7 +454,7 @@ def test_list_building():
     every = callbacks.CallbackList([[callbacks.EarlyStopping()], own], True, model, epochs=3)
     assert len(every.callbacks) == 2 and every.history is own and model.history is own
     assert own.params == {"epochs": 3} and own.model is model
-    late = callbacks.TerminateOnNaN()
+    late = callbacks.ModelCheckpoint("a.fnn", save_freq=2)
     every.append(late)
     assert every.needs_batches and late.model is model and late.params == {"epochs": 3}
     with pytest.raises(ValueError, match=r"write EarlyStopping\(\)"):

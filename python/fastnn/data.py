@@ -59,8 +59,9 @@ class Arrays:
         if class_weight:
             if y is None or not isinstance(y, np.ndarray):
                 raise ValueError("class_weight needs targets of a single output")
-            weights = class_weights_of(y, class_weight)
-            sample_weight = weights if sample_weight is None else as_array(sample_weight, "sample_weight") * weights
+            if sample_weight is not None:
+                raise ValueError("class_weight and sample_weight cannot be given together: multiply them yourself")
+            sample_weight = class_weights_of(y, class_weight)
         if sample_weight is not None:
             sample_weight = map_structure(
                 lambda v: None if v is None else as_array(v, "sample_weight").astype(config.floatx()),
@@ -104,6 +105,46 @@ class Arrays:
         other.rows = end - begin
         other._tensors = map_structure(lambda a: None if a is None else _resident(a), other.structure)
         return other
+
+
+class Passes:
+    """Batches of arrays, pass after pass, each in its own order.
+
+    An epoch is a pass, or `limit` batches; in that case the next epoch goes on where this one
+    stopped, and none goes over the end of a pass (as in Keras).
+    """
+
+    def __init__(self, source: Arrays, batch: int, shuffle: bool, limit: int | None = None):
+        self.source, self.batch, self.shuffle, self.limit = source, batch, shuffle, limit
+        self.length = source.steps(batch)  # batches in a pass
+        self.steps = limit or self.length
+        self.captures: dict[Any, Any] = {}  # the programs that are fed from these arrays
+        self._order: np.ndarray | None = None
+        self._seen = 0  # batches of this pass
+
+    def begin_epoch(self, anew: bool = False) -> None:
+        if anew or self._order is None or self.limit is None or not self.left:
+            self._order, self._seen = self.source.order(self.shuffle), 0
+
+    @property
+    def left(self) -> int:
+        """Batches that this pass still has."""
+        return self.length - self._seen
+
+    @property
+    def next_size(self) -> int:
+        """Rows of the next batch: fewer than others in the last of a pass."""
+        return min(self.batch, self.source.rows - self._seen * self.batch)
+
+    def next_rows(self, batches: int) -> np.ndarray:
+        """The row numbers of the next batches, as many of one size as there are."""
+        begin, size = self._seen * self.batch, self.next_size
+        if size < self.batch:
+            return self._order[begin:]
+        return self._order[begin : begin + min(batches, (self.source.rows - begin) // size) * size]
+
+    def advance(self, batches: int) -> None:
+        self._seen += batches
 
 
 def _resident(array: np.ndarray) -> Tensor:

@@ -16,6 +16,7 @@ import numpy as np
 from .. import capture, config, constraints, regularizers
 from ..autograd import no_grad
 from ..configurable import Configurable
+from ..metrics.base import Metric
 from ..serialization import Family, to_snake_case
 from ..symbolic import KerasTensor, any_symbolic, flatten, map_structure, record_call
 from ..tensor import Tensor, dtype_name, to_tensor
@@ -64,6 +65,7 @@ class Layer(Configurable):
 
     supports_masking = False
     casts_integers = False  # integer inputs become the compute type (images as uint8)
+    _outside_steps: frozenset = frozenset()  # attributes that no recorded step depends on
 
     def __init__(
         self,
@@ -105,7 +107,8 @@ class Layer(Configurable):
     def __setattr__(self, name: str, value: Any) -> None:
         if "_sublayers" in self.__dict__ and name != "_sublayers":
             self._track(value)
-            if name in self.__dict__ and not name.startswith("_") and _differs(self.__dict__[name], value):
+            steers = not name.startswith("_") and name not in self._outside_steps
+            if steers and name in self.__dict__ and _differs(self.__dict__[name], value):
                 self.__dict__["version"] = self.version + 1  # recorded steps are made anew
         super().__setattr__(name, value)
 
@@ -118,9 +121,12 @@ class Layer(Configurable):
             if all(value is not w for w in mine):
                 (self._trainable_weights if value.trainable else self._non_trainable_weights).append(value)
                 value.path = f"{self.name}/{value.name}"
+        elif isinstance(value, Metric):
+            if all(value is not m for m in self._metrics):
+                self._metrics.append(value)
         elif isinstance(value, (list, tuple)):
             for v in value:
-                if isinstance(v, (Layer, Variable)):
+                if isinstance(v, (Layer, Variable, Metric)):
                     self._track(v)
         elif isinstance(value, dict):
             self._track(list(value.values()))
