@@ -113,7 +113,7 @@ def in_threads(functions):
         try:
             start.wait()
             function()
-        except BaseException as error:  # noqa: BLE001 (handed on below)
+        except BaseException as error:  # handed on below
             errors.append(error)
 
     threads = [threading.Thread(target=guarded, args=(f,)) for f in functions]
