@@ -392,9 +392,9 @@ def test_a_damaged_backup(tmp_path):
     model.compile("sgd", "mse")
     with pytest.raises(ValueError, match="must not be empty"):
         callbacks.BackupAndRestore("")
-    with pytest.raises(ValueError, match="not built|is built"):
-        unbuilt = fastnn.Sequential([fastnn.layers.Dense(1)])
-        unbuilt.compile("sgd", "mse")
+    unbuilt = fastnn.Sequential([fastnn.layers.Dense(1)])
+    unbuilt.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="is built"):
         unbuilt.fit(np.zeros((2, 5)), np.zeros((2, 1)), callbacks=[callbacks.BackupAndRestore(tmp_path / "b")])
 
 

@@ -22,7 +22,6 @@ from .data import Arrays, Passes, Stream, is_stream, unpack_x_y_sample_weight
 from .progress import Progress
 from .symbolic import flatten, map_structure
 from .tensor import Tensor, empty
-from .variables import Variable
 
 # How long C++ keeps the interpreter: Ctrl-C is answered and the bar redrawn after at most this.
 _SLICE_SECONDS = 0.05
@@ -75,7 +74,7 @@ class Loops:
                 callbacks, add_history=True, model=self, verbose=0, epochs=epochs, steps=steps
             )
         self._nan_watchers = [c for c in called.callbacks if isinstance(c, callbacks_module.TerminateOnNaN)]
-        self._finite_steps = Variable(0.0, dtype="float64", trainable=False) if self._nan_watchers else None
+        self._finite_steps = empty((), "float64", config.device()) if self._nan_watchers else None
         self._initial_epoch: int | None = None  # set by BackupAndRestore
         called.on_train_begin()
         initial_epoch = self._initial_epoch or initial_epoch

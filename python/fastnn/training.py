@@ -83,7 +83,7 @@ class Trainer(Loops):
         self._set_loss_tracker(None)
         self._part_trackers: dict[str, Any] = {}
         self._compile_metrics: Any = None
-        self._finite_steps: Variable | None = None  # how many of the epoch's steps had a finite loss
+        self._finite_steps: Tensor | None = None  # how many of the epoch's steps had a finite loss
         self._nan_watchers: list[Any] = []
         self._captures: dict[tuple, tuple[Capture, Slots]] = {}
         self._lock = threading.RLock()  # round a batch: its slots and its program are one at a time

@@ -251,7 +251,7 @@ class Optimizer(Configurable):
         self._states = [{name: arena.state(value) for name, value in initial.items()} for arena in self._arenas]
         self.bind()
         self.built = True
-        self.cover()
+        self._rate.cover(int(self._calls))
 
     def bind(self) -> None:
         """Moves the variables (back) into the arenas; needed after another optimizer took them."""
