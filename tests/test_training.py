@@ -450,9 +450,9 @@ def test_terminate_on_nan_names_the_first_bad_batch(eager, capsys):
     )  # fmt: skip
     assert history.epoch == [0] and np.isnan(history.history["loss"][0]) and model.stop_training
     assert capsys.readouterr().err == "Batch 5: Invalid loss, terminating training\n"
+    model.set_weights([np.ones((2, 1)), np.ones(1)])
+    watcher = keras.callbacks.TerminateOnNaN(raise_error=True)
     with pytest.raises(RuntimeError, match="batch 5"):
-        model.set_weights([np.ones((2, 1)), np.ones(1)])
-        watcher = keras.callbacks.TerminateOnNaN(raise_error=True)
         model.fit(x, np.ones((40, 1)), batch_size=4, shuffle=False, callbacks=[watcher], verbose=0)
 
 
@@ -464,3 +464,63 @@ def test_one_y_for_the_one_output_with_a_loss():
     part.compile(loss=["mse", None, None])
     whole.compile(loss=["mse", "mse", "mse"])
     np.testing.assert_allclose(3 * part.evaluate(x, y, verbose=0), whole.evaluate(x, [y] * 3, verbose=0)[0])
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, x, y, endless=False, **arguments):
+        super().__init__(**arguments)
+        self.x, self.y, self.endless, self.begun, self.ended = x, y, endless, 0, 0
+
+    @property
+    def num_batches(self):
+        return None if self.endless else 5
+
+    def __getitem__(self, i):
+        rows = slice(10 * (i % 5), 10 * (i % 5) + 10)
+        return self.x[rows], self.y[rows]
+
+    def on_epoch_begin(self):
+        self.begun += 1
+
+    def on_epoch_end(self):
+        self.ended += 1
+
+
+@pytest.mark.parametrize("endless", [False, True])
+def test_pydataset_gives_the_same_as_arrays(data, endless):
+    model, other = make(), make()
+    other.set_weights(model.get_weights())
+    batches = Batches(*data, endless, workers=2)
+    model.fit(batches, epochs=3, steps_per_epoch=5 if endless else None, verbose=0)
+    other.fit(*data, batch_size=10, epochs=3, shuffle=False, verbose=0)
+    for a, b in zip(model.get_weights(), other.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    assert batches.begun == batches.ended == 3
+    with pytest.raises(NotImplementedError, match="__len__"):
+        model.fit(keras.utils.PyDataset(), verbose=0)
+
+
+def test_swapped_averages_are_what_is_evaluated_and_saved(data):
+    model = make()
+    model.compile(keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.9), "binary_crossentropy")
+    averaged = []
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            averaged.append([w.copy() for w in self.model.get_weights()])
+
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+    history = model.fit(
+        *data, epochs=3, shuffle=False, validation_data=data, callbacks=[swap, Look()], verbose=0
+    ).history
+    # The weights that were seen at the end of an epoch have the loss that validation found.
+    other = make()
+    for weights, loss in zip(averaged, history["val_loss"]):
+        other.set_weights(weights)
+        np.testing.assert_allclose(other.evaluate(*data, verbose=0)[0], loss, rtol=1e-6)
+    for a, b in zip(model.get_weights(), averaged[-1]):
+        np.testing.assert_array_equal(a, b)
+    plain = make()
+    plain.compile("sgd", "binary_crossentropy")
+    with pytest.raises(ValueError, match="use_ema"):
+        plain.fit(*data, callbacks=[swap], validation_data=data, verbose=0)

@@ -224,6 +224,7 @@ class Loops:
         self, source: Stream, steps: int | None, class_weight: Any, called: Any, progress: Progress, epoch: int
     ) -> dict:
         done, capture = 0, None
+        source.begin_epoch()
         for group in _grouped(source.batches(steps), self.steps_per_execution):
             if called.needs_batches:
                 called.on_train_batch_begin(done)

@@ -54,6 +54,22 @@ class Metric(Configurable):
         dtype = getattr(dtype, "compute_dtype", dtype)
         self.dtype = dtype_name(int if dtype == "int" else dtype or config.floatx())
         self._variables: list[Variable] = []
+        self._parts: list[Metric] = []  # metrics that are attributes of this one
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name not in ("_variables", "_parts") and "_parts" in vars(self):
+            self._track(value)
+
+    def _track(self, value: Any) -> None:
+        if isinstance(value, dict):
+            value = list(value.values())
+        if isinstance(value, (list, tuple)):
+            for item in value:
+                self._track(item)
+        home = self._variables if isinstance(value, Variable) else self._parts if isinstance(value, Metric) else None
+        if home is not None and all(value is not known for known in home):
+            home.append(value)
 
     def add_variable(
         self, shape: tuple = (), initializer: Any = "zeros", dtype: Any = "float64", name: str | None = None
@@ -70,11 +86,12 @@ class Metric(Configurable):
 
     @property
     def variables(self) -> list[Variable]:
-        return list(self._variables)
+        """The state, its parts' included."""
+        return [*self._variables, *(v for part in self._parts for v in part.variables)]
 
     def reset_state(self) -> None:
         """Starts over: all sums to zero."""
-        for v in self._variables:
+        for v in self.variables:
             kernels.fill(v, 0.0)
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:

@@ -416,6 +416,10 @@ class Optimizer(Configurable):
             every = self.ema_overwrite_frequency or 0
             kernels.moving_average(state["average"], arena.values, step, float(self.ema_momentum), every)
 
+    def averages(self) -> list[tuple[Tensor, Tensor]]:
+        """With use_ema: (weights, their moving averages), flat, one pair per type."""
+        return [(arena.values, state["average"]) for arena, state in zip(self._arenas, self._states)]
+
     def finalize_variable_values(self, var_list: Sequence[Tensor] | None = None) -> None:
         """With use_ema, puts the averages in the weights' place: called at the end of training."""
         if self.use_ema:
