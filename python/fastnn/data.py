@@ -120,11 +120,11 @@ class Passes:
         self.length = source.steps(batch)  # batches in a pass
         self.steps = limit or self.length
         self.captures: dict[Any, Any] = {}  # the programs that are fed from these arrays
-        self._order: np.ndarray | None = None
-        self._seen = 0  # batches of this pass
+        self._order = np.zeros(0, np.int32)
+        self._seen = self.length  # batches of this pass; it begins with the first epoch
 
     def begin_epoch(self, anew: bool = False) -> None:
-        if anew or self._order is None or self.limit is None or not self.left:
+        if anew or self.limit is None or not self.left:
             self._order, self._seen = self.source.order(self.shuffle), 0
 
     @property

@@ -175,12 +175,14 @@ class Loops:
                 goal = min(goal, done + self.steps_per_execution)
                 called.on_train_batch_begin(first)
             goal = min(goal, done + passes.left)
-            while done < goal and not self.stop_training:
+            while done < goal:
                 capture, ran = self._run_some(passes, goal - done, True)
                 done += ran
-                if called.needs_batches and done < goal:
-                    continue
-                logs = self._after_batches(capture, called, progress, first + self.steps_per_execution - 1, done, epoch)
+                if done == goal or not called.needs_batches:
+                    last = first + self.steps_per_execution - 1
+                    logs = self._after_batches(capture, called, progress, last, done, epoch)
+                    if self.stop_training:
+                        break
             if self.stop_training:
                 break
         return self._logs(capture.logs) if not logs or not called.needs_batches else logs
