@@ -174,7 +174,9 @@ def main():
             for do in arguments.do:
                 r = ratios(speeds[do])
                 medians = {p: round(statistics.median(s)) for p, s in speeds[do].items()}
-                print(f"  {do:8} ratio {statistics.median(r):6.2f} ({min(r):.2f} to {max(r):.2f})  {medians}", flush=True)
+                print(
+                    f"  {do:8} ratio {statistics.median(r):6.2f} ({min(r):.2f} to {max(r):.2f})  {medians}", flush=True
+                )
         peers = ["fastnn", *arguments.peers]
         text += [f"## {threads} thread{'s' * (threads > 1)}" + (", one core shared" if arguments.noisy else ""), ""]
         for do in arguments.do:

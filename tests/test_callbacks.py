@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
+import fastnn
 from fastnn import callbacks
 from keras_reference import keras
 
@@ -328,45 +329,73 @@ def test_checkpoint_errors(tmp_path):
         drive(callbacks.ModelCheckpoint(tmp_path / "m.fnn", save_best_only=True), [0.5], "mae")
 
 
-class Killed(Exception):
+class Interrupted(Exception):
     pass
 
 
-@pytest.mark.parametrize("save_freq", ["epoch", 2])
-def test_backup_and_restore(tmp_path, save_freq):
+def interrupted_fit(directory, kill=None, **options):
+    """The weights that `fit` ends with; `kill(model, epoch, batch)` may raise Interrupted."""
+    fastnn.utils.set_random_seed(4)
+    model = fastnn.Sequential(
+        [fastnn.layers.Input((5,)), fastnn.layers.Dense(6), fastnn.layers.Dropout(0.5), fastnn.layers.Dense(1)]
+    )
+    model.compile("adam", "mse", metrics=["mae"])
+    x = np.random.default_rng(1).standard_normal((20, 5)).astype("float32")
+    hooks = {} if kill is None else {"on_epoch_begin": lambda epoch, logs: kill(model, epoch)}
+    each = [callbacks.BackupAndRestore(directory, **options)] if directory else []
+    history = model.fit(
+        x, x[:, 0], batch_size=6, epochs=5, verbose=0, callbacks=[*each, callbacks.LambdaCallback(**hooks)]
+    )
+    return model.get_weights(), history
+
+
+def kill_at_3(model, epoch):
+    if epoch == 3:
+        fastnn.random.make_default_seed()  # what a new process has drawn does not matter
+        raise Interrupted
+
+
+@pytest.mark.parametrize("double", [False, True])
+def test_an_interrupted_training_goes_on_with_equal_bits(tmp_path, double):
+    wanted, _ = interrupted_fit(None)
     directory = tmp_path / "backup"
-
-    def kill(epoch, logs):
-        if epoch == 3:
-            raise Killed
-
-    backup = callbacks.BackupAndRestore(directory, save_freq=save_freq)
-    with pytest.raises(Killed):
-        drive([backup, callbacks.LambdaCallback(on_epoch_begin=kill)], [1.0] * 9, batches=3)
-    weights = [name for name in os.listdir(directory) if name.endswith(".weights.fnn")]
-    assert len(weights) == 1
-
-    model = Model()
-    resumed = callbacks.BackupAndRestore(directory, save_freq=save_freq)
-    every = callbacks.CallbackList([resumed], model=model)
-    every.on_train_begin()
-    assert model._initial_epoch == (3 if save_freq == "epoch" else 2)
-    # Weights of epoch 2 (they count), or those in the middle of it, set at the end of epoch 1.
-    assert model.weights[0] == (2 if save_freq == "epoch" else 1)
-    every.on_train_end()
+    with pytest.raises(Interrupted):
+        interrupted_fit(directory, kill_at_3, double_checkpoint=double)
+    assert sorted(os.listdir(directory)) == (["latest.fnn", "previous.fnn"] if double else ["latest.fnn"])
+    got, history = interrupted_fit(directory)
+    assert history.epoch == [3, 4]
+    for a, b in zip(got, wanted, strict=True):
+        np.testing.assert_array_equal(a, b)
     assert not directory.exists()
 
 
-def test_backups_may_stay_and_must_be_backups(tmp_path):
-    directory = tmp_path / "backup"
-    drive(callbacks.BackupAndRestore(directory, delete_checkpoint=False), [1.0])
-    assert len(os.listdir(directory)) == 2
-    for text in ("", "[]", '{"epoch": -1, "weights": "a"}', '{"epoch": 1, "weights": "../a"}'):
-        (directory / "training_metadata.json").write_text(text)
-        with pytest.raises(ValueError, match="not a backup"):
-            drive(callbacks.BackupAndRestore(directory), [1.0])
+def test_backups_every_few_batches_resume_at_the_epochs_beginning(tmp_path):
+    with pytest.raises(Interrupted):
+        interrupted_fit(tmp_path / "backup", kill_at_3, save_freq=3)  # of 4 batches an epoch: 12 in all
+    _, history = interrupted_fit(tmp_path / "backup", delete_checkpoint=False)
+    assert history.epoch == [2, 3, 4]  # the last backup was written in the midst of epoch 2
+    assert (tmp_path / "backup").exists()
+
+
+def test_a_damaged_backup(tmp_path):
+    for double in (False, True):
+        directory = tmp_path / str(double)
+        with pytest.raises(Interrupted):
+            interrupted_fit(directory, kill_at_3, double_checkpoint=double)
+        (directory / "latest.fnn").write_bytes(b"0")
+        if not double:
+            with pytest.raises(ValueError, match="latest"):
+                interrupted_fit(directory)
+        else:
+            assert interrupted_fit(directory)[1].epoch == [2, 3, 4]
+    model = fastnn.Sequential([fastnn.layers.Input((5,)), fastnn.layers.Dense(1)])
+    model.compile("sgd", "mse")
     with pytest.raises(ValueError, match="must not be empty"):
         callbacks.BackupAndRestore("")
+    unbuilt = fastnn.Sequential([fastnn.layers.Dense(1)])
+    unbuilt.compile("sgd", "mse")
+    with pytest.raises(ValueError, match="is built"):
+        unbuilt.fit(np.zeros((2, 5)), np.zeros((2, 1)), callbacks=[callbacks.BackupAndRestore(tmp_path / "b")])
 
 
 # --- lists ----------------------------------------------------------------------------------------
@@ -403,7 +432,8 @@ def test_needs_batches():
     assert needs(*quiet) == none
     train = (True, False, False)
     assert needs(OldName()) == train
-    assert needs(callbacks.TerminateOnNaN()) == train
+    assert needs(callbacks.TerminateOnNaN()) == none  # fit looks at the loss for it
+    assert needs(callbacks.TerminateOnNaN(), OldName()) == train
     assert needs(callbacks.ModelCheckpoint("a.fnn", save_freq=2)) == train
     assert needs(callbacks.BackupAndRestore("d", save_freq=2)) == train
     assert needs(callbacks.LambdaCallback(on_train_batch_begin=print)) == train
@@ -453,7 +483,7 @@ def test_list_building():
     every = callbacks.CallbackList([[callbacks.EarlyStopping()], own], True, model, epochs=3)
     assert len(every.callbacks) == 2 and every.history is own and model.history is own
     assert own.params == {"epochs": 3} and own.model is model
-    late = callbacks.TerminateOnNaN()
+    late = callbacks.ModelCheckpoint("a.fnn", save_freq=2)
     every.append(late)
     assert every.needs_batches and late.model is model and late.params == {"epochs": 3}
     with pytest.raises(ValueError, match=r"write EarlyStopping\(\)"):

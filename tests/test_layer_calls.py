@@ -177,3 +177,19 @@ def test_arguments_that_have_no_meaning_are_refused():
     ]:
         with pytest.raises(kind):
             make()
+
+
+def test_building_leaves_a_layer_s_state_alone():
+    class Counter(layers.Layer):
+        def build(self, input_shape):
+            self.calls = self.add_weight((), "zeros", trainable=False, name="calls")
+
+        def call(self, x):
+            self.calls.assign_add(1.0)
+            return x
+
+    counter = Counter()
+    model = fastnn.Sequential([layers.Input((3,)), counter])
+    assert counter.calls.numpy() == 0
+    model(np.zeros((2, 3), "float32"))
+    assert counter.calls.numpy() == 1

@@ -131,3 +131,50 @@ def test_nothing_is_allocated_in_a_replay():
     tracemalloc.stop()
     # Histories grow by a few hundred bytes an epoch; a step's tensors would be many times that.
     assert second < first + 300 * 1024
+
+
+ACCUMULATING = {
+    "adam": lambda: keras.optimizers.Adam(0.01, gradient_accumulation_steps=3),
+    "momentum": lambda: keras.optimizers.SGD(0.05, momentum=0.9, gradient_accumulation_steps=2),
+    "average": lambda: keras.optimizers.SGD(0.05, use_ema=True, ema_momentum=0.9, gradient_accumulation_steps=3),
+    "overwriting": lambda: keras.optimizers.SGD(
+        0.05, use_ema=True, ema_momentum=0.9, ema_overwrite_frequency=2, gradient_accumulation_steps=2
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ACCUMULATING)
+def test_accumulated_gradients_replay_bit_for_bit(name):
+    make = lambda: [layers.Dense(7, activation="relu")]  # noqa: E731
+    assert train(ROW, make, ACCUMULATING[name], eager=True) == train(ROW, make, ACCUMULATING[name], eager=False)
+
+
+def test_a_recording_of_ones_own_says_what_accumulation_needs():
+    from fastnn.capture import Capture
+
+    v = keras.Variable([1.0])
+    optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=2)
+    optimizer.build([v])
+    gradient = keras.Tensor([1.0])
+    capture = Capture(lambda: optimizer.apply([gradient], [v]))
+    capture.run()
+    capture.run()
+    with pytest.warns(UserWarning, match="optimizer.cover"):
+        capture.run()
+    capture.run()
+    np.testing.assert_allclose(v.numpy(), [0.8], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "metric", ["F1Score", "FBetaScore", "R2Score", "AUC", "accuracy"]
+)  # the first four make their state when they see the number of outputs
+def test_the_first_step_is_recorded(metric):
+    metrics = {"AUC": lambda: keras.metrics.AUC(multi_label=True), "accuracy": lambda: "accuracy"}
+    make_metric = metrics.get(metric) or getattr(keras.metrics, metric)
+    model = keras.Sequential([layers.Input(ROW), layers.Dense(4, activation="sigmoid")])
+    model.compile("adam", "mse", metrics=[make_metric()])
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((8, *ROW)).astype("float32"), rng.integers(0, 2, (8, 4)).astype("float32")
+    model.train_on_batch(x, y)
+    model.test_on_batch(x, y)
+    assert [c.program is not None for c, _ in model._captures.values()] == [True, True]

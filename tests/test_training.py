@@ -302,6 +302,231 @@ def test_progress_goes_to_stderr_only(data, capfd):
     assert out == "" and "Epoch 1/2" in err and "loss" in err
 
 
+# --- what Keras does at the edges of fit ------------------------------------------------------------
+
+
+def test_train_on_batch_starts_the_metrics_anew(data):
+    x, y = data
+    model = make()
+    first = model.train_on_batch(x, y, return_dict=True)["loss"]
+    second = model.train_on_batch(x, y, return_dict=True)["loss"]
+    assert model.test_on_batch(x, y)[0] < second < first  # a running mean would lie behind
+    assert model.test_on_batch(x, y)[0] == model.evaluate(x, y, batch_size=50, verbose=0)[0]
+
+
+def test_class_weight_and_sample_weight_exclude_each_other(data):
+    with pytest.raises(ValueError, match="cannot be given together"):
+        make().fit(*data, class_weight={0: 1.0}, sample_weight=np.ones(50), verbose=0)
+
+
+def test_steps_per_epoch_cuts_a_pass_into_epochs(data):
+    x, y = data
+    seen = []
+
+    class Rows(layers.Layer):
+        def call(self, inputs):
+            seen.append(inputs.numpy()[:, 0].copy())
+            return inputs
+
+    model = keras.Sequential([layers.Input((6,)), Rows(), layers.Dense(1)])
+    model.compile("sgd", "mse", run_eagerly=True)
+    seen.clear()
+    model.fit(x, y[:, None], batch_size=10, steps_per_epoch=2, epochs=2, shuffle=False, verbose=0)
+    np.testing.assert_array_equal(np.concatenate(seen), x[:40, 0])
+    seen.clear()
+    with pytest.warns(UserWarning, match="ran out"):
+        model.fit(x, y[:, None], batch_size=10, steps_per_epoch=3, epochs=3, shuffle=False, verbose=0)
+    np.testing.assert_array_equal(np.concatenate(seen), np.concatenate([x[:, 0], x[:30, 0]]))
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_steps_per_execution_groups_the_batches_of_callbacks(data, stream):
+    calls = []
+    model = make(steps_per_execution=3)
+    hooks = {f"on_{mode}_batch_{end}": lambda b, logs, key=(mode, end): calls.append((*key, b))
+             for mode in ("train", "test", "predict") for end in ("begin", "end")}  # fmt: skip
+    watcher = keras.callbacks.LambdaCallback(**hooks)
+    x, y = data
+    batches = [(x[i : i + 10], y[i : i + 10]) for i in range(0, 50, 10)]
+    source, arguments = ((b for b in batches), {}) if stream else (x, {"y": y, "batch_size": 10})
+    model.fit(source, **arguments, callbacks=[watcher], verbose=0)
+    grouped = [("begin", 0), ("end", 2), ("begin", 3), ("end", 5)]
+    assert calls == [("train", *c) for c in grouped]
+    calls.clear()
+    model.evaluate((b for b in batches) if stream else x, **arguments, callbacks=[watcher], verbose=0)
+    model.predict((b for b in batches) if stream else x, batch_size=10, callbacks=[watcher], verbose=0)
+    assert calls == [("test", *c) for c in grouped] + [("predict", *c) for c in grouped]
+
+
+def test_evaluate_and_predict_can_be_stopped(data):
+    x, y = data
+    model = make()
+
+    def forever():
+        while True:
+            yield x, y
+
+    class Stop(keras.callbacks.Callback):
+        def __init__(self, what):
+            super().__init__()
+            self.what = what
+
+        def on_test_batch_end(self, batch, logs=None):
+            setattr(self.model, self.what, batch == 2)
+
+        on_predict_batch_end = on_test_batch_end
+
+    model.evaluate(forever(), callbacks=[Stop("stop_evaluating")], verbose=0)
+    assert len(model.predict(forever(), callbacks=[Stop("stop_predicting")], verbose=0)) == 150
+    for _ in range(2):  # the flag is of one run
+        assert len(model.predict(x, verbose=0)) == 50
+
+
+def test_metrics_that_are_attributes_are_in_the_logs(data):
+    class Inner(layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.size = keras.metrics.Mean(name="size")
+
+        def call(self, inputs):
+            self.size.update_state(ops.abs(inputs))
+            return inputs
+
+    class Own(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.inner, self.dense = Inner(), layers.Dense(1, activation="sigmoid")
+            self.own = keras.metrics.Mean(name="own")
+
+        def call(self, inputs):
+            return self.dense(self.inner(inputs))
+
+        def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None):  # without `training`
+            loss = super().compute_loss(x, y, y_pred, sample_weight)
+            self.own.update_state(ops.multiply(loss, 4.0))
+            return loss
+
+    x, y = data
+    model = Own()
+    model.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
+    history = model.fit(x, y, batch_size=25, verbose=0).history
+    assert list(history) == ["loss", "accuracy", "own", "size"]
+    np.testing.assert_allclose(history["own"], np.multiply(4, history["loss"]), rtol=1e-6)
+    np.testing.assert_allclose(history["size"], np.abs(x).mean(), rtol=1e-6)
+    assert [m.name for m in model.metrics] == ["loss", "compile_metrics", "own", "size"]
+    assert len(model.evaluate(x, y, verbose=0)) == 4
+
+
+def test_an_override_may_add_to_the_logs_of_train_step(data):
+    class Own(keras.Sequential):
+        def train_step(self, batch):
+            logs = super().train_step(batch)
+            logs["constant"] = 10.0
+            assert "constant" in logs._added
+            return logs
+
+    model = Own([layers.Input((6,)), layers.Dense(1, activation="sigmoid")])
+    model.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
+    history = model.fit(*data, epochs=2, verbose=0).history
+    assert history["constant"] == [10, 10] and set(history) == {"loss", "accuracy", "constant"}
+
+
+def test_moving_averages_are_in_place_after_fit(data):
+    model = make()
+    model.compile(keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.5), "binary_crossentropy")
+    model.fit(*data, epochs=2, verbose=0)
+    for w, t in zip(model.get_weights(), [v for v in model.optimizer.variables if "average" in v.name]):
+        np.testing.assert_array_equal(w, t.numpy())
+
+
+@pytest.mark.parametrize("eager", [False, True])
+def test_terminate_on_nan_names_the_first_bad_batch(eager, capsys):
+    x = np.ones((40, 2), "float32")
+    x[23] = np.nan
+    model = keras.Sequential([layers.Input((2,)), layers.Dense(1)])
+    model.compile("sgd", "mse", run_eagerly=eager)
+    history = model.fit(
+        x, np.ones((40, 1)), batch_size=4, epochs=5, shuffle=False, callbacks=[keras.callbacks.TerminateOnNaN()],
+        verbose=0,
+    )  # fmt: skip
+    assert history.epoch == [0] and np.isnan(history.history["loss"][0]) and model.stop_training
+    assert capsys.readouterr().err == "Batch 5: Invalid loss, terminating training\n"
+    model.set_weights([np.ones((2, 1)), np.ones(1)])
+    watcher = keras.callbacks.TerminateOnNaN(raise_error=True)
+    with pytest.raises(RuntimeError, match="batch 5"):
+        model.fit(x, np.ones((40, 1)), batch_size=4, shuffle=False, callbacks=[watcher], verbose=0)
+
+
+def test_one_y_for_the_one_output_with_a_loss():
+    a = layers.Input((2,))
+    b = layers.Dense(3, kernel_initializer="ones")(a)
+    x, y = np.ones((32, 2)), np.ones((32, 3))
+    part, whole = keras.Model(a, [b, b, b]), keras.Model(a, [b, b, b])
+    part.compile(loss=["mse", None, None])
+    whole.compile(loss=["mse", "mse", "mse"])
+    np.testing.assert_allclose(3 * part.evaluate(x, y, verbose=0), whole.evaluate(x, [y] * 3, verbose=0)[0])
+
+
+class Batches(keras.utils.PyDataset):
+    def __init__(self, x, y, endless=False, **arguments):
+        super().__init__(**arguments)
+        self.x, self.y, self.endless, self.begun, self.ended = x, y, endless, 0, 0
+
+    @property
+    def num_batches(self):
+        return None if self.endless else 5
+
+    def __getitem__(self, i):
+        rows = slice(10 * (i % 5), 10 * (i % 5) + 10)
+        return self.x[rows], self.y[rows]
+
+    def on_epoch_begin(self):
+        self.begun += 1
+
+    def on_epoch_end(self):
+        self.ended += 1
+
+
+@pytest.mark.parametrize("endless", [False, True])
+def test_pydataset_gives_the_same_as_arrays(data, endless):
+    model, other = make(), make()
+    other.set_weights(model.get_weights())
+    batches = Batches(*data, endless, workers=2)
+    model.fit(batches, epochs=3, steps_per_epoch=5 if endless else None, verbose=0)
+    other.fit(*data, batch_size=10, epochs=3, shuffle=False, verbose=0)
+    for a, b in zip(model.get_weights(), other.get_weights()):
+        np.testing.assert_array_equal(a, b)
+    assert batches.begun == batches.ended == 3
+    with pytest.raises(NotImplementedError, match="__len__"):
+        model.fit(keras.utils.PyDataset(), verbose=0)
+
+
+def test_swapped_averages_are_what_is_evaluated_and_saved(data):
+    model = make()
+    model.compile(keras.optimizers.SGD(0.5, use_ema=True, ema_momentum=0.9), "binary_crossentropy")
+    averaged = []
+
+    class Look(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            averaged.append([w.copy() for w in self.model.get_weights()])
+
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+    history = model.fit(
+        *data, epochs=3, shuffle=False, validation_data=data, callbacks=[swap, Look()], verbose=0
+    ).history
+    # The weights that were seen at the end of an epoch have the loss that validation found.
+    other = make()
+    for weights, loss in zip(averaged, history["val_loss"]):
+        other.set_weights(weights)
+        np.testing.assert_allclose(other.evaluate(*data, verbose=0)[0], loss, rtol=1e-6)
+    for a, b in zip(model.get_weights(), averaged[-1]):
+        np.testing.assert_array_equal(a, b)
+    plain = make()
+    plain.compile("sgd", "binary_crossentropy")
+    with pytest.raises(ValueError, match="use_ema"):
+        plain.fit(*data, callbacks=[swap], validation_data=data, verbose=0)
+
+
 class Tracking(keras.Model):
     """The custom step of Keras' guide: its own loss, its own metric, results as a dictionary."""
 

@@ -90,7 +90,7 @@ class Outputs:
     def __init__(self, model: Any, y_pred: Any):
         self.keys = sorted(y_pred) if isinstance(y_pred, dict) else None
         self.count = len(flatten(y_pred))
-        names = model.output_names
+        names = getattr(model, "output_names", None)
         if self.keys:
             names = self.keys
         elif names is None or len(names) != self.count:
@@ -132,9 +132,24 @@ class CompiledLoss:
         self.weights = outputs.split(weights, "loss_weights")
         self.built = True
 
+    def build_for(self, outputs: Outputs, y: Any, y_pred: list) -> None:
+        """Resolves losses for such targets and outputs, of which only the shapes matter."""
+        if not self.built:
+            self.build(outputs, self._targets(outputs, y), y_pred)
+
+    def _targets(self, outputs: Outputs, y: Any) -> list:
+        # One y where only some outputs have a loss is handed to those that do.
+        if isinstance(self.loss, (list, tuple)) and len(self.loss) == outputs.count:
+            wanted = [i is not None for i in self.loss]
+            given = list(y) if isinstance(y, (list, tuple)) else [y]
+            if not isinstance(y, dict) and len(given) == sum(wanted) < outputs.count:
+                items = iter(given)
+                return [next(items) if w else None for w in wanted]
+        return outputs.split(y, "y")
+
     def __call__(self, model: Any, y: Any, y_pred: Any, sample_weight: Any) -> Tensor | None:
         outputs = self.outputs if self.built else Outputs(model, y_pred)
-        ys = outputs.split(y, "y")
+        ys = self._targets(outputs, y)
         weights = outputs.split(sample_weight, "sample_weight") if _per_output(sample_weight) else None
         if weights is None:
             weights = [sample_weight] * outputs.count
@@ -170,6 +185,38 @@ class CompiledMetrics:
         self.given, self.weighted = metrics, weighted
         self.built = False
         self.metrics: list[Any] = []  # in order of the outputs
+        self.names: list[str] = []
+
+    name = "compile_metrics"  # Keras shows them as one in `model.metrics`
+
+    @property
+    def given_any(self) -> bool:
+        return self.given is not None or self.weighted is not None
+
+    @property
+    def variables(self) -> list[Any]:
+        return [v for m in self.metrics for v in m.variables]
+
+    def reset_state(self) -> None:
+        for m in self.metrics:
+            m.reset_state()
+
+    def result(self) -> dict[str, Any]:
+        return {name: m.result() for name, m in zip(self.names, self.metrics)}
+
+    def build_for(self, outputs: Outputs, y: Any, y_pred: list) -> None:
+        """Makes the metrics and their state for such targets and outputs, of which only the shapes
+        matter.
+        """
+        if not self.given_any:
+            return
+        ys = outputs.split(y, "y")
+        if not self.built:
+            self.build(outputs, ys, y_pred)
+        for pairs, t, p in zip(self.by_output, ys, y_pred):
+            for metric, _ in pairs:
+                if hasattr(metric, "build"):
+                    metric.build(t, p)
 
     def build(self, outputs: Outputs, y: list, y_pred: list) -> None:
         self.outputs = outputs
@@ -215,7 +262,7 @@ class CompiledMetrics:
         return [[] if i is None else list(i) if isinstance(i, (list, tuple)) else [i] for i in items]
 
     def update(self, model: Any, y: Any, y_pred: Any, sample_weight: Any) -> None:
-        if self.given is None and self.weighted is None:
+        if not self.given_any:
             return
         outputs = self.outputs if self.built else Outputs(model, y_pred)
         ys = outputs.split(y, "y")
@@ -228,6 +275,3 @@ class CompiledMetrics:
         for pairs, t, p, w in zip(self.by_output, ys, preds, weights):
             for metric, uses_weight in pairs:
                 metric.update_state(t, p, sample_weight=w if uses_weight else None)
-
-    def results(self) -> dict[str, Any]:
-        return {name: m.result() for name, m in zip(self.names, self.metrics)} if self.built else {}

@@ -4,6 +4,7 @@ index inside the recorded step, or batches that somebody else hands over one by 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -59,8 +60,9 @@ class Arrays:
         if class_weight:
             if y is None or not isinstance(y, np.ndarray):
                 raise ValueError("class_weight needs targets of a single output")
-            weights = class_weights_of(y, class_weight)
-            sample_weight = weights if sample_weight is None else as_array(sample_weight, "sample_weight") * weights
+            if sample_weight is not None:
+                raise ValueError("class_weight and sample_weight cannot be given together: multiply them yourself")
+            sample_weight = class_weights_of(y, class_weight)
         if sample_weight is not None:
             sample_weight = map_structure(
                 lambda v: None if v is None else as_array(v, "sample_weight").astype(config.floatx()),
@@ -106,6 +108,46 @@ class Arrays:
         return other
 
 
+class Passes:
+    """Batches of arrays, pass after pass, each in its own order.
+
+    An epoch is a pass, or `limit` batches; in that case the next epoch goes on where this one
+    stopped, and none goes over the end of a pass (as in Keras).
+    """
+
+    def __init__(self, source: Arrays, batch: int, shuffle: bool, limit: int | None = None):
+        self.source, self.batch, self.shuffle, self.limit = source, batch, shuffle, limit
+        self.length = source.steps(batch)  # batches in a pass
+        self.steps = limit or self.length
+        self.captures: dict[Any, Any] = {}  # the programs that are fed from these arrays
+        self._order = np.zeros(0, np.int32)
+        self._seen = self.length  # batches of this pass; it begins with the first epoch
+
+    def begin_epoch(self, anew: bool = False) -> None:
+        if anew or self.limit is None or not self.left:
+            self._order, self._seen = self.source.order(self.shuffle), 0
+
+    @property
+    def left(self) -> int:
+        """Batches that this pass still has."""
+        return self.length - self._seen
+
+    @property
+    def next_size(self) -> int:
+        """Rows of the next batch: fewer than others in the last of a pass."""
+        return min(self.batch, self.source.rows - self._seen * self.batch)
+
+    def next_rows(self, batches: int) -> np.ndarray:
+        """The row numbers of the next batches, as many of one size as there are."""
+        begin, size = self._seen * self.batch, self.next_size
+        if size < self.batch:
+            return self._order[begin:]
+        return self._order[begin : begin + min(batches, (self.source.rows - begin) // size) * size]
+
+    def advance(self, batches: int) -> None:
+        self._seen += batches
+
+
 def _resident(array: np.ndarray) -> Tensor:
     if config.device() == "cpu":
         return from_numpy(np.ascontiguousarray(array))
@@ -127,7 +169,46 @@ def is_stream(x: Any) -> bool:
     """True for generators, iterators and datasets: whatever hands over batches by itself."""
     if isinstance(x, (np.ndarray, Tensor, list, tuple, dict)) or hasattr(x, "to_numpy"):
         return False
-    return hasattr(x, "__next__") or hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
+    return (
+        isinstance(x, PyDataset)
+        or hasattr(x, "__next__")
+        or hasattr(x, "__iter__")
+        or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
+    )
+
+
+class PyDataset:
+    """Base of data that is handed over batch by batch: define `__getitem__(i)`, which returns batch i
+    as x, (x, y) or (x, y, sample_weight), and `__len__` or, for data without end, `num_batches`.
+
+    `workers`, `use_multiprocessing` and `max_queue_size` are accepted for compatibility: batches are
+    fetched by the thread that trains.
+    """
+
+    def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10):
+        self.workers, self.use_multiprocessing, self.max_queue_size = workers, use_multiprocessing, max_queue_size
+
+    def __getitem__(self, index: int) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} must define __getitem__(index)")
+
+    @property
+    def num_batches(self) -> int | None:
+        """Batches in an epoch; None where there is no end."""
+        if type(self).__len__ is PyDataset.__len__:
+            raise NotImplementedError(f"{type(self).__name__} must define __len__() or num_batches")
+        return len(self)
+
+    def __len__(self) -> int:
+        count = self.num_batches
+        if count is None:
+            raise TypeError(f"{type(self).__name__} has no end; pass steps_per_epoch")
+        return count
+
+    def on_epoch_begin(self) -> None:
+        """Before every epoch."""
+
+    def on_epoch_end(self) -> None:
+        """After every epoch."""
 
 
 class Stream:
@@ -137,13 +218,16 @@ class Stream:
         self.source = source
         self.length = steps
         if steps is None and hasattr(source, "__len__"):
-            self.length = len(source)
+            self.length = source.num_batches if isinstance(source, PyDataset) else len(source)
         self._iterator: Iterator | None = None
 
     def _start(self) -> Iterator:
         source = self.source
         if hasattr(source, "__next__"):
             return source
+        if isinstance(source, PyDataset):
+            end = source.num_batches
+            return (source[i] for i in (itertools.count() if end is None else range(end)))
         if hasattr(source, "__getitem__") and hasattr(source, "__len__") and not hasattr(source, "as_numpy_iterator"):
             return (source[i] for i in range(len(source)))
         if hasattr(source, "as_numpy_iterator"):
@@ -171,6 +255,10 @@ class Stream:
             yield _host_batch(batch)
         if steps is None:
             self._iterator = None
+
+    def begin_epoch(self) -> None:
+        if hasattr(self.source, "on_epoch_begin"):
+            self.source.on_epoch_begin()
 
     def end_epoch(self) -> None:
         if hasattr(self.source, "on_epoch_end"):

@@ -78,12 +78,12 @@ class SeedGenerator:
         return cls(**config)
 
     def __reduce__(self):  # the lock cannot be copied; deepcopy and pickle carry the state
-        return _restore, (type(self), self._initial_seed, self.name, self.seed, self.counter)
+        return _restore, (type(self), self._initial_seed, self.name, self.seed, self.counter, self._tensor)
 
 
-def _restore(cls, initial_seed, name, seed, counter):
+def _restore(cls, initial_seed, name, seed, counter, tensor):
     new = cls(seed, name)
-    new._initial_seed, new.counter = initial_seed, counter
+    new._initial_seed, new.counter, new._tensor = initial_seed, counter, tensor
     return new
 
 

@@ -144,6 +144,11 @@ class Tensor(_core.Array):
     def __hash__(self) -> int:
         return id(self)
 
+    def __reduce_ex__(self, protocol: Any) -> tuple:
+        # For pickle and copy: values and attributes, but neither gradients nor where they came from.
+        state = {k: v for k, v in vars(self).items() if k not in ("_node", "grad")}
+        return _restored, (type(self), self.to_numpy(), self.device), state
+
     # --- gradients -----------------------------------------------------------------------------
     def backward(self, gradient: Any = None) -> None:
         """Adds d self / d leaf to `grad` of every leaf with `requires_grad`."""
@@ -162,6 +167,13 @@ class Tensor(_core.Array):
 
 def _blank(kind: type = Tensor) -> Tensor:
     return kind.__new__(kind)
+
+
+def _restored(kind: type, values: np.ndarray, device: str) -> Tensor:
+    t = _blank(kind)
+    _core.Array.__init__(t, values.shape, values.dtype.name, device)
+    t.assign_numpy(values)
+    return t
 
 
 def empty(shape: Any, dtype: str | None = None, device: str | None = None, like: Tensor | None = None) -> Tensor:

@@ -12,9 +12,13 @@ from fastnn.custom_objects import (
     get_registered_object,
     register_keras_serializable,
 )
+from fastnn.data import PyDataset
+from fastnn.data import PyDataset as Sequence
 from fastnn.random import set_random_seed
 
 __all__ = [
+    "PyDataset",
+    "Sequence",
     "custom_object_scope",
     "get_registered_name",
     "get_registered_object",

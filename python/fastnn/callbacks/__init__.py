@@ -2,6 +2,7 @@
 are Keras'.
 """
 
+from fastnn.callbacks.averages import SwapEMAWeights
 from fastnn.callbacks.base import Callback, CallbackList, LambdaCallback
 from fastnn.callbacks.checkpoint import BackupAndRestore, ModelCheckpoint
 from fastnn.callbacks.logs import CSVLogger, History, TerminateOnNaN
@@ -20,5 +21,6 @@ __all__ = [
     "ModelCheckpoint",
     "MonitorCallback",
     "ReduceLROnPlateau",
+    "SwapEMAWeights",
     "TerminateOnNaN",
 ]

@@ -34,6 +34,8 @@ class Callback:
     `logs` holds the means so far: `loss`, metrics, and at the end of an epoch also `val_*`.
     """
 
+    needs_every_batch = True  # False: the batch hooks alone are no reason to leave recorded epochs
+
     def __init__(self):
         self.params = None
         self._model = None
@@ -179,7 +181,8 @@ class CallbackList(Callback):
         return self._needs("predict")
 
     def _needs(self, mode):
-        return bool(self._listeners[f"on_{mode}_batch_begin"] or self._listeners[f"on_{mode}_batch_end"])
+        listeners = self._listeners[f"on_{mode}_batch_begin"] + self._listeners[f"on_{mode}_batch_end"]
+        return any(getattr(c, "needs_every_batch", True) for c in listeners)
 
     def _call(self, hook, *index, logs):
         listeners = self._listeners[hook]

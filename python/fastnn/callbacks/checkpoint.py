@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import warnings
@@ -12,7 +11,8 @@ import numpy as np
 from fastnn.callbacks.base import Callback
 from fastnn.callbacks.monitor import MonitorCallback
 from fastnn.progress import print_message
-from fastnn.saving.atomic import atomic_write
+from fastnn.random import global_seed_generator
+from fastnn.saving.models import load_training, save_training
 
 MODEL_SUFFIX = ".fnn"
 WEIGHTS_SUFFIX = ".weights.fnn"
@@ -158,16 +158,16 @@ class BackupAndRestore(Callback):
     Args:
       backup_dir: a directory of its own.
       save_freq: `"epoch"` or a number of batches; `fit` resumes at the beginning of the epoch that
-        was interrupted.
-      double_checkpoint: accepted for Keras' sake. Not needed: a backup is complete before the one
-        before it is removed.
+        was interrupted (as in Keras).
+      double_checkpoint: keep the backup before the last, too, for the case that the last cannot be
+        read.
       delete_checkpoint: remove `backup_dir` when `fit` has ended.
 
-    What is kept: the weights with the optimizer's state, and the number of the epoch.
-      `model._initial_epoch` is set.
+    What is kept, in one file that is replaced as a whole: the weights, the optimizer's state, the
+    state of random numbers, and the number of the epoch. A `fit` on arrays that goes on from the end
+    of an epoch therefore ends with the bits that it would have had without the interruption.
+    `model._initial_epoch` is set.
     """
-
-    _INDEX = "training_metadata.json"
 
     def __init__(self, backup_dir, save_freq="epoch", double_checkpoint=False, delete_checkpoint=True):
         super().__init__()
@@ -178,8 +178,9 @@ class BackupAndRestore(Callback):
         self.double_checkpoint = double_checkpoint
         self.delete_checkpoint = delete_checkpoint
         self._counter = _EveryNBatches(save_freq)
-        self._epoch = 0
-        self._index = os.path.join(self.backup_dir, self._INDEX)
+        self._current_epoch = 0
+        self._path = os.path.join(self.backup_dir, f"latest{MODEL_SUFFIX}")
+        self._previous = os.path.join(self.backup_dir, f"previous{MODEL_SUFFIX}")
 
     def overrides(self, hook):
         if hook == "on_train_batch_end" and type(self).on_train_batch_end is BackupAndRestore.on_train_batch_end:
@@ -187,22 +188,25 @@ class BackupAndRestore(Callback):
         return super().overrides(hook)
 
     def on_train_begin(self, logs=None):
-        state = self._read_index()
-        if state is None:
-            return
         if not self.model.built:
             raise ValueError(
                 "BackupAndRestore needs a model that is built: give it an Input, or call it on a batch, before fit"
             )
-        self.model.load_weights(os.path.join(self.backup_dir, state["weights"]))
-        self.model._initial_epoch = self._epoch = state["epoch"]
+        if not os.path.exists(self._path):
+            return
+        try:
+            self._restore(self._path)
+        except (OSError, ValueError):
+            if not os.path.exists(self._previous):
+                raise
+            self._restore(self._previous)
 
     def on_train_batch_end(self, batch, logs=None):
         if self.save_freq != "epoch" and self._counter.is_due(batch):
             self._save(batch + 1)
 
     def on_epoch_end(self, epoch, logs=None):
-        self._epoch = epoch + 1
+        self._current_epoch = epoch + 1
         if self.save_freq == "epoch":
             self._save(0)
 
@@ -211,26 +215,17 @@ class BackupAndRestore(Callback):
             shutil.rmtree(self.backup_dir, ignore_errors=True)
 
     def _save(self, batch):
-        # The index names the weights it belongs to and is replaced last, so a kill at any moment
-        # leaves a pair that fits.
         os.makedirs(self.backup_dir, exist_ok=True)
-        name = f"epoch-{self._epoch}-batch-{batch}{WEIGHTS_SUFFIX}"
-        self.model.save_weights(os.path.join(self.backup_dir, name), overwrite=True)
-        with atomic_write(self._index) as file:
-            file.write(json.dumps({"epoch": self._epoch, "batch": batch, "weights": name}).encode())
-        for other in os.listdir(self.backup_dir):
-            if other.endswith(WEIGHTS_SUFFIX) and other != name:
-                os.remove(os.path.join(self.backup_dir, other))
+        if self.double_checkpoint and os.path.exists(self._path):
+            shutil.copyfile(self._path, self._previous)
+        stream = [int(n) for n in global_seed_generator().state]
+        save_training(self.model, self._path, {"epoch": self._current_epoch, "batch": batch, "random": stream})
 
-    def _read_index(self):
-        try:
-            with open(self._index, "rb") as file:
-                state = json.load(file)
-        except FileNotFoundError:
-            return None
-        except ValueError as error:
-            raise ValueError(f"{self._index} is not a backup of BackupAndRestore: {error}") from error
-        name, epoch = (state.get(key) if isinstance(state, dict) else None for key in ("weights", "epoch"))
-        if not isinstance(name, str) or os.path.basename(name) != name or not isinstance(epoch, int) or epoch < 0:
-            raise ValueError(f"{self._index} is not a backup of BackupAndRestore: {state!r}")
-        return state
+    def _restore(self, path):
+        found = load_training(self.model, path)
+        epoch, stream = found.get("epoch"), found.get("random")
+        plain = isinstance(stream, list) and len(stream) == 2 and all(type(n) is int for n in stream)
+        if type(epoch) is not int or epoch < 0 or not plain:
+            raise ValueError(f"{path} is not a backup of BackupAndRestore")
+        global_seed_generator().state = stream
+        self.model._initial_epoch = self._current_epoch = epoch

@@ -150,10 +150,19 @@ class TerminateOnNaN(Callback):
         super().__init__()
         self.raise_error = raise_error
 
+    @property
+    def needs_every_batch(self):
+        # fit looks at the loss by itself whenever it is back in Python, and knows which batch was the
+        # first; asking for every batch would make all training slow.
+        return type(self).on_batch_end is not TerminateOnNaN.on_batch_end
+
     def on_batch_end(self, batch, logs=None):
         loss = (logs or {}).get("loss")
-        if loss is None or math.isfinite(loss):
-            return
+        if loss is not None and not math.isfinite(loss):
+            self.terminate(batch, loss)
+
+    def terminate(self, batch, loss):
+        """What happens at such a loss."""
         if self.raise_error:
             raise RuntimeError(f"NaN or Inf loss encountered at batch {batch}. Loss value: {loss}.")
         print_message(f"Batch {batch}: Invalid loss, terminating training")

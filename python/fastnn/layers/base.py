@@ -80,6 +80,7 @@ class Layer(Configurable):
 
     supports_masking = False
     casts_integers = False  # integer inputs become the compute type (images as uint8)
+    _outside_steps: frozenset = frozenset()  # attributes that no recorded step depends on
 
     def __init__(
         self,
@@ -125,9 +126,8 @@ class Layer(Configurable):
     def __setattr__(self, name: str, value: Any) -> None:
         if "_sublayers" in self.__dict__ and name != "_sublayers":
             self._track(value)
-            if isinstance(value, Metric) and not name.startswith("_") and value not in self._metrics:
-                self._metrics.append(value)
-            if name in self.__dict__ and not name.startswith("_") and _differs(self.__dict__[name], value):
+            steers = not name.startswith("_") and name not in self._outside_steps
+            if steers and name in self.__dict__ and _differs(self.__dict__[name], value):
                 self.__dict__["version"] = self.version + 1  # recorded steps are made anew
         super().__setattr__(name, value)
 
@@ -140,12 +140,15 @@ class Layer(Configurable):
             if all(value is not w for w in mine):
                 (self._trainable_weights if value.trainable else self._non_trainable_weights).append(value)
                 value.path = f"{self.name}/{value.name}"
+        elif isinstance(value, Metric):
+            if all(value is not m for m in self._metrics):
+                self._metrics.append(value)
         elif isinstance(value, SeedGenerator):
             if all(value.tensor_state() is not t for t in self._state):
                 self._state.append(value.tensor_state())
         elif isinstance(value, (list, tuple)):
             for v in value:
-                if isinstance(v, (Layer, Variable, SeedGenerator)):
+                if isinstance(v, (Layer, Variable, Metric, SeedGenerator)):
                     self._track(v)
         elif isinstance(value, dict):
             self._track(list(value.values()))
@@ -433,10 +436,13 @@ class Layer(Configurable):
         return map_shapes(lambda shape: KerasTensor(shape, self.dtype), out)
 
     def _tried(self, args: tuple, kwargs: dict) -> Any:
+        before = [(v, v.numpy()) for v in (*self.non_trainable_weights, *self.metrics_variables)]
         try:
             return symbolic_results(self, args, kwargs)
-        finally:
-            self._clear_losses()  # those of zeros
+        finally:  # what zeros left behind
+            self._clear_losses()
+            for v, value in before:
+                v.assign(value)
 
     # --- places in a graph ---------------------------------------------------------------------
     @property

@@ -4,6 +4,7 @@ defaults are Keras'.
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from .. import config, ops
@@ -142,6 +143,16 @@ def binary_crossentropy(
     return ops.pointwise_loss(y_true, y_pred, kind, label_smoothing)
 
 
+def _warn_of_one_class(name: str, y_pred: Tensor, axis: int) -> None:
+    if y_pred.shape[axis] == 1:
+        warnings.warn(
+            f"{name} of a single class is constant: y_pred has shape {y_pred.shape}. "
+            "For two classes in one column there is binary_crossentropy",
+            SyntaxWarning,
+            stacklevel=3,
+        )
+
+
 @_family.register()
 def categorical_crossentropy(
     y_true: Any,
@@ -154,6 +165,7 @@ def categorical_crossentropy(
     [1e-7, 1 - 1e-7], or softmax(y_pred) from logits.
     """
     y_true, y_pred = _pair("categorical_crossentropy", y_true, y_pred)
+    _warn_of_one_class("categorical_crossentropy", y_pred, axis)
     y_true, y_pred = _over_axis("categorical_crossentropy", y_true, y_pred, axis)
     return ops.categorical_crossentropy(y_true, y_pred, from_logits, -1, label_smoothing)
 
@@ -220,6 +232,7 @@ def categorical_focal_crossentropy(
 ) -> Tensor:
     """sum of alpha (1 - p)^gamma (-t log p), as in categorical_crossentropy (Lin et al. 2017)."""
     t, p = _pair("categorical_focal_crossentropy", y_true, y_pred)
+    _warn_of_one_class("categorical_focal_crossentropy", p, axis)
     if label_smoothing:
         t = ops.add(ops.multiply(t, 1.0 - label_smoothing), label_smoothing / t.shape[-1])
     if from_logits:

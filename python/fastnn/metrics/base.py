@@ -58,8 +58,24 @@ class Metric(Configurable):
     def __init__(self, dtype: Any = None, name: str | None = None):
         self.name = name or unique_name(to_snake_case(type(self).__name__))
         dtype = getattr(dtype, "compute_dtype", dtype)
-        self.dtype = dtype if dtype == "int" else dtype_name(dtype or config.floatx())
+        self.dtype = dtype_name(int if dtype == "int" else dtype or config.floatx())
         self._variables: list[Variable] = []
+        self._parts: list[Metric] = []  # metrics that are attributes of this one
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name not in ("_variables", "_parts") and "_parts" in vars(self):
+            self._track(value)
+
+    def _track(self, value: Any) -> None:
+        if isinstance(value, dict):
+            value = list(value.values())
+        if isinstance(value, (list, tuple)):
+            for item in value:
+                self._track(item)
+        home = self._variables if isinstance(value, Variable) else self._parts if isinstance(value, Metric) else None
+        if home is not None and all(value is not known for known in home):
+            home.append(value)
 
     def add_variable(
         self, shape: tuple = (), initializer: Any = "zeros", dtype: Any = "float64", name: str | None = None
@@ -76,11 +92,12 @@ class Metric(Configurable):
 
     @property
     def variables(self) -> list[Variable]:
-        return list(self._variables)
+        """The state, its parts' included."""
+        return [*self._variables, *(v for part in self._parts for v in part.variables)]
 
     def reset_state(self) -> None:
         """Starts over: all sums to zero."""
-        for v in self._variables:
+        for v in self.variables:
             kernels.fill(v, 0.0)
 
     def update_state(self, *args: Any, **kwargs: Any) -> None:
@@ -152,6 +169,10 @@ class Reduction(Metric):
     def _weighted(self, values: Tensor, sample_weight: Any) -> tuple[Tensor, Tensor]:
         """(weights times values, weights), both with the rank of the weights."""
         w = as_float(sample_weight, values.dtype)
+        shown = getattr(values, "_keras_mask", None)  # of a function that ignores a class
+        if shown is not None:
+            shown = as_float(shown, values.dtype)
+            w = ops.multiply(weight_like(shown, w), shown)
         if w.ndim < values.ndim:
             values = self._reduce(values, axis=tuple(range(w.ndim, values.ndim)))
         w = weight_like(values, w)

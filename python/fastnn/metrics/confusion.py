@@ -7,6 +7,7 @@ four counts of any threshold are sums over the cells on its one side or the othe
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -118,7 +119,8 @@ def _spread_evenly(thresholds: np.ndarray) -> bool:
 def _threshold_list(thresholds: Any, default: float) -> list[float]:
     if thresholds is None:
         return [default]
-    found = [float(t) for t in thresholds] if isinstance(thresholds, (list, tuple, np.ndarray)) else [float(thresholds)]
+    listed = thresholds if isinstance(thresholds, (list, tuple, np.ndarray)) else [thresholds]
+    found = [math.nan if t is None else float(t) for t in listed]
     if not found or not all(0 <= t <= 1 for t in found):
         raise ValueError(f"thresholds lie between 0 and 1, got {thresholds}")
     return found

@@ -22,7 +22,7 @@ from .. import _core, kernels
 from ..autograd import no_grad
 from ..configurable import Configurable
 from ..serialization import Family, serialize_object, to_snake_case
-from ..tensor import Tensor, to_tensor, view
+from ..tensor import Tensor, empty, to_tensor, view
 from ..variables import Variable
 from .arena import Arena
 from .rate import LearningRate, scalar
@@ -42,8 +42,7 @@ class Optimizer(Configurable):
       use_ema, ema_momentum, ema_overwrite_frequency: keep a moving average of the weights, and
         put it in their place every so many steps.
       loss_scale_factor: gradients are divided by it.
-      gradient_accumulation_steps: update once in so many steps, with the mean gradient. Such steps
-        are not replayed.
+      gradient_accumulation_steps: update once in so many steps, with the mean gradient.
     """
 
     fuses_weight_decay = False  # True: `update` does it in the same pass
@@ -88,12 +87,14 @@ class Optimizer(Configurable):
         self._rate = LearningRate(learning_rate)
         self._calls = scalar(0, "int32", "iteration")  # of apply
         self._updates = scalar(0, "int32", "updates") if gradient_accumulation_steps else self._calls
-        self._excluded: tuple[set[int], re.Pattern | None] = (set(), None)
+        self._excluded: tuple[list[Tensor], re.Pattern | None] = ([], None)
         self._trainable: list[Tensor] = []
         self._arenas: list[Arena] = []
         self._states: list[dict[str, Tensor]] = []  # by arena
         self._home: dict[int, tuple[int, int]] = {}  # id of a variable -> (arena, number in it)
         self._plans: dict[tuple, list] = {}
+        self.phase: str | None = None  # see cover()
+        self._next_phase: str | None = None  # the same, until a step has been recorded with it
 
     # --- what a subclass defines ---------------------------------------------------------------
     def state_groups(self) -> list[dict[str, float]]:
@@ -186,6 +187,22 @@ class Optimizer(Configurable):
         config["learning_rate"] = float(self._rate.value) if source is None else serialize_object(source)
         return config
 
+    def __getstate__(self) -> dict:
+        # For pickle and copy: places in memory are left out and found anew.
+        state = dict(vars(self))
+        for name in ("_arenas", "_home", "_plans"):
+            del state[name]
+        state["_states"] = [{name: flat.numpy() for name, flat in s.items()} for s in self._states]
+        return state
+
+    def __setstate__(self, state: dict) -> None:
+        vars(self).update(state, built=False, _arenas=[], _home={}, _plans={})
+        if state["built"]:
+            self.build(self._trainable)
+            for mine, given in zip(self._states, state["_states"]):
+                for name, flat in mine.items():
+                    flat.assign_numpy(given[name])
+
     # --- building --------------------------------------------------------------------------------
     def works_for(self, variables: Sequence[Tensor]) -> bool:
         """True if these are the variables of build(), in that order, still in the arenas."""
@@ -203,11 +220,12 @@ class Optimizer(Configurable):
         if self.built:
             raise ValueError("exclude_from_weight_decay() must be called before the optimizer is built")
         pattern = re.compile("|".join(set(var_names))) if var_names else None
-        self._excluded = ({id(v) for v in var_list or ()}, pattern)
+        self._excluded = (list(var_list or ()), pattern)
 
     def _decays(self, v: Tensor) -> bool:
-        ids, pattern = self._excluded
-        return bool(self.weight_decay) and id(v) not in ids and not (pattern and pattern.search(v.name))
+        excluded, pattern = self._excluded
+        named = pattern is not None and pattern.search(v.name)
+        return bool(self.weight_decay) and not named and all(v is not e for e in excluded)
 
     def build(self, variables: Sequence[Tensor]) -> None:
         """Moves the variables into arenas, one per type, and makes gradient slots and states."""
@@ -233,7 +251,7 @@ class Optimizer(Configurable):
         self._states = [{name: arena.state(value) for name, value in initial.items()} for arena in self._arenas]
         self.bind()
         self.built = True
-        self.cover()
+        self._rate.cover(int(self._calls))
 
     def bind(self) -> None:
         """Moves the variables (back) into the arenas; needed after another optimizer took them."""
@@ -242,9 +260,17 @@ class Optimizer(Configurable):
 
     def cover(self) -> int:
         """Lets recorded steps know a schedule's next rates; returns how many steps they may run
-        before the next call.
+        before the next call. With accumulated gradients `phase` then says which kind they are:
+        "gather" or "update", each with a program of its own.
         """
-        return self._rate.cover(int(self._calls))
+        calls = int(self._calls)
+        steps = self._rate.cover(calls)
+        every = self.gradient_accumulation_steps
+        if not every:
+            return steps
+        gathering = every - 1 - calls % every
+        self.phase = self._next_phase = "gather" if gathering else "update"
+        return min(steps, gathering or 1)
 
     # --- a step ----------------------------------------------------------------------------------
     def apply_gradients(self, grads_and_vars: Iterable[tuple[Tensor | None, Tensor]]) -> Variable:
@@ -352,9 +378,15 @@ class Optimizer(Configurable):
         steps = self.gradient_accumulation_steps
         if not steps:
             return True
-        if _core.is_recording():
-            _core.spoil("gradients are accumulated over several steps")
-        updates = int(self._calls) % steps == 0
+        if not _core.is_recording():
+            updates = int(self._calls) % steps == 0
+        elif self._next_phase is None:
+            _core.spoil("gradients are accumulated over several steps: call optimizer.cover() before each")
+            updates = int(self._calls) % steps == 0
+        else:
+            updates = self._next_phase == "update"
+        self._next_phase = None
+        self._updated = updates
         for arena, state in zip(self._arenas, self._states):
             total = state["gradient_accumulator"]
             kernels.add(arena.gradients, total, arena.gradients if updates else total)
@@ -376,12 +408,17 @@ class Optimizer(Configurable):
 
     def _average(self) -> None:
         step = self._updates
-        if self.gradient_accumulation_steps:  # as Keras counts: the update that is being gathered for
-            calls = int(self._calls) - 1
-            step = Tensor(np.array(calls // self.gradient_accumulation_steps + 1), "int32", step.device)
+        if self.gradient_accumulation_steps and not self._updated:  # as Keras counts: the one gathered for
+            step = empty((), like=self._updates)
+            kernels.copy(self._updates, step)
+            kernels.increment(step)
         for arena, state in zip(self._arenas, self._states):
             every = self.ema_overwrite_frequency or 0
             kernels.moving_average(state["average"], arena.values, step, float(self.ema_momentum), every)
+
+    def averages(self) -> list[tuple[Tensor, Tensor]]:
+        """With use_ema: (weights, their moving averages), flat, one pair per type."""
+        return [(arena.values, state["average"]) for arena, state in zip(self._arenas, self._states)]
 
     def finalize_variable_values(self, var_list: Sequence[Tensor] | None = None) -> None:
         """With use_ema, puts the averages in the weights' place: called at the end of training."""

@@ -114,6 +114,28 @@ def load_weights(model: Any, filepath: Any, skip_mismatch: bool = False) -> None
         _assign(list(_arrays(model).values()), file.weights, file.read_weights, path, skip_mismatch)
 
 
+def save_training(model: Any, filepath: Any, metadata: dict) -> None:
+    """Writes what a training goes on from, atomically: weights, random states, the optimizer's
+    state, and `metadata`.
+    """
+    optimizer = model.optimizer if model.optimizer is not None and model.optimizer.built else None
+    state = None if optimizer is None else {f"{i}/{v.path}": v.numpy() for i, v in enumerate(optimizer.variables)}
+    weights = {name: t.numpy() for name, t in _arrays(model).items()}
+    write_container(filepath, weights=weights, optimizer=state, metadata=metadata)
+
+
+def load_training(model: Any, filepath: Any) -> dict:
+    """Puts what `save_training` wrote into a built model; returns the metadata."""
+    path = os.fspath(filepath)
+    with open_container(path) as file:
+        _assign(list(_arrays(model).values()), file.weights, file.read_weights, path)
+        if file.optimizer is not None and model.optimizer is not None:
+            model.optimizer.build(model.trainable_variables)
+            store = file.read_optimizer()
+            model.optimizer.set_weights([store[name] for name in sorted(store, key=_position)])
+        return file.metadata
+
+
 def _assign(targets: list[Any], entries: dict, read: Any, path: str, skip_mismatch: bool = False) -> None:
     names = sorted(entries, key=_position)
     if len(names) != len(targets):

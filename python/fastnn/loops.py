@@ -1,0 +1,409 @@
+"""fit, evaluate, predict: how steps are repeated.
+
+On arrays, runs of batches are handed to C++ and Python comes back at most every 50 ms, for the
+progress bar and for Ctrl-C; where a callback wants every batch, after each
+(`steps_per_execution`: after every so many).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from . import callbacks as callbacks_module
+from . import config, kernels
+from .capture import Capture
+from .data import Arrays, Passes, Stream, is_stream, unpack_x_y_sample_weight
+from .progress import Progress
+from .symbolic import flatten, map_structure
+from .tensor import Tensor, empty
+
+# How long C++ keeps the interpreter: Ctrl-C is answered and the bar redrawn after at most this.
+_SLICE_SECONDS = 0.05
+
+
+class Loops:
+    """The part of a Trainer that goes over data."""
+
+    # --- fit -----------------------------------------------------------------------------------
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        verbose: Any = "auto",
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        class_weight: dict | None = None,
+        sample_weight: Any = None,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
+        validation_batch_size: int | None = None,
+        validation_freq: Any = 1,
+    ) -> Any:
+        """Trains for `epochs` passes over the data; returns the History.
+
+        x, y: arrays, lists or dicts of arrays, DataFrames; or a generator, iterator or dataset of
+        (x, y[, sample_weight]) batches. `validation_split` takes the last rows, before shuffling.
+        `steps_per_epoch` may cut a pass over arrays into several epochs.
+        """
+        self._require_compiled("fit")
+        self.stop_training = False
+        source, validation = self._sources(
+            x, y, sample_weight, class_weight, validation_split, validation_data, steps_per_epoch
+        )
+        batch = _batch_size(batch_size)
+        if isinstance(source, Arrays):
+            source = Passes(source, batch, shuffle, steps_per_epoch)
+        if isinstance(validation, Arrays):
+            validation = Passes(validation, _batch_size(validation_batch_size or batch_size), False, validation_steps)
+        steps = steps_per_epoch or source.length
+        progress = Progress(verbose)
+        called = callbacks if isinstance(callbacks, callbacks_module.CallbackList) else None
+        if called is None:
+            called = callbacks_module.CallbackList(
+                callbacks, add_history=True, model=self, verbose=0, epochs=epochs, steps=steps
+            )
+        self._nan_watchers = [c for c in called.callbacks if isinstance(c, callbacks_module.TerminateOnNaN)]
+        self._finite_steps = empty((), "float64", config.device()) if self._nan_watchers else None
+        self._initial_epoch: int | None = None  # set by BackupAndRestore
+        called.on_train_begin()
+        initial_epoch = self._initial_epoch or initial_epoch
+        progress.start(epochs=epochs, steps=steps, initial_epoch=initial_epoch)
+        logs: dict[str, Any] = {}
+        try:
+            for epoch in range(initial_epoch, epochs):
+                self.reset_metrics()
+                if self._finite_steps is not None:
+                    kernels.fill(self._finite_steps, 0.0)
+                called.on_epoch_begin(epoch)
+                if isinstance(source, Passes):
+                    logs = self._train_arrays(source, called, progress, epoch)
+                else:
+                    logs = self._train_stream(source, steps_per_epoch, class_weight, called, progress, epoch)
+                if validation is not None and _is_due(epoch, validation_freq):
+                    values = self._evaluate(validation, validation_steps, called, None)
+                    logs.update({f"val_{k}": v for k, v in values.items()})
+                logs = called.on_epoch_end(epoch, logs)
+                progress.end_epoch(logs)
+                if self.stop_training:
+                    break
+        except KeyboardInterrupt:
+            progress.interrupt()
+            raise
+        finally:
+            self._nan_watchers, self._finite_steps = [], None
+            if self.optimizer.built:
+                self.optimizer.finalize_variable_values(self.trainable_variables)
+        called.on_train_end(logs)
+        return self.history
+
+    def _sources(
+        self, x: Any, y: Any, sample_weight: Any, class_weight: Any, split: float, validation: Any, steps: int | None
+    ) -> tuple[Any, Any]:
+        if x is None:
+            raise ValueError("fit() needs training data x")
+        if is_stream(x):
+            if y is not None or sample_weight is not None:
+                raise ValueError("x hands over batches by itself, so y and sample_weight must be part of them")
+            if split:
+                raise ValueError("validation_split needs arrays; pass validation_data")
+            source: Any = Stream(x, steps)
+        else:
+            source = Arrays(x, y, sample_weight)
+            if source.rows == 0:
+                raise ValueError("fit() got arrays without rows")
+        held_out = None if validation is None else _validation_source(validation)
+        if held_out is None and split:
+            if not 0 < split < 1:
+                raise ValueError(f"validation_split lies between 0 and 1, got {split}")
+            cut = math.floor(source.rows * (1 - split))
+            if cut == 0 or cut == source.rows:
+                raise ValueError(f"validation_split={split} of {source.rows} rows leaves one side empty")
+            source, held_out = source.part(0, cut), source.part(cut, source.rows)
+        if class_weight and isinstance(source, Arrays):  # of training alone, as in Keras
+            source = Arrays(*source.structure, class_weight)
+        return source, held_out
+
+    def _array_capture(self, passes: Passes, step: Any, phase: Any) -> tuple[Capture, Tensor]:
+        """The capture of `step` on the next batch, and the slot its row numbers are put into."""
+        version = (self._versions(), self.run_eagerly)
+        if passes.captures.get("version") != version:
+            passes.captures.clear()
+            passes.captures["version"] = version
+        size = passes.next_size
+        if size not in passes.captures:
+            passes.captures[size] = empty((size,), "int32", config.device())
+        slot = passes.captures[size]
+        if (size, phase) not in passes.captures:
+            source = passes.source
+            passes.captures[size, phase] = self._new_capture(step, lambda: source.gather(slot))
+            if not self.run_eagerly:
+                self._build_from_shapes(map_structure(lambda a: a if a is None else a[:size], source.structure))
+        return passes.captures[size, phase], slot
+
+    def _run_some(self, passes: Passes, steps: int, training: bool) -> tuple[Capture, int]:
+        """At most `steps` steps, for about one slice of time: the capture, and how many were run."""
+        phase = None
+        if training:
+            steps = min(steps, self.optimizer.cover())
+            phase = self.optimizer.phase
+        capture, slot = self._array_capture(passes, self.train_step if training else self.test_step, phase)
+        part = passes.next_rows(steps)
+        done = capture.run_batches(part, slot, 0, len(part) // passes.next_size, _SLICE_SECONDS)
+        passes.advance(done)
+        return capture, done
+
+    def _train_arrays(self, passes: Passes, called: Any, progress: Progress, epoch: int) -> dict:
+        passes.begin_epoch()
+        done, logs = 0, {}
+        while done < passes.steps:
+            if not passes.left:
+                _warn_of_too_little_data()
+                break
+            first, goal = done, passes.steps
+            if called.needs_batches:
+                goal = min(goal, done + self.steps_per_execution)
+                called.on_train_batch_begin(first)
+            goal = min(goal, done + passes.left)
+            while done < goal:
+                capture, ran = self._run_some(passes, goal - done, True)
+                done += ran
+                if done == goal or not called.needs_batches:
+                    last = first + self.steps_per_execution - 1
+                    logs = self._after_batches(capture, called, progress, last, done, epoch)
+                    if self.stop_training:
+                        break
+            if self.stop_training:
+                break
+        return self._logs(capture.logs) if not logs or not called.needs_batches else logs
+
+    def _after_batches(
+        self, capture: Capture, called: Any, progress: Progress, batch: int, done: int, epoch: int
+    ) -> dict:
+        """What happens when the interpreter is back, `done` steps into the epoch."""
+        logs: dict[str, Any] = {}
+        if called.needs_batches or progress.is_due:
+            logs = self._logs(capture.logs)
+        if called.needs_batches:
+            called.on_train_batch_end(batch, logs)
+        self._check_loss(epoch, done, called.needs_batches)
+        progress.update(done, logs)
+        return logs
+
+    def _check_loss(self, epoch: int, done: int, watchers_saw_it: bool) -> None:
+        total = self._loss_tracker.total.item()
+        if math.isfinite(total):
+            return
+        if self._nan_watchers:
+            if watchers_saw_it:
+                return
+            count = self._loss_tracker.count.item()
+            for watcher in self._nan_watchers:
+                watcher.terminate(int(self._finite_steps.item()), total / count if count else total)
+        elif self.on_nan == "raise" and math.isnan(total):
+            self._raise_nan(epoch, done)
+
+    def _raise_nan(self, epoch: int, done: int) -> None:
+        broken = [w.path for w in self.weights if w.dtype.startswith("float") and not np.isfinite(w.numpy()).all()]
+        where = f"; first weights that are not finite: {broken[0]}" if broken else "; all weights are still finite"
+        raise FloatingPointError(
+            f"the loss became NaN in epoch {epoch + 1}, by step {done}{where}. "
+            "Try a smaller learning rate or clipnorm, and look for NaN in the data; "
+            "compile(on_nan='ignore') trains on."
+        )
+
+    def _train_stream(
+        self, source: Stream, steps: int | None, class_weight: Any, called: Any, progress: Progress, epoch: int
+    ) -> dict:
+        done, capture = 0, None
+        source.begin_epoch()
+        for group in _grouped(source.batches(steps), self.steps_per_execution):
+            if called.needs_batches:
+                called.on_train_batch_begin(done)
+            for x, y, w in group:
+                if class_weight:
+                    x, y, w = Arrays(x, y, w, class_weight).structure
+                with self._lock:
+                    capture = self._run_batch("train", self.train_step, (x, y, w))
+            last = done + self.steps_per_execution - 1
+            done += len(group)
+            self._after_batches(capture, called, progress, last, done, epoch)
+            if self.stop_training:
+                break
+        if capture is None:
+            raise ValueError("the data handed over no batch; a generator must go on for all epochs")
+        if steps is not None and done < steps and not self.stop_training:
+            _warn_of_too_little_data()
+        source.end_epoch()
+        return self._logs(capture.logs)
+
+    # --- evaluate ------------------------------------------------------------------------------
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+    ) -> Any:
+        """Loss and metrics over the data: a list in order, or a dict; a number if only the loss."""
+        self._require_compiled("evaluate")
+        if is_stream(x):
+            source: Any = Stream(x, steps)
+        else:
+            source = Passes(Arrays(x, y, sample_weight), _batch_size(batch_size), False, steps)
+        progress = Progress(verbose)
+        called = callbacks if isinstance(callbacks, callbacks_module.CallbackList) else None
+        if called is None:
+            called = callbacks_module.CallbackList(callbacks, model=self)
+        progress.start(steps=steps or source.length)
+        values = self._evaluate(source, steps, called, progress)
+        progress.end_epoch(values)
+        return values if return_dict else self._in_order(values)
+
+    def _evaluate(self, source: Any, steps: int | None, called: Any, progress: Progress | None) -> dict:
+        self.stop_evaluating = False
+        self.reset_metrics()
+        called.on_test_begin()
+        capture, done = None, 0
+
+        def after(batch: int) -> None:
+            if called.needs_test_batches:
+                called.on_test_batch_end(batch, self._logs(capture.logs))
+            if progress is not None:
+                progress.update(done, self._logs(capture.logs) if progress.is_due else None)
+
+        if isinstance(source, Passes):
+            source.begin_epoch(anew=True)
+            while done < source.steps and source.left and not self.stop_evaluating:
+                first, goal = done, min(source.steps, done + source.left)
+                if called.needs_test_batches:
+                    goal = min(goal, done + self.steps_per_execution)
+                    called.on_test_batch_begin(first)
+                while done < goal:
+                    capture, ran = self._run_some(source, goal - done, False)
+                    done += ran
+                    if done == goal or not called.needs_test_batches:
+                        after(first + self.steps_per_execution - 1)
+        else:
+            for group in _grouped(source.batches(steps), self.steps_per_execution):
+                if called.needs_test_batches:
+                    called.on_test_batch_begin(done)
+                for batch in group:
+                    with self._lock:
+                        capture = self._run_batch("test", self.test_step, batch)
+                last = done + self.steps_per_execution - 1
+                done += len(group)
+                after(last)
+                if self.stop_evaluating:
+                    break
+        if capture is None:
+            raise ValueError("evaluate() got no data")
+        logs = self._logs(capture.logs)
+        called.on_test_end(logs)
+        return logs
+
+    # --- predict -------------------------------------------------------------------------------
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
+        """The outputs for all rows of x, as NumPy arrays in the structure of the outputs.
+
+        Several threads may predict with one model at the same time.
+        """
+        source = Stream(x, steps) if is_stream(x) else Arrays(x)
+        batch = _batch_size(batch_size)
+        progress = Progress(verbose)
+        called = callbacks_module.CallbackList(callbacks, model=self)
+        progress.start(steps=source.steps(batch) if isinstance(source, Arrays) else source.length)
+        self.stop_predicting = False
+        called.on_predict_begin()
+        parts: list[list[np.ndarray]] = []
+        structure: Any = None
+        done = 0
+        for group in _grouped(self._predict_batches(source, batch, steps), self.steps_per_execution):
+            if called.needs_predict_batches:
+                called.on_predict_batch_begin(done)
+            fresh = []
+            for batch_data in group:
+                with self._lock:
+                    structure = self._run_batch("predict", self.predict_step, batch_data).logs
+                    fresh.append([t.numpy() for t in flatten(structure)])
+            parts += fresh
+            if called.needs_predict_batches:
+                outputs = [np.concatenate(p) for p in zip(*fresh)]
+                called.on_predict_batch_end(done + self.steps_per_execution - 1, {"outputs": outputs})
+            done += len(group)
+            progress.update(done)
+            if self.stop_predicting:
+                break
+        if not parts:
+            raise ValueError("predict() got no data")
+        progress.end_epoch()
+        called.on_predict_end()
+        whole = iter([np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts)])
+        return map_structure(lambda _: next(whole), structure)
+
+    def _predict_batches(self, source: Any, batch: int, steps: int | None) -> Iterator:
+        if isinstance(source, Stream):
+            for x, _, _ in source.batches(steps):
+                yield (x, None, None)
+            return
+        if source.rows == 0:
+            raise ValueError("predict() got arrays without rows")
+        count = source.steps(batch) if steps is None else min(steps, source.steps(batch))
+        for i in range(count):
+            rows = slice(i * batch, min((i + 1) * batch, source.rows))
+            yield map_structure(lambda a, rows=rows: None if a is None else a[rows], source.structure)
+
+
+def _grouped(batches: Iterator, size: int) -> Iterator[list]:
+    """The batches that callbacks see as one."""
+    while group := list(itertools.islice(batches, size)):
+        yield group
+
+
+def _warn_of_too_little_data() -> None:
+    warnings.warn(
+        "the data ran out before the epoch's last step; an epoch ends there. Arrays and generators need "
+        "steps_per_epoch * epochs batches, or arrays no steps_per_epoch at all",
+        stacklevel=4,
+    )
+
+
+def _batch_size(value: int | None) -> int:
+    if value is None:
+        return 32
+    if not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"batch_size is a positive integer, got {value!r}")
+    return int(value)
+
+
+def _is_due(epoch: int, frequency: Any) -> bool:
+    if isinstance(frequency, int):
+        return (epoch + 1) % frequency == 0
+    return epoch + 1 in frequency
+
+
+def _validation_source(validation: Any) -> Any:
+    if is_stream(validation):
+        return Stream(validation)
+    return Arrays(*unpack_x_y_sample_weight(tuple(validation) if isinstance(validation, list) else validation))
