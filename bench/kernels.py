@@ -10,6 +10,7 @@ is faster). GFLOP/s and GB/s count what the catalogue says a call computes and t
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import math
 import platform
@@ -25,8 +26,12 @@ from fastnn.tensor import from_numpy
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from test_kernels import make_arguments
 
+# OpenBLAS' threads go on spinning for some 0.05 s after a product, on the cores that the other side is
+# about to be timed on; so each side begins when the other's threads sleep.
+PAUSE_S = 0.1
 
-def best_of(functions, seconds=0.25, rounds=7):
+
+def best_of(functions, seconds=0.25, rounds=4):
     """The shortest time of each function over interleaved rounds."""
     best = [math.inf] * len(functions)
     counts = []
@@ -38,6 +43,8 @@ def best_of(functions, seconds=0.25, rounds=7):
         counts.append(max(1, min(1000, int(seconds / rounds / len(functions) / once))))
     for _ in range(rounds):
         for i, f in enumerate(functions):
+            time.sleep(PAUSE_S)
+            f()
             begin = time.perf_counter()
             for _ in range(counts[i]):
                 f()
@@ -61,12 +68,19 @@ def size_text(sizes):
 
 def measure(name, case, sizes, storage):
     kernel = _core.kernels[name]
-    scalars = case.scalars[0]
+    # A bench row names scalars beside sizes where the first case's are not the common ones.
+    scalars = {name: sizes.get(name, value) for name, value in case.scalars[0].items()}
     values = make_arguments(case, kernel, sizes, scalars, storage)
-    numpy_values = {p: v for v, (p, kind) in zip(values, kernel.params) if kind != "Out"}
     meaning = case.speed_of or case.function
+    given = {p: v for v, (p, kind) in zip(values, kernel.params) if kind != "Out"}
+    if "sizes" in inspect.signature(meaning).parameters:
+        given["sizes"] = sizes
+    try:
+        inspect.signature(meaning).bind(**given)
+    except TypeError:  # a function of NumPy's own, whose arguments have other names
+        given = dict(zip(inspect.signature(meaning).parameters, given.values()))
     program = as_program(kernel, values)
-    ours, theirs = best_of([program.run, lambda: meaning(**numpy_values)])
+    ours, theirs = best_of([program.run, lambda: meaning(**given)])
     timing = program.profile(1)[0]
     return {
         "kernel": name, "sizes": size_text(sizes), "dtype": storage, "fastnn_us": ours * 1e6,

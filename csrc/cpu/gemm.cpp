@@ -112,18 +112,21 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
   } while (p < g.k);
 }
 
-// Blocks of c, small enough to be shared among many members and large enough that packing b for
-// each costs a few percent.
+// Blocks of c: a few for each member, so that one who is late can be helped, and otherwise as large
+// as they can be, for each packs what it needs of a and b.
 template <class T>
 FASTNN_INLINE void cut_tiles(const Gemm<T>& g, int64_t& tm, int64_t& tn) {
-  constexpr int64_t kTiles = 16, kWork = 1 << 18;
+  constexpr int64_t kWork = 1 << 18;
+  const int64_t wanted = 3 * team::self().size;
   tm = g.m < 192 ? g.m : 192;
   tn = g.n < 256 ? g.n : 256;
   auto many = [&] {
-    return ((g.m + tm - 1) / tm) * ((g.n + tn - 1) / tn) >= kTiles ||
+    return ((g.m + tm - 1) / tm) * ((g.n + tn - 1) / tn) >= wanted ||
            tm * tn * (g.k + 16) <= 2 * kWork;
   };
   auto halve = [](int64_t x, int64_t unit) { return (x / 2 + unit - 1) / unit * unit; };
+  // Each tile packs its rows of a transposed a, which costs the more the narrower it is.
+  while (g.a.transposed && !many() && tm > 48) tm = halve(tm, 24);
   while (!many() && tn > 64) tn = halve(tn, kPanel<T>);
   while (!many() && tm > 48) tm = halve(tm, 24);
   while (!many() && tn > kPanel<T>) tn = halve(tn, kPanel<T>);

@@ -37,6 +37,9 @@ FASTNN_INLINE int64_t pack_panels(T* dst, const Right<T>& b, int64_t k, int64_t 
     for (int64_t p = 0; p < k; ++p) {
       const T* src = b.data + p * b.ld + j;
       T* to = dst + j * k + p * NR;
+      // Rows lie too far apart for the hardware to see them coming.
+#pragma GCC unroll 4
+      for (int q = 0; q < 4; ++q) __builtin_prefetch(src + 8 * b.ld + q * NR);
 #pragma GCC unroll 4
       for (int q = 0; q < 4; ++q) {
         V::load(src + q * NR).store(to + q * NR * k);
@@ -100,6 +103,7 @@ void pack_transposed_left(T* dst, const Left<T>& a, int64_t i, int64_t m, int64_
       if (a.run == kWhole && r + kVectors * V::size <= limit)
         for (; s < strip && (kc - q - s) * height >= kVectors * V::size; ++s) {
           const T* from = a.data + at[s] + i + r;
+          __builtin_prefetch(from + kStrip * a.ld);
 #pragma GCC unroll 8
           for (int v = 0; v < kVectors; ++v)
             V::load(from + v * V::size).store(to + s * height + v * V::size);

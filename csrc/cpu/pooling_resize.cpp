@@ -49,7 +49,14 @@ void upsample_nearest2d(In x, Out y, int64_t size_h, int64_t size_w) noexcept {
   });
 }
 
-void upsample_nearest2d_grad(In dy, Out dx, int64_t size_h, int64_t size_w) noexcept {
+namespace {
+
+struct Two {  // the common size, known to the compiler
+  FASTNN_INLINE constexpr operator int64_t() const { return 2; }
+};
+
+template <class Size>
+FASTNN_INLINE void upsample_grad(In dy, Out dx, Size size_h, Size size_w) {
   const int64_t h = dx.dim(1), w = dx.dim(2), c = dx.dim(3);
   typed(dy, [&](auto t) {
     using T = decltype(t);
@@ -69,6 +76,15 @@ void upsample_nearest2d_grad(In dy, Out dx, int64_t size_h, int64_t size_w) noex
         });
     });
   });
+}
+
+}  // namespace
+
+void upsample_nearest2d_grad(In dy, Out dx, int64_t size_h, int64_t size_w) noexcept {
+  if (size_h == 2 && size_w == 2)
+    upsample_grad(dy, dx, Two{}, Two{});
+  else
+    upsample_grad(dy, dx, size_h, size_w);
 }
 
 void resize_bilinear(In x, Out y) noexcept {

@@ -33,8 +33,11 @@ FASTNN_INLINE auto fold_lanes(Pack<T> v, Op op) {
 }
 
 template <class Op, class A>
+constexpr bool can_be_decided = requires(Op op, A total) { op.decided(total); };
+
+template <class Op, class A>
 FASTNN_INLINE bool is_decided(Op op, A total) {
-  if constexpr (requires { op.decided(total); })
+  if constexpr (can_be_decided<Op, A>)
     return op.decided(total);
   else
     return false;
@@ -177,9 +180,27 @@ FASTNN_INLINE void reduce(const T* x, const T* param, R* y, int64_t o, int64_t n
     return;
   }
   // At most 64 + units parts of a strip each, and units < 64: far below the limit.
-  A* partial = static_cast<A*>(team::shared_scratch(units * parts * strip * sizeof(A)));
+  const int64_t partials = units * parts * strip;
+  A* partial = static_cast<A*>(team::shared_scratch(partials * sizeof(A) + units));
   team::barrier();
-  tiles(units * parts, [&](int64_t t) { work(t / parts, t % parts, partial + t * strip); });
+  if constexpr (can_be_decided<Op, A>) {  // once one part decides, the other parts are left out
+    uint8_t* decided = reinterpret_cast<uint8_t*>(partial + partials);
+    if (is_first_member())
+      for (int64_t unit = 0; unit < units; ++unit) decided[unit] = false;
+    team::barrier();
+    tiles(units * parts, [&](int64_t t) {
+      A* to = partial + t * strip;
+      if (__atomic_load_n(&decided[t / parts], __ATOMIC_RELAXED)) {
+        for (int64_t k = 0; k < strip; ++k) to[k] = Op::template initial<A>();
+        return;
+      }
+      work(t / parts, t % parts, to);
+      if (strip == 1 && op.decided(*to))
+        __atomic_store_n(&decided[t / parts], true, __ATOMIC_RELAXED);
+    });
+  } else {
+    tiles(units * parts, [&](int64_t t) { work(t / parts, t % parts, partial + t * strip); });
+  }
   team::barrier();
   tiles(units, [&](int64_t unit) {
     const int64_t width = smaller(strip, i - unit % strips * strip);

@@ -35,6 +35,7 @@ struct alignas(128) Door {
   int sleeping = 0;
   int present = 0;
   int rank = 0;
+  int thread = 0;
 };
 
 struct Crew {
@@ -44,6 +45,7 @@ struct Crew {
   alignas(128) Cursor cursors[kLoops * kMaxMembers];
   Door doors[kMaxMembers];
   int size = 1;  // of the round
+  int cpu = -1;  // where the first member runs
   bool over = false;
   Fault fault;
   int fault_taken = 0;
@@ -56,6 +58,8 @@ namespace {
 
 constexpr int kSpins = 2000;  // about 40 us of pauses, several times a balanced wait
 constexpr int kSpinsForMember = 200;
+// Waking a sleeping thread takes up to 0.1 ms; one that lost its core is away for milliseconds.
+constexpr int64_t kDisturbance_ns = 500'000;
 constexpr int64_t kShortest_ns = 2'000'000, kLongest_ns = 64'000'000, kCalm_ns = 500'000'000;
 
 int64_t now_ns() {
@@ -234,29 +238,73 @@ bool faulted() noexcept {
 
 namespace {
 
+void open(Door& door) {
+  __atomic_add_fetch(&door.ticket, 1, __ATOMIC_SEQ_CST);
+  if (__atomic_load_n(&door.sleeping, __ATOMIC_SEQ_CST)) wake_all(&door.ticket);
+}
+
+// Some machines (virtual ones whose caches the scheduler does not know) wake a thread on the core
+// of whoever woke it and leave it there: two members then take turns on one core beside an idle
+// one. So the others are kept off the first one's core, wherever it goes. (A team as large as a
+// machine with many cores is spread by the scheduler, and would pay a call for every member.)
+constexpr int kKeptApart = 8;
+
+#if defined(__linux__)
+int here() { return sched_getcpu(); }
+int thread_id() { return static_cast<int>(syscall(SYS_gettid)); }
+
+void keep_off(int thread, int cpu) {
+  static const cpu_set_t allowed = [] {
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set) != 0) CPU_ZERO(&set);
+    return set;
+  }();
+  cpu_set_t others = allowed;
+  if (cpu >= 0) CPU_CLR(cpu, &others);
+  if (CPU_COUNT(&others) > 0) sched_setaffinity(thread, sizeof others, &others);
+}
+#else
+int here() { return -1; }
+int thread_id() { return 0; }
+void keep_off(int, int) {}
+#endif
+
+void keep_apart(Crew& crew, int count) {
+  const int cpu = here();
+  if (cpu == crew.cpu || count > kKeptApart) return;
+  __atomic_store_n(&crew.cpu, cpu, __ATOMIC_RELAXED);
+  for (int id = 1; id < count; ++id)
+    if (const int thread = __atomic_load_n(&crew.doors[id].thread, __ATOMIC_ACQUIRE))
+      keep_off(thread, cpu);
+}
+
+// Whether a member has come to its door; one that is late is given a moment, and the core, should
+// it be this one that it waits for.
+bool is_present(const Door& door) {
+  for (int i = 0; i < kSpinsForMember; ++i) {
+    if (__atomic_load_n(&door.present, __ATOMIC_ACQUIRE)) return true;
+    relax();
+  }
+  sched_yield();
+  return __atomic_load_n(&door.present, __ATOMIC_ACQUIRE);
+}
+
 // Opens the doors of those who take part in the next round. For the first round members may still
 // be on their way; later one that is not back at its door, though it has had time to come, has lost
 // its core, and the round goes on without it.
 int gather(Crew& crew, int count, bool first) {
   const int most = std::min(count, crew.most);
   int size = 1, chosen[kMaxMembers];
+  keep_apart(crew, count);
   for (int id = 1; id < count && size < most; ++id) {
     Door& door = crew.doors[id];
-    for (int i = 0; !first && i < kSpinsForMember; ++i) {
-      if (__atomic_load_n(&door.present, __ATOMIC_ACQUIRE)) break;
-      relax();
-    }
-    if (!first && !__atomic_load_n(&door.present, __ATOMIC_ACQUIRE)) continue;
+    if (!is_present(door) && !first) continue;
     __atomic_store_n(&door.present, 0, __ATOMIC_RELAXED);
     chosen[size] = id;
     door.rank = size++;
   }
   crew.size = size;
-  for (int r = 1; r < size; ++r) {
-    Door& door = crew.doors[chosen[r]];
-    __atomic_add_fetch(&door.ticket, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&door.sleeping, __ATOMIC_SEQ_CST)) wake_all(&door.ticket);
-  }
+  for (int r = 1; r < size; ++r) open(crew.doors[chosen[r]]);
   return size;
 }
 
@@ -266,7 +314,7 @@ int gather(Crew& crew, int count, bool first) {
 void judge(Crew& crew, int size, int64_t begin_ns, int64_t slept_ns) {
   if (size == 1 && crew.hold_until_ns == 0) return;
   const int64_t end_ns = now_ns();
-  if (5 * slept_ns > 2 * (end_ns - begin_ns)) {
+  if (slept_ns > kDisturbance_ns && 5 * slept_ns > 2 * (end_ns - begin_ns)) {
     if (end_ns - crew.disturbed_ns > kCalm_ns) crew.patience_ns = kShortest_ns / 2;
     crew.disturbed_ns = end_ns;
     crew.patience_ns = std::min(2 * crew.patience_ns, kLongest_ns);
@@ -290,14 +338,15 @@ void lead(Member& me, int count, bool (*next)(void*), void (*body)(void*), void*
     if (count > 1) judge(crew, me.size, begin_ns, me.slept_ns);
   }
   crew.over = true;
-  for (int id = 1; id < count; ++id) {
-    Door& door = crew.doors[id];
-    __atomic_add_fetch(&door.ticket, 1, __ATOMIC_SEQ_CST);
-    if (__atomic_load_n(&door.sleeping, __ATOMIC_SEQ_CST)) wake_all(&door.ticket);
-  }
+  for (int id = 1; id < count; ++id) open(crew.doors[id]);
 }
 
-void follow(Member& me, Door& door, void (*body)(void*), void* context) {
+void follow(Member& me, Door& door, int count, void (*body)(void*), void* context) {
+  if (count <= kKeptApart) {
+    const int cpu = __atomic_load_n(&me.crew->cpu, __ATOMIC_RELAXED);
+    if (here() == cpu) keep_off(0, cpu);
+    __atomic_store_n(&door.thread, thread_id(), __ATOMIC_RELEASE);
+  }
   for (uint32_t seen = 0;; ++seen) {  // a ticket a round
     __atomic_store_n(&door.present, 1, __ATOMIC_RELEASE);
     wait_for_change(&door.ticket, seen, &door.sleeping, &me.slept_ns);
@@ -334,7 +383,7 @@ Fault run_rounds(int threads, bool (*next)(void*), void (*body)(void*), void* co
     if (id == 0)
       lead(me, count, next, body, context);
     else
-      follow(me, crew.doors[id], body, context);
+      follow(me, crew.doors[id], count, body, context);
     current = nullptr;
   };
   if (threads == 1) {

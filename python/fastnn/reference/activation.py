@@ -8,7 +8,7 @@ from .. import _core
 from . import T, kernel_case, op_case
 
 SIZES = [dict(s=s) for s in [(), (0,), (1,), (7,), (8,), (9,), (33,), (3, 5), (16385,)]]
-BENCH = [dict(s=(1_000_000,))]
+BENCH = [dict(s=(1_000_000,), kind=_core.activations[name][0]) for name in ("relu", "sigmoid", "tanh", "gelu")]
 SCALARS = [dict(kind=kind, alpha=0.3) for kind, _ in _core.activations.values()]
 WIDE = dict(x=lambda rng, shape, sizes: rng.standard_normal(shape) * 3)
 NAMES = {kind: (name, reads) for name, (kind, reads) in _core.activations.items()}

@@ -127,12 +127,12 @@ IMAGES = [
 FACTORS = [dict(size_h=a, size_w=b) for a, b in [(1, 1), (2, 2), (1, 3), (3, 2)]]
 
 
-@kernel_case(IMAGES, [dict(n=8, h=28, w=28, c=64)], FACTORS, exact=True)
+@kernel_case(IMAGES, [dict(n=8, h=28, w=28, c=64, size_h=2, size_w=2)], FACTORS, exact=True)
 def upsample_nearest2d(x, size_h, size_w):
     return x.repeat(size_h, 1).repeat(size_w, 2)
 
 
-@kernel_case(IMAGES, [dict(n=8, h=28, w=28, c=64)], FACTORS)
+@kernel_case(IMAGES, [dict(n=8, h=28, w=28, c=64, size_h=2, size_w=2)], FACTORS)
 def upsample_nearest2d_grad(dy, size_h, size_w):
     n, p, q, c = dy.shape
     return dy.reshape(n, p // size_h, size_h, q // size_w, size_w, c).sum((2, 4))
