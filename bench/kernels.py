@@ -68,8 +68,7 @@ def size_text(sizes):
 
 def measure(name, case, sizes, storage):
     kernel = _core.kernels[name]
-    # A bench row names scalars beside sizes where the first case's are not the common ones.
-    scalars = {name: sizes.get(name, value) for name, value in case.scalars[0].items()}
+    scalars = case.scalars_of_bench(sizes)
     values = make_arguments(case, kernel, sizes, scalars, storage)
     meaning = case.speed_of or case.function
     given = {p: v for v, (p, kind) in zip(values, kernel.params) if kind != "Out"}

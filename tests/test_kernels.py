@@ -121,7 +121,7 @@ def test_same_bits_for_any_thread_count(name):
         [*case.sizes, *case.bench],
         key=lambda s: math.prod(np.ravel([np.prod(v) for v in s.values() if not isinstance(v, str)])),
     )
-    values = make_arguments(case, kernel, sizes, case.scalars[0], "float32")
+    values = make_arguments(case, kernel, sizes, case.scalars_of_bench(sizes), "float32")
     before = _core.max_threads()
     try:
         results = []

@@ -20,7 +20,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,10 @@ class KernelCase:
     tolerance: float | Callable[..., float]  # in units of eps of the storage type
     exact: bool = False
     speed_of: Callable | None = None  # NumPy's fast way, where the meaning is not it
-    tolerances: dict = field(default_factory=dict)
+
+    def scalars_of_bench(self, sizes: dict) -> dict:
+        """The scalars of a bench row: those of the first case, where the row does not name others."""
+        return {name: sizes.get(name, value) for name, value in self.scalars[0].items()}
 
 
 @dataclass
