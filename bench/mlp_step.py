@@ -36,7 +36,7 @@ def main():
 
     for _ in range(4):  # warm: weights are made, the step is recorded
         model.train_on_batch(x[:BATCH], y[:BATCH])
-    program = next(c.program for (mode, *_), (c, _) in model._captures.items() if mode == "train")
+    program = model.programs()[-1]
     steps = 20_000
     alone = min(timed(lambda: [program.run() for _ in range(1000)]) for _ in range(steps // 1000)) / 1000
     fitted = min(timed(lambda: model.fit(x, y, batch_size=BATCH, epochs=1, verbose=0)) for _ in range(EPOCHS))

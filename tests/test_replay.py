@@ -178,3 +178,17 @@ def test_the_first_step_is_recorded(metric):
     model.train_on_batch(x, y)
     model.test_on_batch(x, y)
     assert [c.program is not None for c, _ in model._captures.values()] == [True, True]
+
+
+def test_the_recorded_steps_can_be_looked_at():
+    model = keras.Sequential([layers.Input((4,)), layers.Dense(3, activation="relu"), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    assert model.programs() == []
+    for n in (8, 4) * 2:
+        model.train_on_batch(np.ones((n, 4), "float32"), np.ones((n, 1), "float32"))
+    whole, rest = model.programs()
+    assert "x(8, 4) w(4, 3)" in whole.describe() and "x(4, 4) w(4, 3)" in rest.describe()
+    lines = whole.describe().replace("|", " ").splitlines()
+    assert [t.kernel for t in whole.profile(2)] == [line.split()[1] for line in lines]
+    with pytest.raises(ValueError, match="'fit'"):
+        model.programs("fit")

@@ -223,6 +223,20 @@ class Trainer(Loops):
                     self._part_trackers[name] = Mean(name=f"{name}_loss")
                 self._part_trackers[name].add(value, batch)
 
+    # --- recorded steps ------------------------------------------------------------------------
+    def programs(self, mode: str = "train") -> list[Any]:
+        """The recorded steps of `train_on_batch`, `test_on_batch` or `predict` (`mode` "train", "test",
+        "predict"), one for each size of a batch. `fit` on arrays runs the same step behind a call
+        that gathers its rows; its programs last as long as it does, for they hold the data.
+
+        `program.describe()` lists the kernels of a step with their shapes; `program.profile()` runs
+        the step kernel by kernel and times each, which moves the weights as a step does.
+        """
+        if mode not in ("train", "test", "predict"):
+            raise ValueError(f"mode is 'train', 'test' or 'predict', got {mode!r}")
+        found = [capture.program for (kind, *_), (capture, _) in self._captures.items() if kind == mode]
+        return [program for program in found if program is not None]
+
     # --- metrics -------------------------------------------------------------------------------
     @property
     def metrics(self) -> list[Any]:
