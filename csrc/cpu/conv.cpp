@@ -2,35 +2,15 @@
 //     x (n, h, w, g*c), W (r, s, c, g*k), y (n, p, q, g*k)
 //     y[n,p,q,k] = sum over r, s, c of x[n, p*stride - pad + r*dilation, ..., c] W[r,s,c,k]
 // A transposed convolution is the gradient of the input, with a bias and an activation.
-#include "activations.h"
+#include "cpu/activate.h"
 #include "cpu/conv_depthwise.h"
 #include "cpu/conv_gemm.h"
 #include "cpu/conv_weight_grad.h"
+#include "cpu/types.h"
 #include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
 namespace {
-
-template <class T>
-struct Activate {
-  Activation kind;
-  double alpha;
-  FASTNN_INLINE void operator()(T* c, int64_t, int64_t, int64_t count) const {
-    using V = Vec<T>;
-    if (kind == Activation::linear) return;
-    with_activation(kind, alpha, [&](auto act) {
-      for (int64_t j = 0; j < count; j += V::size)
-        act.forward(V::load_n(c + j, count - j)).store_n(c + j, count - j);
-    });
-  }
-};
-
-bool known_activation(int64_t activation) {
-  constexpr int64_t kinds = sizeof activation::derivative_reads / sizeof(DerivativeReads);
-  if (activation >= 0 && activation < kinds) return true;
-  team::fault("activation", activation, kinds);
-  return false;
-}
 
 // The two axes of x (n, h, w, .), w (r, s, ., .), y (n, p, q, .), and the channels of a group.
 struct Geometry {
@@ -60,11 +40,6 @@ struct Geometry {
     return groups == 1 && identity(h) && identity(w);
   }
 };
-
-template <class F>
-FASTNN_INLINE void typed(In x, F f) {
-  x.dtype() == DType::float64 ? f(double{}) : f(float{});
-}
 
 template <class T>
 void forward(const Geometry& s, In x, In w, In b, Out y, Activate<T> epilogue) {
@@ -128,16 +103,19 @@ void conv2d(In x, In w, In b, Out y, int64_t stride_h, int64_t stride_w, int64_t
             int64_t pad_left, int64_t dilation_h, int64_t dilation_w, int64_t g, int64_t activation,
             double alpha) noexcept {
   const Geometry s(x, w, y, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, g);
-  if (!s.valid() || !known_activation(activation)) return;
-  typed(y, [&](auto t) { forward<decltype(t)>(s, x, w, b, y, {(Activation)activation, alpha}); });
+  if (!s.valid() || !known(activation, "activation")) return;
+  with_float(y.dtype(),
+             [&](auto t) { forward<decltype(t)>(s, x, w, b, y, {(Activation)activation, alpha}); });
 }
 
 void conv2d_transpose(In x, In w, In b, Out y, int64_t stride_h, int64_t stride_w, int64_t pad_top,
                       int64_t pad_left, int64_t dilation_h, int64_t dilation_w, int64_t g,
                       int64_t activation, double alpha) noexcept {
   const Geometry s(y, w, x, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, g);
-  if (!s.valid() || !known_activation(activation)) return;
-  typed(y, [&](auto t) { backward<decltype(t)>(s, x, w, b, y, {(Activation)activation, alpha}); });
+  if (!s.valid() || !known(activation, "activation")) return;
+  with_float(y.dtype(), [&](auto t) {
+    backward<decltype(t)>(s, x, w, b, y, {(Activation)activation, alpha});
+  });
 }
 
 void conv2d_input_grad(In dy, In w, Out dx, int64_t stride_h, int64_t stride_w, int64_t pad_top,
@@ -153,7 +131,7 @@ void conv2d_weight_grad(In x, In dy, Out dw, int64_t stride_h, int64_t stride_w,
                         int64_t g) noexcept {
   const Geometry s(x, dw, dy, stride_h, stride_w, pad_top, pad_left, dilation_h, dilation_w, g);
   if (!s.valid()) return;
-  typed(dw, [&](auto t) {
+  with_float(dw.dtype(), [&](auto t) {
     using T = decltype(t);
     if (s.depthwise())
       depthwise_weight_grad<T>({s.n, s.groups, s.k, s.h, s.w}, x.data<T>(), dy.data<T>(),

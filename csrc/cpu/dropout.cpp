@@ -50,7 +50,7 @@ void dropout(In x, In state, Out y, double rate) noexcept {
   const double limit = rate * 0x1p32 + 0.5;
   const bool none_kept = limit >= 0x1p32;
   const uint32_t threshold = none_kept ? 0xFFFFFFFFu : uint32_t(limit);
-  for_float(x.dtype(), [&](auto zero) {
+  with_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T *px = x.data<T>(), scale = none_kept ? T(0) : T(1 / (1 - rate));
     T* py = y.data<T>();
@@ -69,7 +69,7 @@ void dropout(In x, In state, Out y, double rate) noexcept {
 
 void random_uniform(In state, Out y, double low, double high) noexcept {
   const PhiloxKey key = philox_key(state.data<int32_t>());
-  for_float(y.dtype(), [&](auto zero) {
+  with_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     using V = Vec<T>;
     const V base = V(T(low)), width = V(T(high - low));
@@ -86,7 +86,7 @@ void random_uniform(In state, Out y, double low, double high) noexcept {
 // Box & Muller (1958): two uniform numbers to two normal ones, in halves of a block.
 void random_normal(In state, Out y, double mean, double deviation) noexcept {
   const PhiloxKey key = philox_key(state.data<int32_t>());
-  for_float(y.dtype(), [&](auto zero) {
+  with_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     using V = Vec<T>;
     constexpr int64_t half = kPerBlock<T> / 2;

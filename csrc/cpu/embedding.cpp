@@ -31,7 +31,7 @@ void embedding_grad(In index, In dy, Out dtable) noexcept {
   const int32_t* const at = index.data<int32_t>();
   int64_t owners = rows * d / 16384 + 1;
   if (owners > 16) owners = 16;
-  for_float(dtable.dtype(), [&](auto zero) {
+  with_float(dtable.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* const grad = dy.data<T>();
     T* const sums = dtable.data<T>();

@@ -334,7 +334,7 @@ void categorical_grad_row(const T* t, const T* x, int64_t n, bool from_logits, T
 
 void pointwise_loss(In t, In y, Out loss, int64_t kind, double parameter, bool mean) noexcept {
   const int64_t rows = y.rows(), n = y.cols();
-  for_float(y.dtype(), [&](auto zero) {
+  with_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     using V = Vec<T>;
     const T *pt = t.data<T>(), *py = y.data<T>(), a = T(parameter);
@@ -359,7 +359,7 @@ void pointwise_loss(In t, In y, Out loss, int64_t kind, double parameter, bool m
 void pointwise_loss_grad(In t, In y, In dloss, Out dy, int64_t kind, double parameter,
                          bool mean) noexcept {
   const int64_t rows = y.rows(), n = y.cols();
-  for_float(y.dtype(), [&](auto zero) {
+  with_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     using V = Vec<T>;
     const T *pt = t.data<T>(), *py = y.data<T>(), *d = dloss.data<T>(), a = T(parameter);
@@ -387,7 +387,7 @@ void pointwise_loss_grad(In t, In y, In dloss, Out dy, int64_t kind, double para
 void sparse_crossentropy(In y, In label, Out loss, Out stats, bool from_logits,
                          int64_t ignored) noexcept {
   const int64_t n = y.cols();
-  for_float(y.dtype(), [&](auto zero) {
+  with_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     each_row(y.rows(), n, [&](int64_t r) {
       loss.data<T>()[r] =
@@ -400,7 +400,7 @@ void sparse_crossentropy(In y, In label, Out loss, Out stats, bool from_logits,
 void sparse_crossentropy_grad(In y, In label, In stats, In dloss, Out dy, bool from_logits,
                               int64_t ignored) noexcept {
   const int64_t n = y.cols();
-  for_float(y.dtype(), [&](auto zero) {
+  with_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     each_row(y.rows(), n, [&](int64_t r) {
       sparse_grad_row(y.data<T>() + r * n, n, label_of(label.data<int32_t>(), r, n, ignored),
@@ -413,7 +413,7 @@ void sparse_crossentropy_grad(In y, In label, In stats, In dloss, Out dy, bool f
 void categorical_crossentropy(In t, In y, Out loss, Out stats, bool from_logits,
                               double smoothing) noexcept {
   const int64_t n = y.cols();
-  for_float(y.dtype(), [&](auto zero) {
+  with_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T keep = T(1 - smoothing), add = T(smoothing / double(n > 0 ? n : 1));
     each_row(y.rows(), n, [&](int64_t r) {
@@ -426,7 +426,7 @@ void categorical_crossentropy(In t, In y, Out loss, Out stats, bool from_logits,
 void categorical_crossentropy_grad(In t, In y, In stats, In dloss, Out dy, bool from_logits,
                                    double smoothing) noexcept {
   const int64_t n = y.cols();
-  for_float(y.dtype(), [&](auto zero) {
+  with_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T keep = T(1 - smoothing), add = T(smoothing / double(n > 0 ? n : 1));
     each_row(y.rows(), n, [&](int64_t r) {

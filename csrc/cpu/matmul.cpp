@@ -1,7 +1,7 @@
 // Matrix products and what dense layers need beside them. All stand on gemm.h; here are only the
 // shapes. Leading axes of x count as rows.
-#include "activations.h"
-#include "cpu/gemm.h"
+#include "cpu/activate.h"
+#include "cpu/types.h"
 #include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
@@ -30,26 +30,6 @@ Gemm<T> product_tn(int64_t m, int64_t k, int64_t n, const T* a, const T* b, T* c
   return {.m = k, .n = n, .k = m, .a = left, .b = Right<T>::row_major(b, n), .c = c, .ldc = n};
 }
 
-// f(T{}) with the storage type of the call.
-template <class F>
-FASTNN_INLINE void typed(In x, F f) {
-  x.dtype() == DType::float64 ? f(double{}) : f(float{});
-}
-
-template <class T>
-struct Activate {
-  Activation kind;
-  double alpha;
-  FASTNN_INLINE void operator()(T* c, int64_t, int64_t, int64_t count) const {
-    using V = Vec<T>;
-    if (kind == Activation::linear) return;
-    with_activation(kind, alpha, [&](auto act) {
-      for (int64_t j = 0; j < count; j += V::size)
-        act.forward(V::load_n(c + j, count - j)).store_n(c + j, count - j);
-    });
-  }
-};
-
 // Many products of the same size, one after the other in memory.
 template <class T, class Product>
 FASTNN_INLINE void batched(int64_t count, Product product) {
@@ -66,7 +46,7 @@ FASTNN_INLINE void batched(int64_t count, Product product) {
 
 void matmul_nn(In a, In b, Out c) noexcept {
   const int64_t m = a.rows(), k = a.cols(), n = b.cols();
-  typed(c, [&](auto t) {
+  with_float(c.dtype(), [&](auto t) {
     using T = decltype(t);
     gemm(product_nn(m, k, n, a.data<T>(), b.data<T>(), c.data<T>()));
   });
@@ -74,7 +54,7 @@ void matmul_nn(In a, In b, Out c) noexcept {
 
 void matmul_nt(In a, In b, Out c) noexcept {
   const int64_t m = a.rows(), k = a.cols(), n = b.rows();
-  typed(c, [&](auto t) {
+  with_float(c.dtype(), [&](auto t) {
     using T = decltype(t);
     gemm(product_nt(m, k, n, a.data<T>(), b.data<T>(), c.data<T>()));
   });
@@ -82,7 +62,7 @@ void matmul_nt(In a, In b, Out c) noexcept {
 
 void matmul_tn(In a, In b, Out c) noexcept {
   const int64_t m = a.rows(), k = a.cols(), n = b.cols();
-  typed(c, [&](auto t) {
+  with_float(c.dtype(), [&](auto t) {
     using T = decltype(t);
     gemm(product_tn(m, k, n, a.data<T>(), b.data<T>(), c.data<T>()));
   });
@@ -90,12 +70,8 @@ void matmul_tn(In a, In b, Out c) noexcept {
 
 void dense(In x, In w, In b, Out y, int64_t activation, double alpha) noexcept {
   const int64_t m = x.rows(), k = x.cols(), n = w.cols();
-  constexpr int64_t kinds = sizeof activation::derivative_reads / sizeof(DerivativeReads);
-  if (activation < 0 || activation >= kinds) {
-    team::fault("activation", activation, kinds);
-    return;
-  }
-  typed(y, [&](auto t) {
+  if (!known(activation, "activation")) return;
+  with_float(y.dtype(), [&](auto t) {
     using T = decltype(t);
     Gemm<T> g = product_nn(m, k, n, x.data<T>(), w.data<T>(), y.data<T>());
     if (b) g.add = b.data<T>();
@@ -105,7 +81,7 @@ void dense(In x, In w, In b, Out y, int64_t activation, double alpha) noexcept {
 
 void batch_matmul_nn(In a, In b, Out c) noexcept {
   const int64_t m = a.dim(-2), k = a.dim(-1), n = b.dim(-1);
-  typed(c, [&](auto t) {
+  with_float(c.dtype(), [&](auto t) {
     using T = decltype(t);
     batched<T>(a.product(0, a.rank() - 2), [&](int64_t s) {
       return product_nn(m, k, n, a.data<T>() + s * m * k, b.data<T>() + s * k * n,
@@ -116,7 +92,7 @@ void batch_matmul_nn(In a, In b, Out c) noexcept {
 
 void batch_matmul_nt(In a, In b, Out c) noexcept {
   const int64_t m = a.dim(-2), k = a.dim(-1), n = b.dim(-2);
-  typed(c, [&](auto t) {
+  with_float(c.dtype(), [&](auto t) {
     using T = decltype(t);
     batched<T>(a.product(0, a.rank() - 2), [&](int64_t s) {
       return product_nt(m, k, n, a.data<T>() + s * m * k, b.data<T>() + s * n * k,
@@ -127,7 +103,7 @@ void batch_matmul_nt(In a, In b, Out c) noexcept {
 
 void batch_matmul_tn(In a, In b, Out c) noexcept {
   const int64_t m = a.dim(-2), k = a.dim(-1), n = b.dim(-1);
-  typed(c, [&](auto t) {
+  with_float(c.dtype(), [&](auto t) {
     using T = decltype(t);
     batched<T>(a.product(0, a.rank() - 2), [&](int64_t s) {
       return product_tn(m, k, n, a.data<T>() + s * m * k, b.data<T>() + s * m * n,
@@ -142,7 +118,7 @@ void batch_matmul_tn(In a, In b, Out c) noexcept {
 // every trailing 1 bit of c.
 void sum_rows(In x, Out y) noexcept {
   const int64_t m = x.rows(), n = x.cols();
-  typed(y, [&](auto t) {
+  with_float(y.dtype(), [&](auto t) {
     using T = decltype(t);
     using V = Vec<T>;
     constexpr int64_t kChunk = 256;

@@ -222,7 +222,7 @@ constexpr const char* kTooWide = "there are too many channels to normalise";
 
 void batch_norm(In x, In gamma, In beta, In mask, Out y, Out mean, Out inv_std, InOut moving_mean,
                 InOut moving_variance, double momentum, double epsilon) noexcept {
-  for_float(x.dtype(), [&](auto zero) {
+  with_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const int64_t c = x.cols();
     const uint8_t* const rows_in = mask ? mask.data<uint8_t>() : nullptr;
@@ -249,7 +249,7 @@ void batch_norm(In x, In gamma, In beta, In mask, Out y, Out mean, Out inv_std, 
 
 void batch_norm_inference(In x, In mean, In variance, In gamma, In beta, Out y,
                           double epsilon) noexcept {
-  for_float(x.dtype(), [&](auto zero) {
+  with_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     normalize(x.data<T>(), y.data<T>(), Strips(x.rows(), x.cols(), false), [&](int64_t j) {
       const T inv = T(1 / ::sqrt(double(variance.data<T>()[j]) + epsilon));
@@ -261,7 +261,7 @@ void batch_norm_inference(In x, In mean, In variance, In gamma, In beta, Out y,
 
 void batch_norm_grad(In x, In dy, In mean, In inv_std, In gamma, In mask, Out dx, Out dgamma,
                      Out dbeta) noexcept {
-  for_float(x.dtype(), [&](auto zero) {
+  with_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     using V = Vec<T>;
     const int64_t c = x.cols();
@@ -304,7 +304,7 @@ void batch_norm_grad(In x, In dy, In mean, In inv_std, In gamma, In mask, Out dx
 
 void layer_norm(In x, In gamma, In beta, Out y, Out mean, Out inv_std, double epsilon,
                 bool centered) noexcept {
-  for_float(x.dtype(), [&](auto zero) {
+  with_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     using V = Vec<T>;
     const int64_t n = x.cols();
@@ -331,7 +331,7 @@ void layer_norm(In x, In gamma, In beta, Out y, Out mean, Out inv_std, double ep
 
 void layer_norm_grad(In x, In dy, In mean, In inv_std, In gamma, Out dx, Out dgamma, Out dbeta,
                      bool centered) noexcept {
-  for_float(x.dtype(), [&](auto zero) {
+  with_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     using V = Vec<T>;
     const int64_t n = x.cols();

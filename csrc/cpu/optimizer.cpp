@@ -52,7 +52,7 @@ struct Gradient {
 // Calls f(a zero of the storage type, p, g).
 template <class F>
 FASTNN_INLINE void with_arena(const InOut& p, const In& g, F f) {
-  for_float(p.dtype(), [&](auto zero) {
+  with_float(p.dtype(), [&](auto zero) {
     using T = decltype(zero);
     f(zero, Arena<T>(p), Gradient<T>(g));
   });

@@ -21,7 +21,7 @@ FASTNN_INLINE void each_in_place(T* p, int64_t n, F f) {
 }
 
 void scale_in_place(const Out& p, double factor) {
-  for_float(p.dtype(), [&](auto zero) {
+  with_float(p.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const Vec<T> scale{T(factor)};
     each_in_place(p.data<T>(), p.size(), [&](Vec<T> v) { return v * scale; });
@@ -71,7 +71,7 @@ void weight_decay(InOut p, In lr, double decay) noexcept {
 }
 
 void clip_value(InOut g, double limit) noexcept {
-  for_float(g.dtype(), [&](auto zero) {
+  with_float(g.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T bound = T(limit);
     each_in_place(g.data<T>(), g.size(),
@@ -92,7 +92,7 @@ void clip_norm(InOut g, In offsets, double limit) noexcept {
   if (!slots) return team::fault("there are too many segments to clip");
   double* const factors = slots + chunks + segments.count;
   team::barrier();
-  for_float(g.dtype(), [&](auto zero) {
+  with_float(g.dtype(), [&](auto zero) {
     using T = decltype(zero);
     using V = Vec<T>;
     T* const p = g.data<T>();
@@ -135,7 +135,7 @@ void moving_average(InOut average, InOut p, In t, double momentum,
                     int64_t overwrite_every) noexcept {
   const int64_t step = *t.data<int32_t>();
   const bool overwrite = overwrite_every > 0 && step % overwrite_every == 0;
-  for_float(p.dtype(), [&](auto zero) {
+  with_float(p.dtype(), [&](auto zero) {
     using T = decltype(zero);
     using V = Vec<T>;
     T *const a = average.data<T>(), *const w = p.data<T>();

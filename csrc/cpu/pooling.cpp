@@ -157,7 +157,7 @@ void max_pool2d(In x, Out y, Out arg, int64_t pool_h, int64_t pool_w, int64_t st
                 int64_t stride_w, int64_t pad_top, int64_t pad_left) noexcept {
   const Pool s(x, y, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left);
   if (!s.valid() || (arg && !index_fits(s, arg))) return;
-  typed(x, [&](auto t) {
+  with_float(x.dtype(), [&](auto t) {
     using T = decltype(t);
     if (arg && arg.dtype() == DType::int32)
       max_forward(s, x.data<T>(), y.data<T>(), arg.data<int32_t>());
@@ -170,7 +170,7 @@ void max_pool2d_grad(In arg, In dy, Out dx, int64_t pool_h, int64_t pool_w, int6
                      int64_t stride_w, int64_t pad_top, int64_t pad_left) noexcept {
   const Pool s(dx, dy, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left);
   if (!s.valid() || !index_fits(s, arg)) return;
-  typed(dy, [&](auto t) {
+  with_float(dy.dtype(), [&](auto t) {
     using T = decltype(t);
     if (arg.dtype() == DType::int32)
       max_backward(s, dy.data<T>(), arg.data<int32_t>(), dx.data<T>());
@@ -183,7 +183,7 @@ void average_pool2d(In x, Out y, int64_t pool_h, int64_t pool_w, int64_t stride_
                     int64_t pad_top, int64_t pad_left) noexcept {
   const Pool s(x, y, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left);
   if (!s.valid()) return;
-  typed(x, [&](auto t) {
+  with_float(x.dtype(), [&](auto t) {
     using T = decltype(t);
     using V = Vec<T>;
     lines(s.n * s.h.out, s.w.out * s.c, [&](int64_t line) {
@@ -213,7 +213,7 @@ void average_pool2d_grad(In dy, Out dx, int64_t pool_h, int64_t pool_w, int64_t 
                          int64_t stride_w, int64_t pad_top, int64_t pad_left) noexcept {
   const Pool s(dx, dy, pool_h, pool_w, stride_h, stride_w, pad_top, pad_left);
   if (!s.valid()) return;
-  typed(dy, [&](auto t) {
+  with_float(dy.dtype(), [&](auto t) {
     using T = decltype(t);
     using V = Vec<T>;
     const T* from = dy.data<T>();

@@ -1,17 +1,12 @@
 // What the pooling files share: loops over lines and channels.
 #pragma once
-#include "cpu/simd.h"
 #include "cpu/team.h"
+#include "cpu/types.h"
 #include "geometry.h"
 #include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
 namespace {
-
-template <class F>
-FASTNN_INLINE void typed(In x, F f) {
-  x.dtype() == DType::float64 ? f(double{}) : f(float{});
-}
 
 // Calls f(i) for every line of `width` elements, several to a tile where they are short.
 template <class F>

@@ -43,7 +43,7 @@ int64_t count_true(const bool* mask, int64_t l) {
 
 void global_average_pool(In x, In mask, Out y) noexcept {
   const int64_t n = x.dim(0), l = x.dim(1), c = x.dim(2);
-  typed(x, [&](auto t) {
+  with_float(x.dtype(), [&](auto t) {
     using T = decltype(t);
     using V = Vec<T>;
     strips<T>(n, c, [&](int64_t image, int64_t j, int64_t left, auto width) {
@@ -72,7 +72,7 @@ void global_average_pool(In x, In mask, Out y) noexcept {
 
 void global_average_pool_grad(In mask, In dy, Out dx) noexcept {
   const int64_t n = dx.dim(0), l = dx.dim(1), c = dx.dim(2);
-  typed(dy, [&](auto t) {
+  with_float(dy.dtype(), [&](auto t) {
     using T = decltype(t);
     using V = Vec<T>;
     constexpr int64_t kRun = 64;
@@ -93,7 +93,7 @@ void global_average_pool_grad(In mask, In dy, Out dx) noexcept {
 
 void global_max_pool(In x, Out y) noexcept {
   const int64_t n = x.dim(0), l = x.dim(1), c = x.dim(2);
-  typed(x, [&](auto t) {
+  with_float(x.dtype(), [&](auto t) {
     using T = decltype(t);
     using V = Vec<T>;
     strips<T>(n, c, [&](int64_t image, int64_t j, int64_t left, auto width) {
@@ -113,7 +113,7 @@ void global_max_pool(In x, Out y) noexcept {
 
 void global_max_pool_grad(In x, In y, In dy, Out dx) noexcept {
   const int64_t n = x.dim(0), l = x.dim(1), c = x.dim(2);
-  typed(x, [&](auto t) {
+  with_float(x.dtype(), [&](auto t) {
     using T = decltype(t);
     using V = Vec<T>;
     strips<T>(n, c, [&](int64_t image, int64_t j, int64_t left, auto width) {

@@ -33,7 +33,7 @@ Range lookers(int64_t in, int64_t out, int64_t i) {
 
 void upsample_nearest2d(In x, Out y, int64_t size_h, int64_t size_w) noexcept {
   const int64_t h = x.dim(1), w = x.dim(2), c = x.dim(3);
-  typed(x, [&](auto t) {
+  with_float(x.dtype(), [&](auto t) {
     using T = decltype(t);
     using V = Vec<T>;
     lines(y.dim(0) * y.dim(1), y.dim(2) * c, [&](int64_t line) {
@@ -58,7 +58,7 @@ struct Two {  // the common size, known to the compiler
 template <class Size>
 FASTNN_INLINE void upsample_grad(In dy, Out dx, Size size_h, Size size_w) {
   const int64_t h = dx.dim(1), w = dx.dim(2), c = dx.dim(3);
-  typed(dy, [&](auto t) {
+  with_float(dy.dtype(), [&](auto t) {
     using T = decltype(t);
     using V = Vec<T>;
     lines(dx.dim(0) * h, w * c, [&](int64_t line) {
@@ -93,7 +93,7 @@ void resize_bilinear(In x, Out y) noexcept {
     if (y.size()) team::fault("an image without pixels cannot be resized");
     return;
   }
-  typed(x, [&](auto t) {
+  with_float(x.dtype(), [&](auto t) {
     using T = decltype(t);
     using V = Vec<T>;
     lines(y.dim(0) * p, q * c, [&](int64_t line) {
@@ -118,7 +118,7 @@ void resize_bilinear(In x, Out y) noexcept {
 
 void resize_bilinear_grad(In dy, Out dx) noexcept {
   const int64_t h = dx.dim(1), w = dx.dim(2), c = dx.dim(3), p = dy.dim(1), q = dy.dim(2);
-  typed(dy, [&](auto t) {
+  with_float(dy.dtype(), [&](auto t) {
     using T = decltype(t);
     using V = Vec<T>;
     lines(dx.dim(0) * h, w * c, [&](int64_t line) {

@@ -97,7 +97,7 @@ void simple_rnn(InOut z, In u, In h0, In mask, In drop, Out h, Out hn, int64_t a
                 double alpha, bool reverse) noexcept {
   const Extent e = {z.dim(0), z.dim(1), u.dim(0), 1, reverse};
   if (!known(activation, "activation") || e.b * e.n == 0) return;
-  typed(z, [&](auto type) {
+  with_float(z.dtype(), [&](auto type) {
     using T = decltype(type);
     if (e.t == 0) return copy_state(e.b, e.n, or_null<T>(h0), hn.data<T>());
     rnn_forward<T>(e, u.data<T>(), or_null<T>(h0), or_null<bool>(mask),
@@ -110,7 +110,7 @@ void simple_rnn_grad(In z, In u, In h, In h0, In mask, In drop, In dy, In dhn, O
                      Out dh0, int64_t activation, double alpha, bool reverse) noexcept {
   const Extent e = {z.dim(0), z.dim(1), u.dim(0), 1, reverse};
   if (!known(activation, "activation") || e.b * e.n == 0) return;
-  typed(z, [&](auto type) {
+  with_float(z.dtype(), [&](auto type) {
     using T = decltype(type);
     if (e.t == 0) return copy_state(e.b, e.n, or_null<T>(dhn), dh0.data<T>());
     rnn_backward<T>(e, u.data<T>(), z.data<T>(), h.data<T>(), or_null<T>(h0), or_null<bool>(mask),
@@ -122,7 +122,7 @@ void simple_rnn_grad(In z, In u, In h, In h0, In mask, In drop, In dy, In dhn, O
 void gates_nn(In x, In w, In b, Out z, int64_t gates) noexcept {
   const int64_t planes = x.dim(0), k = x.cols(), n = w.cols(), m = z.rows();
   if (!gates_fit(planes, gates, n)) return;
-  typed(z, [&](auto type) {
+  with_float(z.dtype(), [&](auto type) {
     using T = decltype(type);
     by_plane(planes, gates, n, [&](int64_t j, int64_t end, int64_t p) {
       gemm(Gemm<T>{.m = m,
@@ -141,7 +141,7 @@ void gates_nn(In x, In w, In b, Out z, int64_t gates) noexcept {
 void gates_nt(In dz, In w, Out dx, int64_t gates) noexcept {
   const int64_t planes = dx.dim(0), k = dx.cols(), n = w.cols(), m = dz.rows();
   if (!gates_fit(planes, gates, n)) return;
-  typed(dz, [&](auto type) {
+  with_float(dz.dtype(), [&](auto type) {
     using T = decltype(type);
     by_plane(planes, gates, n, [&](int64_t j, int64_t end, int64_t p) {
       gemm(Gemm<T>{.m = m,
@@ -158,7 +158,7 @@ void gates_nt(In dz, In w, Out dx, int64_t gates) noexcept {
 void gates_tn(In x, In dz, Out dw, int64_t gates) noexcept {
   const int64_t planes = x.dim(0), k = x.cols(), n = dz.cols(), m = dz.rows();
   if (!gates_fit(planes, gates, n)) return;
-  typed(dz, [&](auto type) {
+  with_float(dz.dtype(), [&](auto type) {
     using T = decltype(type);
     by_plane(planes, gates, n, [&](int64_t j, int64_t end, int64_t p) {
       gemm(Gemm<T>{.m = k,
@@ -174,7 +174,7 @@ void gates_tn(In x, In dz, Out dw, int64_t gates) noexcept {
 
 void zero_masked(In x, In mask, Out y, bool reverse) noexcept {
   const int64_t b = x.dim(0), t = x.dim(1), n = x.dim(2);
-  typed(x, [&](auto type) {
+  with_float(x.dtype(), [&](auto type) {
     using T = decltype(type);
     const bool* keep = mask.data<bool>();
     pieces(b * t, 64, [&](int64_t begin, int64_t end) {

@@ -11,8 +11,8 @@
 // Threads. The rows of a batch do not know each other, so a block of rows walks all of time alone,
 // without a barrier. A batch too small for that is cut by units instead, with a barrier a step.
 #pragma once
-#include "activations.h"
-#include "cpu/gemm.h"
+#include "cpu/activate.h"
+#include "cpu/types.h"
 #include "tensor.h"
 
 namespace fastnn::FASTNN_ISA::recurrent {
@@ -291,13 +291,6 @@ struct Act {
   }
 };
 
-FASTNN_INLINE bool known(int64_t activation, const char* what) {
-  constexpr int64_t kinds = sizeof activation::derivative_reads / sizeof(DerivativeReads);
-  if (activation >= 0 && activation < kinds) return true;
-  team::fault(what, activation, kinds);
-  return false;
-}
-
 // y = act(x + z), and z becomes what the derivative reads: its argument or its value.
 template <class T>
 __attribute__((noinline)) void activate(Act act, const T* x, T* z, T* y, int64_t count) {
@@ -346,12 +339,6 @@ __attribute__((noinline)) void differentiate(Act act, bool kept_by_activate, con
       f.derivative(v, value).store_n(dy + j, left);
     });
   });
-}
-
-// f(T{}) with the storage type of the call.
-template <class F>
-FASTNN_INLINE void typed(In x, F f) {
-  x.dtype() == DType::float64 ? f(double{}) : f(float{});
 }
 
 template <class T>

@@ -211,7 +211,7 @@ void gru(InOut z, In u, In bias, In h0, In mask, In drop, Out h, Out s, Out hn, 
     return;
   if (bias && !reset_after) return team::fault("a bias on the side of U needs reset_after");
   if (!planes_fit(drop) || e.b * e.n == 0) return;
-  typed(z, [&](auto type) {
+  with_float(z.dtype(), [&](auto type) {
     using T = decltype(type);
     const Gru<T> q = {u.data<T>(),
                       or_null<T>(bias),
@@ -239,7 +239,7 @@ void gru_grad(In z, In u, In h, In s, In h0, In mask, In drop, In dy, In dhn, Ou
   if (hp.dim(0) != planes) return team::fault("hp has the wrong number of planes");
   if (reset_after != (bool)ds) return team::fault("ds is there with reset_after and only then");
   if (e.b * e.n == 0) return;
-  typed(z, [&](auto type) {
+  with_float(z.dtype(), [&](auto type) {
     using T = decltype(type);
     const Gru<T> q = {u.data<T>(),
                       nullptr,

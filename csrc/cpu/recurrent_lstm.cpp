@@ -147,7 +147,7 @@ void lstm(InOut z, In u, In h0, In c0, In mask, In drop, Out h, Out c, Out hn, O
   if (!known(activation, "activation") || !known(recurrent_activation, "recurrent_activation"))
     return;
   if (!planes_fit(drop) || e.b * e.n == 0) return;
-  typed(z, [&](auto type) {
+  with_float(z.dtype(), [&](auto type) {
     using T = decltype(type);
     const Lstm<T> s = {u.data<T>(),
                        or_null<T>(h0),
@@ -175,7 +175,7 @@ void lstm_grad(In z, In u, In h, In c, In h0, In c0, In mask, In drop, In dy, In
   const int64_t planes = drop ? drop.dim(0) : 1;
   if (hp.dim(0) != planes) return team::fault("hp has not as many planes as drop");
   if (e.b * e.n == 0) return;
-  typed(z, [&](auto type) {
+  with_float(z.dtype(), [&](auto type) {
     using T = decltype(type);
     const Lstm<T> s = {u.data<T>(),
                        or_null<T>(h0),

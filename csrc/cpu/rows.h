@@ -2,20 +2,11 @@
 // fixed order. A row belongs to one tile, so its passes find it in the first-level cache.
 #pragma once
 
-#include "cpu/simd.h"
 #include "cpu/team.h"
+#include "cpu/types.h"
 #include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
-
-// Calls f(T{}) with the storage type of a call.
-template <class F>
-FASTNN_INLINE void for_float(DType dtype, F f) {
-  if (dtype == DType::float32)
-    f(float{});
-  else
-    f(double{});
-}
 
 // Calls f(row) for every row, shared in tiles of about `elements` numbers.
 template <class F>

@@ -116,7 +116,7 @@ void softmax_columns_grad(const T* y, const T* dy, T* dx, int64_t outer, int64_t
 
 void softmax(In x, Out y) noexcept {
   const int64_t n = x.cols();
-  for_float(x.dtype(), [&](auto zero) {
+  with_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     each_row(x.rows(), n,
              [&](int64_t r) { softmax_row(x.data<T>() + r * n, y.data<T>() + r * n, n); });
@@ -125,7 +125,7 @@ void softmax(In x, Out y) noexcept {
 
 void log_softmax(In x, Out y) noexcept {
   const int64_t n = x.cols();
-  for_float(x.dtype(), [&](auto zero) {
+  with_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     each_row(x.rows(), n,
              [&](int64_t r) { log_softmax_row(x.data<T>() + r * n, y.data<T>() + r * n, n); });
@@ -134,7 +134,7 @@ void log_softmax(In x, Out y) noexcept {
 
 void softmax_grad(In y, In dy, Out dx) noexcept {
   const int64_t n = y.cols();
-  for_float(y.dtype(), [&](auto zero) {
+  with_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     each_row(y.rows(), n, [&](int64_t r) {
       softmax_grad_row(y.data<T>() + r * n, dy.data<T>() + r * n, dx.data<T>() + r * n, n);
@@ -144,7 +144,7 @@ void softmax_grad(In y, In dy, Out dx) noexcept {
 
 void log_softmax_grad(In y, In dy, Out dx) noexcept {
   const int64_t n = y.cols();
-  for_float(y.dtype(), [&](auto zero) {
+  with_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     each_row(y.rows(), n, [&](int64_t r) {
       log_softmax_grad_row(y.data<T>() + r * n, dy.data<T>() + r * n, dx.data<T>() + r * n, n);
@@ -153,14 +153,14 @@ void log_softmax_grad(In y, In dy, Out dx) noexcept {
 }
 
 void softmax_axis(In x, Out y, bool log_result) noexcept {
-  for_float(x.dtype(), [&](auto zero) {
+  with_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     softmax_columns(x.data<T>(), y.data<T>(), x.dim(0), x.dim(1), x.dim(2), log_result);
   });
 }
 
 void softmax_axis_grad(In y, In dy, Out dx, bool log_result) noexcept {
-  for_float(y.dtype(), [&](auto zero) {
+  with_float(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     softmax_columns_grad(y.data<T>(), dy.data<T>(), dx.data<T>(), y.dim(0), y.dim(1), y.dim(2),
                          log_result);

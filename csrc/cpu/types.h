@@ -3,6 +3,7 @@
 #pragma once
 #include "cpu/simd.h"
 #include "dtype.h"
+#include "geometry.h"  // smaller, larger, ceil_div
 
 // For a loop that several callers share: called, it is compiled once, and the call is nothing
 // beside the loop.
@@ -139,9 +140,5 @@ FASTNN_INLINE void with_bytes(DType type, F f) {
       return f(uint64_t{});
   }
 }
-
-FASTNN_INLINE int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-FASTNN_INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
-FASTNN_INLINE int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 }  // namespace fastnn::FASTNN_ISA
