@@ -192,3 +192,19 @@ def test_the_recorded_steps_can_be_looked_at():
     assert [t.kernel for t in whole.profile(2)] == [line.split()[1] for line in lines]
     with pytest.raises(ValueError, match="'fit'"):
         model.programs("fit")
+
+
+def test_an_attribute_whose_default_the_class_holds_is_noticed():
+    class Scaled(layers.Layer):
+        factor = 1.0
+
+        def call(self, x):
+            return ops.multiply(x, self.factor)
+
+    layer = Scaled()
+    model = keras.Sequential([layers.Input((3,)), layer])
+    x = np.ones((4, 3), "float32")
+    for _ in range(3):
+        np.testing.assert_array_equal(model.predict(x, verbose=0), x)
+    layer.factor = 2.0
+    np.testing.assert_array_equal(model.predict(x, verbose=0), 2 * x)

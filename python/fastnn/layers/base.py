@@ -26,6 +26,9 @@ from .trial import symbolic_results
 LAYERS = Family("layer", "keras.layers")
 
 
+_UNSET = object()
+
+
 class _Calls(threading.local):
     """The layer calls that are running in this thread."""
 
@@ -127,7 +130,9 @@ class Layer(Configurable):
         if "_sublayers" in self.__dict__ and name != "_sublayers":
             self._track(value)
             steers = not name.startswith("_") and name not in self._outside_steps
-            if steers and name in self.__dict__ and _differs(self.__dict__[name], value):
+            # A class may hold the default that this assignment replaces.
+            before = self.__dict__.get(name, getattr(type(self), name, _UNSET)) if steers else _UNSET
+            if before is not _UNSET and not isinstance(before, property) and _differs(before, value):
                 self.__dict__["version"] = self.version + 1  # recorded steps are made anew
         super().__setattr__(name, value)
 
