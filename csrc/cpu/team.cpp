@@ -35,7 +35,8 @@ struct alignas(128) Door {
   int sleeping = 0;
   int present = 0;
   int rank = 0;
-  int thread = 0;
+  int thread = 0;                 // its number in the system, once it has come
+  const void* allowed = nullptr;  // the cores it may use by itself, a cpu_set_t
 };
 
 struct Crew {
@@ -57,7 +58,7 @@ struct Crew {
 namespace {
 
 constexpr int kSpins = 2000;  // about 40 us of pauses, several times a balanced wait
-constexpr int kSpinsForMember = 200;
+constexpr int kSpinsForLate = 200;
 // Waking a sleeping thread takes up to 0.1 ms; one that lost its core is away for milliseconds.
 constexpr int64_t kDisturbance_ns = 500'000;
 constexpr int64_t kShortest_ns = 2'000'000, kLongest_ns = 64'000'000, kCalm_ns = 500'000'000;
@@ -253,20 +254,26 @@ constexpr int kKeptApart = 8;
 int here() { return sched_getcpu(); }
 int thread_id() { return static_cast<int>(syscall(SYS_gettid)); }
 
-void keep_off(int thread, int cpu) {
-  static const cpu_set_t allowed = [] {
+// The calling thread's cores as they were before this file narrowed them.
+const void* own_cores() {
+  thread_local const cpu_set_t cores = [] {
     cpu_set_t set;
     if (sched_getaffinity(0, sizeof set, &set) != 0) CPU_ZERO(&set);
     return set;
   }();
-  cpu_set_t others = allowed;
+  return &cores;
+}
+
+void keep_off(int thread, const void* allowed, int cpu) {
+  cpu_set_t others = *static_cast<const cpu_set_t*>(allowed);
   if (cpu >= 0) CPU_CLR(cpu, &others);
   if (CPU_COUNT(&others) > 0) sched_setaffinity(thread, sizeof others, &others);
 }
 #else
 int here() { return -1; }
 int thread_id() { return 0; }
-void keep_off(int, int) {}
+const void* own_cores() { return nullptr; }
+void keep_off(int, const void*, int) {}
 #endif
 
 void keep_apart(Crew& crew, int count) {
@@ -275,17 +282,17 @@ void keep_apart(Crew& crew, int count) {
   __atomic_store_n(&crew.cpu, cpu, __ATOMIC_RELAXED);
   for (int id = 1; id < count; ++id)
     if (const int thread = __atomic_load_n(&crew.doors[id].thread, __ATOMIC_ACQUIRE))
-      keep_off(thread, cpu);
+      keep_off(thread, crew.doors[id].allowed, cpu);
 }
 
-// Whether a member has come to its door; one that is late is given a moment, and the core, should
-// it be this one that it waits for.
-bool is_present(const Door& door) {
-  for (int i = 0; i < kSpinsForMember; ++i) {
+// Whether a member has come to its door. Those who are late are given a moment, all together, and
+// the core, should it be this one that they wait for.
+bool is_present(const Door& door, int& spins) {
+  for (; spins > 0; --spins) {
     if (__atomic_load_n(&door.present, __ATOMIC_ACQUIRE)) return true;
     relax();
+    if (spins == 1) sched_yield();
   }
-  sched_yield();
   return __atomic_load_n(&door.present, __ATOMIC_ACQUIRE);
 }
 
@@ -294,11 +301,11 @@ bool is_present(const Door& door) {
 // its core, and the round goes on without it.
 int gather(Crew& crew, int count, bool first) {
   const int most = std::min(count, crew.most);
-  int size = 1, chosen[kMaxMembers];
+  int size = 1, spins = kSpinsForLate, chosen[kMaxMembers];
   keep_apart(crew, count);
   for (int id = 1; id < count && size < most; ++id) {
     Door& door = crew.doors[id];
-    if (!is_present(door) && !first) continue;
+    if (!is_present(door, spins) && !first) continue;
     __atomic_store_n(&door.present, 0, __ATOMIC_RELAXED);
     chosen[size] = id;
     door.rank = size++;
@@ -344,7 +351,8 @@ void lead(Member& me, int count, bool (*next)(void*), void (*body)(void*), void*
 void follow(Member& me, Door& door, int count, void (*body)(void*), void* context) {
   if (count <= kKeptApart) {
     const int cpu = __atomic_load_n(&me.crew->cpu, __ATOMIC_RELAXED);
-    if (here() == cpu) keep_off(0, cpu);
+    door.allowed = own_cores();
+    if (here() == cpu) keep_off(0, door.allowed, cpu);
     __atomic_store_n(&door.thread, thread_id(), __ATOMIC_RELEASE);
   }
   for (uint32_t seen = 0;; ++seen) {  // a ticket a round
