@@ -5,6 +5,8 @@
 // and each output then adds up, lanes along q, what its taps hold:
 //     y[p, q, channel] = b + sum over taps (i,j) of Z[(i,j,channel), (at(p,i), at(q,j))].
 // For stride 1, which is what every part of an input gradient has.
+//
+// The gradient of such weights has its lanes along the input channels instead.
 #pragma once
 #include "cpu/conv_window.h"
 
@@ -74,6 +76,95 @@ void few_outputs(const Windows<T>& v, int64_t k, int64_t image, int64_t p0, int6
       for (int64_t q = 0; q < v.w.out; ++q) to[q * step + c] = sum[q];
     }
   }
+}
+
+// ---- dW -----------------------------------------------------------------------------------------
+
+// True where the k output channels would leave most lanes of a product empty, but c inputs do not.
+template <class T>
+bool is_few(int64_t c, int64_t k) {
+  return k <= Vec<T>::size / 2 && c >= Vec<T>::size / 2;
+}
+
+// dw[place + lane, 0 .. NK) (+)= sum over the outputs of a band of x[place + lane] dy[0 .. NK), for
+// MR places of a vector of input channels each, `lanes` of them there.
+template <int MR, int NK, class T>
+__attribute__((noinline)) void few_sums(const Band<T>& band, const int64_t* places, int64_t lines,
+                                        int64_t cols, const T* dy, int64_t ld, int64_t lanes,
+                                        T* const* dw, bool first) {
+  using V = Vec<T>;
+  V acc[MR][NK];
+#pragma GCC unroll 8
+  for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 2
+    for (int k = 0; k < NK; ++k) acc[i][k] = V(T(0));
+  for (int64_t l = 0; l < lines; ++l) {
+    const T* x[MR];
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; ++i) x[i] = band.rows.data + band.rows.group_at[l] + places[i];
+    int64_t at = 0;
+    for (int64_t q = 0; q < cols; ++q, at += band.rows.ld, dy += ld) {
+      V g[NK];
+#pragma GCC unroll 2
+      for (int k = 0; k < NK; ++k) g[k] = V(dy[k]);
+#pragma GCC unroll 8
+      for (int i = 0; i < MR; ++i) {
+        const V a = V::load_n(x[i] + at, lanes);
+#pragma GCC unroll 2
+        for (int k = 0; k < NK; ++k) acc[i][k] = fma(a, g[k], acc[i][k]);
+      }
+    }
+  }
+#pragma GCC unroll 8
+  for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 2
+    for (int k = 0; k < NK; ++k) {
+      T sum[V::size];
+      acc[i][k].store(sum);
+      for (int64_t c = 0; c < lanes; ++c) {
+        T& to = dw[i][c * ld + k];
+        to = first ? sum[c] : to + sum[c];
+      }
+    }
+}
+
+template <int MR, class T>
+FASTNN_INLINE void few_sums_of(int64_t rows, int64_t width, const Band<T>& band,
+                               const int64_t* places, int64_t lines, int64_t cols, const T* dy,
+                               int64_t ld, int64_t lanes, T* const* dw, bool first) {
+  if (rows != MR) {
+    if constexpr (MR > 1)
+      few_sums_of<MR - 1>(rows, width, band, places, lines, cols, dy, ld, lanes, dw, first);
+  } else if (width > 1) {
+    few_sums<MR, 2>(band, places, lines, cols, dy, ld, lanes, dw, first);
+  } else {
+    few_sums<MR, 1>(band, places, lines, cols, dy, ld, lanes, dw, first);
+  }
+}
+
+// dw (taps, v.c, k): taps `tap_step` apart, rows ld apart as those of dy.
+template <class T>
+void few_weight_grad(const Windows<T>& v, const Band<T>& band, int64_t lines, int64_t cols,
+                     const T* dy, int64_t ld, int64_t k, T* dw, int64_t tap_step, bool first) {
+  constexpr int kBlock = kRows < 8 ? kRows : 8;
+  const int64_t taps = v.h.taps * v.w.taps, blocks = ceil_div(taps, kBlock);
+  for (int64_t c = 0; c < v.c; c += Vec<T>::size)
+    for (int64_t b = 0; b < blocks; ++b) {
+      const int64_t begin = taps * b / blocks, count = taps * (b + 1) / blocks - begin;
+      int64_t places[kBlock];
+      T* to[kBlock];
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t tap = begin + i;
+        places[i] = tap / v.w.taps * band.tap_row + tap % v.w.taps * band.tap_col + c;
+        to[i] = dw + tap * tap_step + c * ld;
+      }
+      const int64_t lanes = smaller(Vec<T>::size, v.c - c);
+      for (int64_t j = 0; j < k; j += 2) {
+        T* at[kBlock];
+        for (int64_t i = 0; i < count; ++i) at[i] = to[i] + j;
+        few_sums_of<kBlock>(count, k - j, band, places, lines, cols, dy + j, ld, lanes, at, first);
+      }
+    }
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 // order at the end, so the bits do not depend on who computes which.
 #pragma once
 #include "cpu/conv_direct.h"
+#include "cpu/conv_few.h"
 
 namespace fastnn::FASTNN_ISA {
 namespace {
@@ -97,6 +98,12 @@ struct WeightGrad {
         if (c_count == c && is_short(v)) {
           direct_weight_grad(v, band, lines, width, from + (line * w.out + q) * cols(), cols(),
                              k_count, to, first);
+          first = false;
+          continue;
+        }
+        if (is_few<T>(c, k)) {
+          few_weight_grad(v, band, lines, width, from + (line * w.out + q) * cols(), cols(),
+                          k_count, to, c * cols(), first);
           first = false;
           continue;
         }

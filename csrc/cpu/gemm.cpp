@@ -15,6 +15,9 @@ FASTNN_INLINE bool is_aliased(const Left<T>& a) {
 }
 
 template <class T>
+inline constexpr int64_t kCloseRows = 256 / sizeof(T);
+
+template <class T>
 void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1, Finish<T> done) {
   if (i0 >= i1 || j0 >= j1) return;
   auto finish = [&](int64_t i, int64_t rows, int64_t j, int64_t cols) {
@@ -25,10 +28,12 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
     return;
   }
   using R = Right<T>;
-  const bool direct = g.b.layout == R::kRowMajor && g.m <= kDirectRows;
-  // A transposed a is read in place where too few columns would use a packed one.
-  const bool by_columns =
-      g.a.transposed && g.a.run == kWhole && g.a.group == kWhole && j1 - j0 <= 2 * kPanel<T>;
+  // Operands whose rows lie close together are read in place, and so are those of which too little
+  // use would be made to repay a packed copy.
+  const bool direct = g.b.layout == R::kRowMajor && (g.m <= kDirectRows || g.b.ld <= kCloseRows<T>);
+  const bool by_columns = g.a.transposed && g.a.run == kWhole &&
+                          (g.a.group == kWhole || g.a.group_at) &&
+                          (j1 - j0 <= 2 * kPanel<T> || (g.a.ld <= kCloseRows<T> && j1 - j0 <= 4 * kPanel<T>));
   const bool pack_a =
       g.a.transposed ? !by_columns : is_aliased(g.a) && g.m > kDirectRows && j1 - j0 >= 128;
   char* scratch = static_cast<char*>(team::self().local) + kGemmScratch;
@@ -90,11 +95,18 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
             t.c = g.c + (ib + i) * g.ldc + jb + j;
             t.add = add ? add + (ib + i) * t.add_ld + jb + j : nullptr;
             height = t.rows = block_rows(mb - i);
-            const T* first = pack_a ? packed_a + i * kc : g.a.data + p * g.a.ld + ib + i;
-            if (pack_a || by_columns) {
-              for (int r = 0; r < height; ++r) t.a[r] = first + r;
-              t.a_step = pack_a ? height : g.a.ld;
+            if (pack_a) {
+              for (int r = 0; r < height; ++r) t.a[r] = packed_a + i * kc + r;
+              t.a_step = height;
               block_kernel_of<kRows>(t, 0, kWhole, nullptr, direct);
+            } else if (by_columns) {
+              for (int r = 0; r < height; ++r) t.a[r] = g.a.data + ib + i + r;
+              t.a_step = g.a.ld;
+              if (g.a.group == kWhole)
+                block_kernel_of<kRows>(t, p, kWhole, nullptr, direct);
+              else
+                block_kernel_of<kRows>(t, p % g.a.group, g.a.group, g.a.group_at + p / g.a.group,
+                                       direct);
             } else {
               for (int r = 0; r < height; ++r) t.a[r] = g.a.data + g.a.strided(ib + i + r);
               t.a_step = 1;

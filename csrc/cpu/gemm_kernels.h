@@ -73,7 +73,7 @@ __attribute__((noinline)) void block_kernel(const Block<T>& t, int64_t within, i
   const T* b = t.b;
   const int64_t ldb = t.ldb, step = t.a_step, cols = t.cols;
   for (int64_t left = t.k; left > 0;) {
-    const int64_t start = (run_at ? *run_at++ : 0) + within;
+    const int64_t start = (run_at ? *run_at++ : 0) + within * step;
     const int64_t count = run - within < left ? run - within : left;
     const T* a[MR];
 #pragma GCC unroll 8

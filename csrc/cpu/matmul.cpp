@@ -42,6 +42,63 @@ FASTNN_INLINE void batched(int64_t count, Product product) {
   }
 }
 
+// ---- sums over rows -----------------------------------------------------------------------------
+
+constexpr int kStripVectors = 4;
+constexpr int64_t kSumChunk = 256;
+
+// to = sum of `rows` rows of NV vectors, ld apart; the last row has `last` columns, the others have
+// `cols`. Chunks of rows are summed, and the sums of the chunks added in pairs, pairs of pairs and
+// so on: the error grows with the logarithm of `rows`. The pairing is a binary counter: sum number
+// c closes one level for every trailing 1 bit of c.
+template <int NV, class T>
+FASTNN_OUTLINE void sum_vectors(const T* x, int64_t ld, int64_t rows, int64_t cols, int64_t last,
+                                T* to) {
+  using V = Vec<T>;
+  constexpr int kLevels = 56;
+  V level[kLevels][NV], sum[NV];
+  const int64_t chunks = (rows + kSumChunk - 1) / kSumChunk;
+  auto add = [&](int64_t row, int64_t width) {
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v)
+      sum[v] += V::load_n(x + row * ld + v * V::size, width - v * V::size);
+  };
+  for (int64_t c = 0; c < chunks; ++c) {
+    const int64_t end = smaller((c + 1) * kSumChunk, rows);
+    const int64_t whole = end == rows ? end - 1 : end;
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) sum[v] = V(T(0));
+    for (int64_t row = c * kSumChunk; row < whole; ++row) add(row, cols);
+    if (end == rows) add(whole, last);
+    int depth = 0;
+    for (int64_t bits = c; bits & 1; bits >>= 1, ++depth)
+      for (int v = 0; v < NV; ++v) sum[v] = level[depth][v] + sum[v];
+    for (int v = 0; v < NV; ++v) level[depth][v] = sum[v];
+  }
+  // What is left are the levels of the 1 bits of `chunks`, the lowest the latest.
+  for (int v = 0; v < NV; ++v) sum[v] = V(T(0));
+  for (int depth = 0; depth < kLevels; ++depth)
+    if (chunks >> depth & 1)
+      for (int v = 0; v < NV; ++v) sum[v] = level[depth][v] + sum[v];
+  for (int v = 0; v < NV; ++v) sum[v].store_n(to + v * V::size, cols - v * V::size);
+}
+
+// The first kStripVectors vectors of columns, or as many as there are. `to` may be x.
+template <class T>
+void sum_strip(const T* x, int64_t ld, int64_t rows, int64_t cols, int64_t last, T* to) {
+  static_assert(kStripVectors == 4);
+  switch (smaller(ceil_div(cols, Vec<T>::size), kStripVectors)) {
+    case 1:
+      return sum_vectors<1>(x, ld, rows, cols, last, to);
+    case 2:
+      return sum_vectors<2>(x, ld, rows, cols, last, to);
+    case 3:
+      return sum_vectors<3>(x, ld, rows, cols, last, to);
+    default:
+      return sum_vectors<4>(x, ld, rows, cols, last, to);
+  }
+}
+
 }  // namespace
 
 void matmul_nn(In a, In b, Out c) noexcept {
@@ -112,46 +169,47 @@ void batch_matmul_tn(In a, In b, Out c) noexcept {
   });
 }
 
-// Columns are shared in strips. Within one, chunks of kChunk rows are summed, and the sums of the
-// chunks added in pairs, pairs of pairs and so on: the error grows with the logarithm of m, and the
-// order is that of m alone. The pairing is a binary counter: sum number c closes one level for
-// every trailing 1 bit of c.
+// Columns are shared in strips of a few vectors, and where these are few, rows in blocks, whose sums
+// are added in order. Both hang on the shape alone, so the order is the same for any team.
 void sum_rows(In x, Out y) noexcept {
-  const int64_t m = x.rows(), n = x.cols();
   with_float(y.dtype(), [&](auto t) {
     using T = decltype(t);
-    using V = Vec<T>;
-    constexpr int64_t kChunk = 256;
-    constexpr int kVectors = 4, kLevels = 56;
+    constexpr int V = Vec<T>::size;
+    constexpr int64_t kStrip = kStripVectors * V, kWantedTiles = 16;
+    int64_t rows = x.rows(), cols = x.cols(), last = cols;
+    const int64_t n = cols;
     const T* from = x.data<T>();
-    T* to = y.data<T>();
-    pieces(n, kVectors * V::size, [&](int64_t begin, int64_t end) {
-      V level[kLevels][kVectors];
-      auto read = [&](int64_t row, int v) {
-        const int64_t j = begin + v * V::size;
-        return V::load_n(from + row * n + j, end - j);
-      };
-      const int64_t chunks = (m + kChunk - 1) / kChunk;
-      for (int64_t c = 0; c < chunks; ++c) {
-        const int64_t last = (c + 1) * kChunk < m ? (c + 1) * kChunk : m;
-        V sum[kVectors];
-        for (int v = 0; v < kVectors; ++v) sum[v] = V(T(0));
-        for (int64_t row = c * kChunk; row < last; ++row)
-          for (int v = 0; v < kVectors; ++v) sum[v] += read(row, v);
-        int depth = 0;
-        for (int64_t bits = c; bits & 1; bits >>= 1, ++depth)
-          for (int v = 0; v < kVectors; ++v) sum[v] = level[depth][v] + sum[v];
-        for (int v = 0; v < kVectors; ++v) level[depth][v] = sum[v];
-      }
-      // What is left are the levels of the 1 bits of `chunks`, the lowest the latest.
-      V sum[kVectors];
-      for (int v = 0; v < kVectors; ++v) sum[v] = V(T(0));
-      for (int depth = 0; depth < kLevels; ++depth)
-        if (chunks >> depth & 1)
-          for (int v = 0; v < kVectors; ++v) sum[v] = level[depth][v] + sum[v];
-      for (int v = 0; v < kVectors; ++v)
-        sum[v].store_n(to + begin + v * V::size, end - begin - v * V::size);
+    if (n < V && n > 0 && V % n == 0) {  // several rows fill a vector, and its lanes add up at the end
+      const int64_t all = rows * n;
+      rows = ceil_div(all, V);
+      cols = V;
+      last = all - (rows - 1) * V;
+    }
+    const int64_t strips = ceil_div(cols, kStrip);
+    const int64_t most = smaller(ceil_div(kWantedTiles, larger(strips, 1)), rows / kSumChunk);
+    T* sums = y.data<T>();
+    int64_t blocks = 1;
+    if (most > 1 || cols > n) {
+      blocks = larger(most, 1);
+      sums = static_cast<T*>(team::shared_scratch(team::kSharedBytes));
+      team::barrier();
+    }
+    tiles(blocks * strips, [&](int64_t i) {
+      const int64_t block = i / strips, j = i % strips * kStrip;
+      const int64_t begin = rows * block / blocks, end = rows * (block + 1) / blocks;
+      sum_strip(from + begin * cols + j, cols, end - begin, cols - j,
+                (end == rows ? last : cols) - j, sums + block * cols + j);
     });
+    if (sums == y.data<T>()) return;
+    team::barrier();
+    if (is_first_member()) {
+      for (int64_t j = 0; j < cols; j += kStrip)
+        sum_strip(sums + j, cols, blocks, cols - j, cols - j, sums + j);
+      T* to = y.data<T>();
+      for (int64_t j = 0; j < n; ++j) to[j] = sums[j];
+      for (int64_t j = n; j < cols; ++j) to[j % n] += sums[j];
+    }
+    team::barrier();
   });
 }
 

@@ -90,8 +90,9 @@ def dense(x, w, b, activation, alpha):
 
 
 @kernel_case(
-    [dict(m=m, n=n) for m in [(0,), (1,), (7,), (255,), (257,), (3, 5)] for n in (1, 8, 17, 100)],
-    [dict(m=(1024,), n=512)],
+    [dict(m=m, n=n) for m in [(0,), (1,), (7,), (255,), (257,), (1700,), (3, 5)] for n in (1, 3, 8, 17, 100)]
+    + [dict(m=(12345,), n=1)],
+    [dict(m=(1024,), n=512), dict(m=(100000,), n=1), dict(m=(20000,), n=32)],
     # Chunks of 256 rows, then their sums in order.
     tolerance=64,
 )
