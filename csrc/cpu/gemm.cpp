@@ -5,6 +5,7 @@
 #include "cpu/gemm_dots.h"
 #include "cpu/gemm_kernels.h"
 #include "cpu/gemm_pack.h"
+#include "cpu/gemm_turned.h"
 
 namespace fastnn::FASTNN_ISA {
 
@@ -23,20 +24,18 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
   auto finish = [&](int64_t i, int64_t rows, int64_t j, int64_t cols) {
     if (done.run) done.run(done.epilogue, g.c + i * g.ldc + j, g.ldc, i, rows, j, cols);
   };
-  if (is_dots(g)) {
-    dots(g, i0, i1, j0, j1, finish);
-    return;
-  }
+  char* scratch = static_cast<char*>(team::self().local) + kGemmScratch;
+  if (is_turned(g)) return turned(g, i0, i1, j0, j1, reinterpret_cast<T*>(scratch), finish);
+  if (is_dots(g)) return dots(g, i0, i1, j0, j1, finish);
   using R = Right<T>;
   // Operands whose rows lie close together are read in place, and so are those of which too little
   // use would be made to repay a packed copy.
   const bool direct = g.b.layout == R::kRowMajor && (g.m <= kDirectRows || g.b.ld <= kCloseRows<T>);
-  const bool by_columns = g.a.transposed && g.a.run == kWhole &&
-                          (g.a.group == kWhole || g.a.group_at) &&
-                          (j1 - j0 <= 2 * kPanel<T> || (g.a.ld <= kCloseRows<T> && j1 - j0 <= 4 * kPanel<T>));
+  const bool by_columns =
+      g.a.transposed && g.a.run == kWhole && (g.a.group == kWhole || g.a.group_at) &&
+      (j1 - j0 <= 2 * kPanel<T> || (g.a.ld <= kCloseRows<T> && j1 - j0 <= 4 * kPanel<T>));
   const bool pack_a =
       g.a.transposed ? !by_columns : is_aliased(g.a) && g.m > kDirectRows && j1 - j0 >= 128;
-  char* scratch = static_cast<char*>(team::self().local) + kGemmScratch;
   T* packed_a = reinterpret_cast<T*>(scratch);
   T* packed_b = reinterpret_cast<T*>(scratch + kGemmScratch / 4);
   int64_t p = 0;

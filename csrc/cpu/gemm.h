@@ -34,8 +34,9 @@
 // local_scratch(kGemmScratch), the lower half. The shared scratch is never touched.
 //
 // Bits: element (i,j) sums its k products in order, in blocks of kBlockK which are added in order,
-// whichever tile or member computes it. (NT products with few rows sum along the lanes instead;
-// that choice hangs on m, n, k alone.) Any of m, n, k may be 0; with k = 0, c = epilogue(add).
+// whichever tile or member computes it. (NT products with very few rows sum along the lanes
+// instead; that choice hangs on m, n, k alone.) Any of m, n, k may be 0; with k = 0, c =
+// epilogue(add).
 #pragma once
 #include "cpu/simd.h"
 #include "cpu/team.h"

@@ -169,8 +169,8 @@ void batch_matmul_tn(In a, In b, Out c) noexcept {
   });
 }
 
-// Columns are shared in strips of a few vectors, and where these are few, rows in blocks, whose sums
-// are added in order. Both hang on the shape alone, so the order is the same for any team.
+// Columns are shared in strips of a few vectors, and where these are few, rows in blocks, whose
+// sums are added in order. Both hang on the shape alone, so the order is the same for any team.
 void sum_rows(In x, Out y) noexcept {
   with_float(y.dtype(), [&](auto t) {
     using T = decltype(t);
@@ -179,7 +179,8 @@ void sum_rows(In x, Out y) noexcept {
     int64_t rows = x.rows(), cols = x.cols(), last = cols;
     const int64_t n = cols;
     const T* from = x.data<T>();
-    if (n < V && n > 0 && V % n == 0) {  // several rows fill a vector, and its lanes add up at the end
+    if (n < V && n > 0 &&
+        V % n == 0) {  // several rows fill a vector, and its lanes add up at the end
       const int64_t all = rows * n;
       rows = ceil_div(all, V);
       cols = V;
