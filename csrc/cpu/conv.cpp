@@ -6,6 +6,7 @@
 #include "cpu/conv_depthwise.h"
 #include "cpu/conv_gemm.h"
 #include "cpu/conv_weight_grad.h"
+#include "cpu/conv_winograd.h"
 #include "cpu/types.h"
 #include "tensor.h"
 
@@ -63,6 +64,11 @@ void forward(const Geometry& s, In x, In w, In b, Out y, Activate<T> epilogue) {
   } else {
     const Sums<T> sums = {s.n,     s.groups, x.data<T>(), s.c,      y.data<T>(), s.h.out,
                           s.w.out, s.k,      w.data<T>(), s.w.taps, false,       bias};
+    if constexpr (is_same<T, float>) {
+      const WinogradSums<Activate<T>> winograd = {sums, Lattice::forward(s.h),
+                                                  Lattice::forward(s.w), epilogue};
+      if (winograd.pays()) return winograd.run();
+    }
     run_sums(
         sums, 1, [&](int64_t) { return Lattice::forward(s.h); }, 1,
         [&](int64_t) { return Lattice::forward(s.w); }, s.h.taps * s.w.taps, epilogue);
@@ -90,6 +96,13 @@ void backward(const Geometry& s, In dy, In w, In b, Out dx, Activate<T> epilogue
   } else {
     const Sums<T> sums = {s.n,    s.groups, dy.data<T>(), s.k,      dx.data<T>(), s.h.in,
                           s.w.in, s.c,      w.data<T>(),  s.w.taps, true,         bias};
+    if constexpr (is_same<T, float>) {
+      if (s.h.stride == 1 && s.w.stride == 1) {
+        const WinogradSums<Activate<T>> winograd = {sums, Lattice::backward(s.h, 0),
+                                                    Lattice::backward(s.w, 0), epilogue};
+        if (winograd.pays()) return winograd.run();
+      }
+    }
     run_sums(
         sums, smaller(s.h.stride, s.h.in), [&](int64_t i) { return Lattice::backward(s.h, i); },
         smaller(s.w.stride, s.w.in), [&](int64_t i) { return Lattice::backward(s.w, i); },
@@ -133,6 +146,11 @@ void conv2d_weight_grad(In x, In dy, Out dw, int64_t stride_h, int64_t stride_w,
   if (!s.valid()) return;
   with_float(dw.dtype(), [&](auto t) {
     using T = decltype(t);
+    if constexpr (is_same<T, float>) {
+      const WinogradWeightGrad winograd = {x.data<T>(),     dy.data<T>(), dw.data<T>(),
+                                           {s.n, s.h, s.w}, s.c,          s.k};
+      if (s.groups == 1 && winograd.pays()) return winograd.run();
+    }
     if (s.depthwise())
       depthwise_weight_grad<T>({s.n, s.groups, s.k, s.h, s.w}, x.data<T>(), dy.data<T>(),
                                dw.data<T>());
