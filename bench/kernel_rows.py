@@ -7,20 +7,14 @@ differentiated. A layer is a row of several kernels, with `inputs` of its own.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+from catalogue import make_arguments  # which has loaded the cases
 
 from fastnn import _core, reference
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from test_kernels import make_arguments
-
-reference.load()
 
 # Bound by arithmetic: the table says percent of the peak; for the others, of the speed of copying.
 COMPUTE = ("matmul", "conv", "recurrent")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from catalogue import program_of
 
 import fastnn
 from fastnn import _core, ops
@@ -60,16 +61,11 @@ def layer(row, a):
 def cost(row, read_in_part):
     if row.inputs is not None:
         return {"flops": row.flops, "bytes": 0, "copy": 0}
-    given = tensors(row.arguments().in_order)
-    kernel = _core.kernels[row.kernel]
-    program = _core.Program()
-    program.begin()
-    kernel(*given)
-    program.end()
-    (call,) = program.profile(1)
+    kernel, values = _core.kernels[row.kernel], row.arguments().in_order
+    (call,) = program_of(kernel, values).profile(1)
     touched = call.bytes
     if read_in_part:  # a table, of which as many rows are read as are written
-        sizes = {name: t.nbytes for t, (name, _) in zip(given, kernel.params) if hasattr(t, "nbytes")}
+        sizes = {name: v.nbytes for v, (name, _) in zip(values, kernel.params) if isinstance(v, np.ndarray)}
         touched += sizes["y"] - sizes[read_in_part]
     copy = max(_core.copy_bandwidth(team, int(touched)) for _ in range(5))
     return {"flops": call.flops, "bytes": touched, "copy": copy}

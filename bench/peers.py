@@ -47,10 +47,10 @@ def measure(name, peers, threads, arguments):
         with neighbour(threads, arguments.noisy):
             for do in speeds:
                 for w in workers:
-                    w.ask("measure", do=do, seconds=arguments.seconds / 4)  # warms up
+                    w.ask("measure", what=do, seconds=arguments.seconds)  # warms up
                 for _ in range(arguments.rounds):
                     for w in workers:
-                        answer = w.ask("measure", do=do, seconds=arguments.seconds)
+                        answer = w.ask("measure", what=do, seconds=arguments.seconds)
                         speeds[do].setdefault(w.peer, []).append(answer["per_s"])
     if "facts" in arguments.do:  # memory: in new processes, which have done nothing else
         for peer in peers:

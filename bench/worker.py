@@ -169,16 +169,16 @@ class Worker:
         run(*arguments)
         if do != "latency":
             once = min(timed(run, *arguments) for _ in range(3))
-            wanted = int(seconds / once * 4)
+            wanted = int(4 * seconds / once)
             arguments = self.draw(do, unit * max(4, min(wanted, MOST_ROWS // unit)))
             run(*arguments)
         self.prepared[do] = arguments
 
-    def measure(self, do, seconds):
+    def measure(self, what, seconds):
         """Samples a second."""
-        if do not in self.prepared:
-            self.prepare(do, seconds)
-        run, arguments = getattr(self.side, do), self.prepared[do]
+        if what not in self.prepared:
+            self.prepare(what, seconds)
+        run, arguments = getattr(self.side, what), self.prepared[what]
         total = count = 0
         while total < seconds:
             total += timed(run, *arguments)
