@@ -93,6 +93,8 @@ def run(threads, least):
             measure(pairs, ROUNDS)
             behind = [p for p in pairs if p.ratio() < least]
             for attempt in range(AGAIN):
+                if not behind:
+                    break
                 measure(behind, ROUNDS * 2 ** (attempt + 1))
                 behind = [p for p in behind if p.ratio() < least]
             lost += [(p.row, p.ratio()) for p in behind]

@@ -32,17 +32,18 @@ float sink;                  // so that no compiler finds the sums useless
 
 // One function an instruction set; without FMA instructions the compiler makes it a multiplication
 // and an addition.
-#define FASTNN_CHAINS(isa, vec_bytes, attributes)                          \
-  attributes void chains_##isa() {                                         \
-    typedef float V __attribute__((vector_size(vec_bytes)));               \
-    V x = V{} + 0.999f, y = V{} + 0.001f, a[kChains];                      \
-    for (V& v : a) v = V{} + 1.5f;                                         \
-    asm volatile("" : "+m"(x), "+m"(y));                                   \
-    const V factor = x, term = y;                                          \
-    for (int64_t i = 0; i < kTurns; ++i)                                   \
-      _Pragma("GCC unroll 12") for (V& v : a) v = v * factor + term;       \
-    for (const V& v : a) x += v;                                           \
-    __atomic_store(&sink, reinterpret_cast<float*>(&x), __ATOMIC_RELAXED); \
+#define FASTNN_CHAINS(isa, vec_bytes, attributes)                    \
+  attributes void chains_##isa() {                                   \
+    typedef float V __attribute__((vector_size(vec_bytes)));         \
+    V x = V{} + 0.999f, y = V{} + 0.001f, a[kChains];                \
+    for (V& v : a) v = V{} + 1.5f;                                   \
+    asm volatile("" : "+m"(x), "+m"(y));                             \
+    const V factor = x, term = y;                                    \
+    for (int64_t i = 0; i < kTurns; ++i)                             \
+      _Pragma("GCC unroll 12") for (V& v : a) v = v * factor + term; \
+    for (const V& v : a) x += v;                                     \
+    float first = x[0];                                              \
+    __atomic_store(&sink, &first, __ATOMIC_RELAXED);                 \
   }
 FASTNN_CHAINS(baseline, 16, __attribute__((noinline)))
 #if defined(__x86_64__)
