@@ -1,4 +1,5 @@
-# make demo | test | sanitize | lint | format | bench | stubs | clean | help.   A fresh Debian with python3, g++ and make is enough.
+# make demo | test | sanitize | lint | format | bench | bench-peers | bench-pytest | gate | stubs | clean | help.
+# A fresh Debian with python3, g++ and make is enough.
 #
 # Everything is made once: stamps in $(VENV) say what is up to date, and ninja rebuilds only what
 # changed, in build/. Other interpreters live side by side:
@@ -6,6 +7,7 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+PEERS ?= .venv-peers
 JOBS ?= $(shell nproc)
 ARGS ?=
 
@@ -22,10 +24,10 @@ CXX_SOURCES = $(shell find csrc tests -name '*.h' -o -name '*.cpp' -o -name '*.c
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(JOBS)
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test sanitize lint format bench stubs wheel clean
+.PHONY: help demo test sanitize lint format bench bench-peers bench-pytest gate stubs wheel clean
 
 help: ## this list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/'
 	@echo '  ARGS="..." is passed on: make test ARGS="-k conv", make demo ARGS="--data fashion-mnist"'
 
 demo: $(STAMPS)/wheel $(STAMPS)/demo ## build, install, and train a small CNN on real handwritten digits
@@ -34,8 +36,18 @@ demo: $(STAMPS)/wheel $(STAMPS)/demo ## build, install, and train a small CNN on
 test: $(STAMPS)/wheel $(STAMPS)/test ## build, install, and run the test suite
 	FASTNN_WHEELS=$(WHEELS) FASTNN_BUILD=build $(PY) -m pytest -n $(JOBS) $(ARGS)
 
-bench: $(STAMPS)/wheel $(STAMPS)/demo ## build, install, and time every kernel against NumPy
+bench: $(STAMPS)/wheel $(STAMPS)/test ## build, install, and time every kernel against NumPy
 	$(PY) bench/kernels.py $(ARGS)
+
+bench-peers: $(PEERS)/stamps/wheel ## the same models and kernels with PyTorch, Keras on JAX and NumPy, side by side
+	$(PEERS)/bin/python bench/peers.py $(ARGS)
+
+bench-pytest: $(STAMPS)/wheel $(STAMPS)/test ## every kernel and NumPy's way as rows of pytest-benchmark
+	$(PY) -m pytest bench/test_kernels_benchmark.py -q --benchmark-only --benchmark-min-rounds=3 \
+	  --benchmark-max-time=0.1 --benchmark-columns=min,median,stddev,rounds $(ARGS)
+
+gate: $(STAMPS)/wheel $(STAMPS)/test ## fail where a kernel is clearly slower than NumPy
+	$(PY) bench/gate.py $(ARGS)
 
 # The baseline build: its vectors are read and written by plain loads and stores, which the sanitizer
 # sees, not by the masked ones of newer instruction sets. Comparisons with Keras would add nothing.
@@ -73,7 +85,7 @@ wheel: $(STAMPS)/wheel ## build and install the wheel, nothing else
 	@ls $(CURDIR)/$(WHEELS)/*.whl
 
 clean: ## remove what was built: build/ and the virtual environment
-	rm -rf build $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
+	rm -rf build $(VENV) $(PEERS) .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 
 # --- stamps -------------------------------------------------------------------------------------
 
@@ -100,6 +112,17 @@ $(STAMPS)/wheel: $(SOURCES) $(STAMPS)/build
 $(STAMPS)/demo $(STAMPS)/test: $(STAMPS)/%: pyproject.toml | $(STAMPS)/wheel
 	@echo '== packages for $*'
 	@$(PIP) install -q "$$(echo $(WHEELS)/*.whl)[$*]"
+	@touch $@
+
+# The peers have an environment of their own, which nothing but the bench needs.
+$(PEERS)/stamps/peers: pyproject.toml scripts/bootstrap.sh
+	@scripts/bootstrap.sh $(PYTHON) $(PEERS)
+	@echo '== PyTorch, Keras, JAX'
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check install -q --group peers
+	@mkdir -p $(@D) && touch $@
+
+$(PEERS)/stamps/wheel: $(STAMPS)/wheel $(PEERS)/stamps/peers
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check install -q --no-deps --force-reinstall $(WHEELS)/*.whl
 	@touch $@
 
 $(STAMPS)/lint: pyproject.toml $(STAMPS)/venv

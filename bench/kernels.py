@@ -10,21 +10,16 @@ is faster). GFLOP/s and GB/s count what the catalogue says a call computes and t
 from __future__ import annotations
 
 import argparse
-import inspect
 import json
 import math
 import platform
-import sys
 import time
 from pathlib import Path
 
+import catalogue
 import numpy as np
 
-from fastnn import _core, reference
-from fastnn.tensor import from_numpy
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from test_kernels import make_arguments
+from fastnn import _core
 
 # OpenBLAS' threads go on spinning for some 0.05 s after a product, on the cores that the other side is
 # about to be timed on; so each side begins when the other's threads sleep.
@@ -52,37 +47,12 @@ def best_of(functions, seconds=0.25, rounds=4):
     return best
 
 
-def as_program(kernel, values):
-    """The call as a recorded program, so that Python's share is not part of the time."""
-    tensors = [from_numpy(v) if isinstance(v, np.ndarray) else v for v in values]
-    program = _core.Program()
-    program.begin()
-    kernel(*tensors)
-    program.end()
-    return program
-
-
-def size_text(sizes):
-    return " ".join(f"{k}={'x'.join(map(str, v)) if isinstance(v, tuple) else v}" for k, v in sizes.items())
-
-
-def measure(name, case, sizes, storage):
-    kernel = _core.kernels[name]
-    scalars = case.scalars_of_bench(sizes)
-    values = make_arguments(case, kernel, sizes, scalars, storage)
-    meaning = case.speed_of or case.function
-    given = {p: v for v, (p, kind) in zip(values, kernel.params) if kind != "Out"}
-    if "sizes" in inspect.signature(meaning).parameters:
-        given["sizes"] = sizes
-    try:
-        inspect.signature(meaning).bind(**given)
-    except TypeError:  # a function of NumPy's own, whose arguments have other names
-        given = dict(zip(inspect.signature(meaning).parameters, given.values()))
-    program = as_program(kernel, values)
-    ours, theirs = best_of([program.run, lambda: meaning(**given)])
+def measure(row, storage):
+    program, numpy_call = catalogue.sides(row, storage)
+    ours, theirs = best_of([program.run, numpy_call])
     timing = program.profile(1)[0]
     return {
-        "kernel": name, "sizes": size_text(sizes), "dtype": storage, "fastnn_us": ours * 1e6,
+        "kernel": row.kernel, "sizes": row.size_text(), "dtype": storage, "fastnn_us": ours * 1e6,
         "numpy_us": theirs * 1e6, "ratio": theirs / ours, "gflops": timing.flops / ours / 1e9,
         "gbytes": timing.bytes / ours / 1e9,
     }  # fmt: skip
@@ -97,27 +67,24 @@ def main():
     arguments = parser.parse_args()
     if arguments.threads:
         _core.set_max_threads(arguments.threads)
-    reference.load()
     print(f"{platform.processor() or platform.machine()}, {_core.current_isa()}, {_core.max_threads()} threads, "
           f"NumPy {np.__version__}, {arguments.dtype}\n")  # fmt: skip
     print(f"{'kernel':26} {'sizes':34} {'fastnn us':>10} {'NumPy us':>10} {'ratio':>7} {'GFLOP/s':>8} {'GB/s':>7}")
-    rows = []
-    for name in _core.kernels:
-        case = reference.KERNELS.get(name)
-        if case is None or (arguments.only and not any(o in name for o in arguments.only)):
+    results = []
+    for row in catalogue.rows():
+        if arguments.only and not any(o in row.kernel for o in arguments.only):
             continue
-        for sizes in case.bench:
-            with np.errstate(all="ignore"):
-                row = measure(name, case, sizes, arguments.dtype)
-            rows.append(row)
-            print(f"{name:26} {row['sizes'][:34]:34} {row['fastnn_us']:10.1f} {row['numpy_us']:10.1f} "
-                  f"{row['ratio']:7.2f} {row['gflops']:8.1f} {row['gbytes']:7.1f}", flush=True)  # fmt: skip
-    behind = [r for r in rows if r["ratio"] < 1]
-    print(f"\n{len(rows)} rows, {len(behind)} behind NumPy" + (":" if behind else ""))
-    for row in behind:
-        print(f"  {row['kernel']} {row['sizes']}: {row['ratio']:.2f}")
+        with np.errstate(all="ignore"):
+            r = measure(row, arguments.dtype)
+        results.append(r)
+        print(f"{row.kernel:26} {r['sizes'][:34]:34} {r['fastnn_us']:10.1f} {r['numpy_us']:10.1f} "
+              f"{r['ratio']:7.2f} {r['gflops']:8.1f} {r['gbytes']:7.1f}", flush=True)  # fmt: skip
+    behind = [r for r in results if r["ratio"] < 1]
+    print(f"\n{len(results)} rows, {len(behind)} behind NumPy" + (":" if behind else ""))
+    for r in behind:
+        print(f"  {r['kernel']} {r['sizes']}: {r['ratio']:.2f}")
     if arguments.json:
-        arguments.json.write_text(json.dumps(rows, indent=1) + "\n")
+        arguments.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,193 +1,162 @@
-"""Trains and runs the same models with fastnn and its peers, side by side, and writes the table.
+"""Trains and runs the same models, and calls the same kernels, with fastnn and its peers, side by side.
 
-python bench/peers.py [--threads N ...] [--only NAME ...] [--peers NAME ...] [--do train predict latency]
+python bench/peers.py [--threads N ...] [--only NAME ...] [--peers NAME ...] [--do WHAT ...]
                       [--rounds N] [--seconds S] [--noisy] [--out FILE]
 
-Every peer has a process of its own. For each workload all of them are started, warmed up, and then
-asked in turn, round after round, while the others sleep; so each round compares them at the same moment
-of a machine that may have other work. A ratio is fastnn's speed over the best peer's in the same round;
-the table shows its median, least and greatest. --noisy keeps one core busy with another process.
+Every peer has a process of its own. For each model all of them are started, warmed up, and then asked in
+turn, round after round, while the others sleep; so each round compares them at the same moment of a
+machine that may have other work. A ratio is fastnn's speed over the best peer's in the same round; the
+table shows its median, least and greatest. --noisy keeps one core busy with another process.
+
+--only names models, kernels, or groups of them: standard (the default), more, all. A whole run is
+written to bench/results/<machine>.md; a part of it only where --out says.
 """
 
 from __future__ import annotations
 
 import argparse
-import contextlib
-import json
 import os
-import platform
 import statistics
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-from workloads import WORKLOADS
+import kernel_peers
+from driver import Process, head, neighbour, processes, ratio_cells, ratios, result_file, table
+from workloads import GROUPS, WORKLOADS
 
-HERE = Path(__file__).parent
 PEERS = ["fastnn", "torch", "torch-fused", "torch-channels-last", "torch-compile", "keras-jax", "keras-torch"]
-IMAGES = ("cnn", "autoencoder")
 TITLES = {
     "train": "Training: samples a second",
     "predict": "`predict`: samples a second",
     "latency": "One sample at a time: calls a second",
+    "facts": "First step after `compile` (ms) / peak memory of a process that trains and predicts (MB)",
+    "kernels": "Kernels",
 }
 
 
-class Process:
-    """A worker; `ask` gives it the machine."""
-
-    def __init__(self, peer, workload, threads, cores):
-        environment = dict(os.environ, OMP_NUM_THREADS=str(threads), MKL_NUM_THREADS=str(threads))
-        if threads == 1:
-            environment["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
-        self.peer = peer
-        self.process = subprocess.Popen(
-            [sys.executable, str(HERE / "worker.py"), peer, workload, str(threads)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
-            preexec_fn=lambda: os.sched_setaffinity(0, cores),
-        )  # fmt: skip
-        self.facts = self.answer()
-
-    def answer(self):
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self.peer} ended: {self.process.stderr.read()[-2000:]}")
-        return json.loads(line)
-
-    def ask(self, do, seconds):
-        self.process.stdin.write(json.dumps({"do": do, "seconds": seconds}) + "\n")
-        self.process.stdin.flush()
-        return self.answer()
-
-    def stop(self):
-        self.process.stdin.close()
-        self.process.wait(20)
-
-
-@contextlib.contextmanager
-def neighbour(cores, wanted):
-    """Another process that keeps the last core busy."""
-    if not wanted:
-        yield
-        return
-    core = {max(cores)}
-    busy = subprocess.Popen(
-        [sys.executable, "-c", "while True: pass"], preexec_fn=lambda: os.sched_setaffinity(0, core)
-    )
-    try:
-        yield
-    finally:
-        busy.kill()
-        busy.wait()
+def peers_of(name, chosen):
+    return ["fastnn", *(p for p in chosen if p != "torch-channels-last" or WORKLOADS[name].images)]
 
 
 def measure(name, peers, threads, arguments):
-    """{do: {peer: [speed of each round]}} and {peer: facts} of one workload."""
-    available = sorted(os.sched_getaffinity(0))
-    if len(available) < threads:
-        raise SystemExit(f"{threads} threads asked for, {len(available)} cores available")
-    cores = set(available[:threads])
-    processes, speeds, facts = [], {do: {} for do in arguments.do}, {}
-    try:
-        for peer in peers:
-            begin = time.perf_counter()
-            process = Process(peer, name, threads, cores)
-            processes.append(process)
-            facts[peer] = process.facts
-            print(f"  {peer}: {process.facts['version']}, ready in {time.perf_counter() - begin:.1f} s", flush=True)
-        with neighbour(cores, arguments.noisy):
-            for do in arguments.do:
-                for process in processes:
-                    process.ask(do, arguments.seconds)  # warms up and finds the size of a round
+    """{do: {peer: [speed of each round]}} and {peer: facts} of one model."""
+    speeds = {do: {} for do in arguments.do if do in ("train", "predict", "latency")}
+    with processes("worker.py", peers, name, threads=threads) as workers:
+        facts = {w.peer: w.facts for w in workers}
+        if len({f["weights"] for f in facts.values()}) > 1:
+            raise SystemExit(f"{name} is not one model: weights { ({p: f['weights'] for p, f in facts.items()}) }")
+        with neighbour(threads, arguments.noisy):
+            for do in speeds:
+                for w in workers:
+                    w.ask("measure", what=do, seconds=arguments.seconds)  # warms up
                 for _ in range(arguments.rounds):
-                    for process in processes:
-                        answer = process.ask(do, arguments.seconds)
-                        speeds[do].setdefault(process.peer, []).append(answer["per_s"])
-                        facts[process.peer]["peak_mb"] = answer["peak_mb"]
-    finally:
-        for process in processes:
-            process.stop()
+                    for w in workers:
+                        answer = w.ask("measure", what=do, seconds=arguments.seconds)
+                        speeds[do].setdefault(w.peer, []).append(answer["per_s"])
+    if "facts" in arguments.do:  # memory: in new processes, which have done nothing else
+        for peer in peers:
+            worker = Process("worker.py", peer, name, threads=threads)
+            facts[peer] |= worker.ask("memory")
+            worker.stop()
     return speeds, facts
 
 
-def ratios(speeds):
-    """fastnn over the best peer, round by round."""
-    ours, *theirs = (speeds[p] for p in sorted(speeds, key=lambda p: p != "fastnn"))
-    return [mine / max(round_) for mine, round_ in zip(ours, zip(*theirs))]
+def show(speeds):
+    for do, of_peers in speeds.items():
+        medians = {p: round(statistics.median(s)) for p, s in of_peers.items()}
+        r = ratios(of_peers)
+        text = f"ratio {statistics.median(r):6.2f} ({min(r):.2f} to {max(r):.2f})" if r else ""
+        print(f"  {do:8} {text}  {medians}", flush=True)
 
 
-def machine():
-    model = platform.processor() or platform.machine()
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                model = line.split(":", 1)[1].strip()
-                break
-    return model
+def model_tables(results, peers, arguments):
+    """One table for each thing measured, for each group of models."""
+    lines = []
+    for group, members in GROUPS.items():
+        names = [name for name in members if name in results]
+        for do in arguments.do if names else ():
+            if do == "kernels":
+                continue
+            lines += [f"### {TITLES[do]}{'' if group == 'standard' else ' (more models)'}", ""]
+            rows = []
+            for name in names:
+                speeds, facts = results[name]
+                if do == "facts":
+                    cells = [
+                        f"{facts[p]['first_step_ms']:,.0f} / {facts[p]['peak_mb']:,.0f}" if p in facts else ""
+                        for p in peers
+                    ]
+                else:
+                    cells = [f"{statistics.median(speeds[do][p]):,.0f}" if p in speeds[do] else "" for p in peers]
+                    cells += ratio_cells(speeds[do])
+                rows.append([WORKLOADS[name].about, *cells])
+            ratio = [] if do == "facts" else ["ratio to the best peer", "least to greatest"]
+            lines += table(["model", *peers, *ratio], rows)
+    return lines
 
 
-def table(do, results, peers):
-    lines = [f"### {TITLES[do]}", ""]
-    lines += ["| workload | " + " | ".join(peers) + " | ratio to the best peer | least to greatest |"]
-    lines += ["| --- |" + " ---: |" * (len(peers) + 2)]
-    for name, (speeds, _) in results.items():
-        cells = [f"{statistics.median(speeds[do][p]):,.0f}" if p in speeds[do] else "" for p in peers]
-        r = ratios(speeds[do]) if len(speeds[do]) > 1 else [float("nan")]
-        cells += [f"**{statistics.median(r):.2f}**", f"{min(r):.2f} to {max(r):.2f}"]
-        lines.append(f"| {WORKLOADS[name].about} | " + " | ".join(cells) + " |")
-    return [*lines, ""]
+def measured_peaks(threads, before=(0, 0)):
+    """(flops, bytes) a second; the greater of these and those measured before."""
+    process = Process("peak.py", "fastnn", threads=threads)
+    now = process.ask("flops"), process.ask("copy")
+    process.stop()
+    return tuple(map(max, now, before))
 
 
-def facts_table(results, peers):
-    """The first step after `compile`, and the most memory that a process took."""
-    lines = ["### First step after `compile` (ms), and peak memory of the process (MB)", ""]
-    lines += ["| workload | " + " | ".join(peers) + " |", "| --- |" + " ---: |" * len(peers)]
-    for name, (_, facts) in results.items():
-        cells = [
-            f"{facts[p]['first_step_ms']:,.0f} / {facts[p].get('peak_mb', 0):,.0f}" if p in facts else "" for p in peers
-        ]
-        lines.append(f"| {WORKLOADS[name].about} | " + " | ".join(cells) + " |")
-    return [*lines, ""]
+def chosen(only):
+    """The models and the families of kernels that --only names; by default the first table and all kernels."""
+    families = list(kernel_peers.FAMILIES)
+    models = {name for o in only for name in (GROUPS.get(o) or (WORKLOADS if o == "all" else [o])) if name in WORKLOADS}
+    kernels = [f for f in families if "all" in only or "kernels" in only or f in only]
+    if not only:
+        return list(GROUPS["standard"]), families
+    return [name for name in WORKLOADS if name in models], kernels
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--threads", type=int, nargs="*", default=[len(os.sched_getaffinity(0)), 1])
-    parser.add_argument("--only", nargs="*", choices=WORKLOADS, default=list(WORKLOADS), metavar="NAME")
-    parser.add_argument("--peers", nargs="*", choices=PEERS[1:], default=[p for p in PEERS[1:] if p != "torch-compile"])
-    parser.add_argument("--do", nargs="*", choices=TITLES, default=list(TITLES))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = [*GROUPS, "kernels", "all", *WORKLOADS, *kernel_peers.FAMILIES]
+    every = list(dict.fromkeys([*PEERS[1:], *kernel_peers.PEERS[1:]]))
+    parser.add_argument("--threads", type=int, nargs="+", help="default: all cores, then one")
+    parser.add_argument("--only", nargs="+", choices=names, default=[], metavar="NAME", help=", ".join(names))
+    parser.add_argument("--peers", nargs="*", choices=every, metavar="NAME", help=f"{', '.join(every)}; "
+                        "default: all but torch-compile, which takes minutes to start")  # fmt: skip
+    parser.add_argument("--do", nargs="+", choices=TITLES, default=list(TITLES), metavar="WHAT", help=", ".join(TITLES))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--seconds", type=float, default=1.0, help="of a round of a model; a kernel's takes a tenth")
     parser.add_argument("--noisy", action="store_true", help="keep one core busy with another process")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
+    whole = arguments == parser.parse_args(["--noisy"] if arguments.noisy else [])
+    out = arguments.out or (result_file(arguments.noisy) if whole else None)
+    models, families = chosen(arguments.only)
+    peers = arguments.peers if arguments.peers is not None else [p for p in every if p != "torch-compile"]
+    model_peers = [p for p in PEERS[1:] if p in peers]
+    kernels_peers = ["fastnn", *(p for p in kernel_peers.PEERS[1:] if p in peers)]
 
-    text, versions = [], set()
-    for threads in dict.fromkeys(arguments.threads):
+    lines, versions, peaks = [], set(), {}
+    for threads in dict.fromkeys(arguments.threads or [len(os.sched_getaffinity(0)), 1]):
+        peaks[threads] = measured_peaks(threads)
+        lines += [f"## {threads} thread{'s' * (threads > 1)}" + (", one core shared" if arguments.noisy else ""), ""]
         results = {}
-        for name in arguments.only:
+        for name in models if set(arguments.do) - {"kernels"} else ():
             print(f"{name}, {threads} threads", flush=True)
-            peers = ["fastnn", *(p for p in arguments.peers if p != "torch-channels-last" or name in IMAGES)]
-            results[name] = speeds, facts = measure(name, peers, threads, arguments)
-            versions |= {f["version"] for f in facts.values()}
-            for do in arguments.do:
-                r = ratios(speeds[do])
-                medians = {p: round(statistics.median(s)) for p, s in speeds[do].items()}
-                print(
-                    f"  {do:8} ratio {statistics.median(r):6.2f} ({min(r):.2f} to {max(r):.2f})  {medians}", flush=True
-                )
-        peers = ["fastnn", *arguments.peers]
-        text += [f"## {threads} thread{'s' * (threads > 1)}" + (", one core shared" if arguments.noisy else ""), ""]
-        for do in arguments.do:
-            text += table(do, results, peers)
-        text += facts_table(results, peers)
-    head = [f"{machine()}, {platform.system()} {platform.release()}, Python {platform.python_version()}; " + ", ".join(sorted(versions)), ""]  # fmt: skip
-    head += [f"`python bench/peers.py {' '.join(sys.argv[1:])}`: {arguments.rounds} rounds of {arguments.seconds} s each.", ""]  # fmt: skip
-    if arguments.out:
-        arguments.out.parent.mkdir(parents=True, exist_ok=True)
-        arguments.out.write_text("\n".join(["# fastnn beside its peers", "", *head, *text]))
-    print("\n".join(text))
+            results[name] = measure(name, peers_of(name, model_peers), threads, arguments)
+            versions |= {f["version"] for f in results[name][1].values()}
+            show(results[name][0])
+        lines += model_tables(results, ["fastnn", *model_peers], arguments)
+        if "kernels" in arguments.do and families:
+            rows, seen = kernel_peers.measure(
+                families, kernels_peers, threads, arguments.rounds, arguments.seconds / 10, arguments.noisy
+            )
+            versions |= seen
+            peaks[threads] = measured_peaks(threads, peaks[threads])
+            lines += [f"### {TITLES['kernels']}", "", *kernel_peers.tables(rows, kernels_peers, peaks[threads][0])]
+    text = "\n".join([*head(versions, arguments.rounds, arguments.seconds, peaks), *lines])
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text)
+        print(f"written to {out}\n")
+    print(text)
 
 
 if __name__ == "__main__":

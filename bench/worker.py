@@ -1,19 +1,20 @@
-"""One peer with one workload in a process of its own, driven line by line by bench/peers.py.
-
-Reads a JSON line a command ({"do": "train", "seconds": 1.0}) and answers with one; between commands it
-waits for input, and its threads sleep.
-"""
+"""One peer with one model in a process of its own, for bench/peers.py:  worker.py PEER WORKLOAD THREADS"""
 
 from __future__ import annotations
 
-import json
+import math
 import os
-import resource
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
+from driver import serve
 from workloads import WORKLOADS
+
+PREDICT_BATCH = 256
+MEMORY_BATCHES = 32  # the same data for every peer, whatever its speed
+MOST_ROWS = 1_000_000
 
 
 class KerasLike:
@@ -41,11 +42,19 @@ class KerasLike:
         self.model.train_on_batch(x, y)
         self.first_step_s = time.perf_counter() - begin
 
+    def weights(self):
+        """Elements of all trainable matrices and windows. Libraries differ in how many biases a recurrent layer has."""
+        named = [(getattr(v, "path", v.name), tuple(v.shape)) for v in self.model.trainable_weights]
+        return sum(math.prod(shape) for name, shape in named if len(shape) > 1 and "bias" not in name)
+
+    def data(self, x, y=None):
+        return (x,) if y is None else (x, y)
+
     def train(self, x, y):
         self.model.fit(x, y, batch_size=self.workload.batch, epochs=1, verbose=0)
 
     def predict(self, x):
-        self.model.predict(x, batch_size=256, verbose=0)
+        self.model.predict(x, batch_size=PREDICT_BATCH, verbose=0)
 
     def latency(self, x):
         """One sample, by the shortest way that the library offers."""
@@ -54,12 +63,12 @@ class KerasLike:
         else:
             import torch
 
-            with torch.no_grad():
+            with torch.inference_mode():
                 self.model(x)
 
 
 class Torch:
-    """PyTorch with a hand-written loop: eager, with the fused Adam, or compiled."""
+    """PyTorch with a hand-written loop: eager, with the fused Adam, with channels last, or compiled."""
 
     def __init__(self, peer, workload, threads):
         import torch
@@ -68,55 +77,64 @@ class Torch:
         torch.manual_seed(0)
         self.torch, self.workload, self.version = torch, workload, f"PyTorch {torch.__version__}"
         self.model = workload.torch(torch)
-        if peer == "torch-channels-last":
-            self.model = self.model.to(memory_format=torch.channels_last)
         self.last = peer == "torch-channels-last"
-        losses = {
+        if self.last:
+            self.model = self.model.to(memory_format=torch.channels_last)
+        self.loss = {
             "binary_crossentropy": torch.nn.functional.binary_cross_entropy_with_logits,
             "sparse_categorical_crossentropy": torch.nn.functional.cross_entropy,
-        }
-        self.loss = losses[workload.loss]
-        x, y = workload.data(np.random.default_rng(0), workload.batch)
+            "mse": torch.nn.functional.mse_loss,
+        }[workload.loss]
+        x, y = self.data(*workload.data(np.random.default_rng(0), workload.batch))
         begin = time.perf_counter()
-        fused = {"fused": True} if peer in ("torch-fused", "torch-compile") else {"foreach": True}
+        how = {"foreach": True} if peer == "torch" else {"fused": True}
         # Keras' epsilon; the step is the same work.
-        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, eps=1e-7, **fused)
+        self.optimizer = torch.optim.Adam(self.model.parameters(), lr=1e-3, eps=1e-7, **how)
         if peer == "torch-compile":
             self.model = torch.compile(self.model)
         self.train(x, y)
         self.first_step_s = time.perf_counter() - begin
 
+    def weights(self):
+        return sum(p.numel() for name, p in self.model.named_parameters() if p.ndim > 1 and "bias" not in name)
+
+    def data(self, *arrays):
+        """Tensors as a training loop keeps them: labels int64, images channels first in memory, or last."""
+        return tuple(self.tensor(a) for a in arrays)
+
     def tensor(self, a):
         t = self.torch.from_numpy(a)
         if t.dtype == self.torch.int32:
             t = t.long()
-        if t.ndim == 4:
-            t = t.permute(0, 3, 1, 2)
-            t = t.contiguous(memory_format=self.torch.channels_last) if self.last else t.contiguous()
+        if t.ndim == 4 and not self.last:
+            t = t.permute(0, 3, 1, 2).contiguous()
         return t
+
+    def channels_first(self, t):
+        """A view: of an image that lies channels last, the one that PyTorch calls so."""
+        return t.permute(0, 3, 1, 2) if self.last and t.ndim == 4 else t
 
     def train(self, x, y):
         torch, batch = self.torch, self.workload.batch
-        x, y = self.tensor(x), self.tensor(y)
         self.model.train()
         order = torch.randperm(len(x))
         for i in range(0, len(x), batch):
             rows = order[i : i + batch]
+            inputs, targets = (self.channels_first(t.index_select(0, rows)) for t in (x, y))
             self.optimizer.zero_grad(set_to_none=True)
-            self.loss(self.model(x[rows]), y[rows]).backward()
+            self.loss(self.model(inputs), targets).backward()
             self.optimizer.step()
 
     def predict(self, x):
-        x = self.tensor(x)
         self.model.eval()
         with self.torch.inference_mode():
-            for i in range(0, len(x), 256):
-                self.model(x[i : i + 256]).numpy()
+            for i in range(0, len(x), PREDICT_BATCH):
+                self.model(self.channels_first(x[i : i + PREDICT_BATCH])).numpy()
 
     def latency(self, x):
         self.model.eval()
         with self.torch.inference_mode():
-            self.model(self.tensor(x)).numpy()
+            self.model(self.channels_first(x)).numpy()
 
 
 def timed(function, *arguments):
@@ -125,44 +143,61 @@ def timed(function, *arguments):
     return time.perf_counter() - begin
 
 
-def main():
-    peer, name, threads = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    workload = WORKLOADS[name]
-    side = (Torch if peer.startswith("torch") else KerasLike)(peer, workload, threads)
-    rng = np.random.default_rng(1)
-    answer = {"version": side.version, "first_step_ms": side.first_step_s * 1e3}
-    rows = {"train": workload.batch * 4, "predict": 512, "latency": 1}
-    data = {}
-    while True:
-        print(json.dumps(answer), flush=True)
-        line = sys.stdin.readline()
-        if not line:
-            return
-        command = json.loads(line)
-        do, seconds = command["do"], command["seconds"]
-        run = getattr(side, do)
-        if do not in data:  # warm up, then as many rows as fill the time
-            x, y = workload.data(rng, rows[do])
-            arguments = (x, y) if do == "train" else (x,)
-            run(*arguments)
-            run(*arguments)
+class Worker:
+    """The commands of bench/peers.py."""
+
+    def __init__(self, peer, name, threads):
+        self.workload = WORKLOADS[name]
+        self.side = (Torch if peer.startswith("torch") else KerasLike)(peer, self.workload, threads)
+        self.rng = np.random.default_rng(1)
+        self.prepared = {}
+
+    def facts(self):
+        side = self.side
+        return {"version": side.version, "first_step_ms": side.first_step_s * 1e3, "weights": side.weights()}
+
+    def draw(self, do, rows):
+        x, y = self.workload.data(self.rng, rows)
+        return self.side.data(x, y) if do == "train" else self.side.data(x)
+
+    def prepare(self, do, seconds):
+        """Warms up, then makes as many rows as fill the time."""
+        run = getattr(self.side, do)
+        unit = {"train": self.workload.batch, "predict": PREDICT_BATCH, "latency": 1}[do]
+        arguments = self.draw(do, 1 if do == "latency" else 4 * unit)
+        run(*arguments)
+        run(*arguments)
+        if do != "latency":
             once = min(timed(run, *arguments) for _ in range(3))
-            if do != "latency":
-                unit = workload.batch if do == "train" else 256
-                wanted = int(seconds / once * len(x) / unit)
-                x, y = workload.data(rng, unit * min(max(4, wanted), 1_000_000 // unit))
-                arguments = (x, y) if do == "train" else (x,)
-                run(*arguments)
-            data[do] = arguments
-        arguments = data[do]
+            wanted = int(4 * seconds / once)
+            arguments = self.draw(do, unit * max(4, min(wanted, MOST_ROWS // unit)))
+            run(*arguments)
+        self.prepared[do] = arguments
+
+    def measure(self, what, seconds):
+        """Samples a second."""
+        if what not in self.prepared:
+            self.prepare(what, seconds)
+        run, arguments = getattr(self.side, what), self.prepared[what]
         total = count = 0
         while total < seconds:
             total += timed(run, *arguments)
             count += 1
-        answer = {
-            "per_s": len(arguments[0]) * count / total,
-            "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
-        }
+        return {"per_s": len(arguments[0]) * count / total}
+
+    def memory(self):
+        """The most memory that a process took that trains two epochs on a few batches and predicts them."""
+        arguments = self.draw("train", MEMORY_BATCHES * self.workload.batch)
+        self.side.train(*arguments)
+        self.side.train(*arguments)
+        self.side.predict(arguments[0])
+        status = Path("/proc/self/status").read_text()
+        return {"peak_mb": int(status.split("VmHWM:")[1].split()[0]) / 1024}
+
+
+def main():
+    worker = Worker(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    serve(worker.facts(), {"measure": worker.measure, "memory": worker.memory})
 
 
 if __name__ == "__main__":

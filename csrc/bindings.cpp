@@ -6,6 +6,7 @@
 
 #include "activations.h"
 #include "array.h"
+#include "peak.h"
 #include "program.h"
 
 namespace py = pybind11;
@@ -241,7 +242,29 @@ PYBIND11_MODULE(_core, m) {
       .def_readonly("shapes", &CallTiming::shapes)
       .def_readonly("seconds", &CallTiming::seconds)
       .def_readonly("flops", &CallTiming::flops)
-      .def_readonly("bytes", &CallTiming::bytes);
+      .def_readonly("bytes", &CallTiming::bytes)
+      .def_property_readonly("gflops",
+                             [](const CallTiming& c) { return c.flops / c.seconds / 1e9; })
+      .def_property_readonly("gbytes",
+                             [](const CallTiming& c) { return c.bytes / c.seconds / 1e9; });
+
+  py::class_<Profile>(m, "Profile", "The calls of a step with their times; print it for a table.")
+      .def("__len__", [](const Profile& p) { return p.calls.size(); })
+      .def("__getitem__",
+           [](const Profile& p, py::ssize_t i) {
+             const auto n = static_cast<py::ssize_t>(p.calls.size());
+             if (i < -n || i >= n) throw py::index_error();
+             return p.calls[static_cast<size_t>(i < 0 ? i + n : i)];
+           })
+      .def(
+          "__iter__",
+          [](const Profile& p) { return py::make_iterator(p.calls.begin(), p.calls.end()); },
+          py::keep_alive<0, 1>())
+      .def_readonly("threads", &Profile::threads)
+      .def("__repr__", &Profile::table, py::call_guard<py::gil_scoped_release>(),
+           "One line a kernel: time, share of the step, GFLOP/s and percent of the most this "
+           "machine\n"
+           "does, GB/s and percent of the speed of copying.");
 
   py::class_<Program>(m, "Program", py::dynamic_attr(),
                       "The kernel calls of one step, recorded and replayed.")
@@ -268,7 +291,8 @@ PYBIND11_MODULE(_core, m) {
            "One line a kernel: number, | where it waits for the others, name, shapes.")
       .def("profile", &Program::profile, py::arg("rounds") = 10,
            py::call_guard<py::gil_scoped_release>(),
-           "Runs the step kernel by kernel and times each. These are real steps: weights move.")
+           "Runs the step kernel by kernel and times each. These are real steps: weights move.\n"
+           "Print what comes back: a table with GFLOP/s, GB/s and percent of this machine's peaks.")
       .def_property_readonly("spoiled", &Program::spoiled)
       .def_property_readonly("calls", &Program::calls)
       .def_property_readonly("pool_bytes", &Program::pool_bytes)
@@ -282,5 +306,10 @@ PYBIND11_MODULE(_core, m) {
   m.def("set_isa", &set_isa, py::arg("name"));
   m.def("max_threads", &team::max_threads);
   m.def("set_max_threads", &team::set_max_threads, py::arg("threads"));
+  m.def("peak_flops", &peak::flops, py::arg("threads"), py::call_guard<py::gil_scoped_release>(),
+        "float32 operations a second of multiply-adds on registers, measured now.");
+  m.def("copy_bandwidth", &peak::bytes, py::arg("threads"), py::arg("bytes"),
+        py::call_guard<py::gil_scoped_release>(),
+        "Bytes read and written a second by a copy that touches so many, measured now.");
   m.def("cuda_description", [] { return std::string(cuda_backend().description); });
 }

@@ -18,6 +18,17 @@ struct CallTiming {
   double seconds, flops, bytes;
 };
 
+// The calls of a program in their order, with the time of each.
+struct Profile {
+  std::vector<CallTiming> calls;
+  Device device;
+  int threads;
+
+  // One line a call: its time and share of the step, GFLOP/s and GB/s with their percentages of
+  // what this machine does at most (peak.h) on as many threads.
+  std::string table() const;
+};
+
 class Program {
  public:
   explicit Program(Device device);
@@ -42,7 +53,7 @@ class Program {
                       double seconds);
 
   std::string describe() const;
-  std::vector<CallTiming> profile(int rounds);
+  Profile profile(int rounds);
 
   size_t calls() const { return steps_.size(); }
   size_t pool_bytes() const { return pool_->reserved_bytes(); }

@@ -194,6 +194,42 @@ def test_the_recorded_steps_can_be_looked_at():
         model.programs("fit")
 
 
+def test_a_profile_is_a_sequence_and_a_table():
+    model = keras.Sequential([layers.Input((40,)), layers.Dense(30, activation="relu"), layers.Dense(1)])
+    model.compile("sgd", "mse")
+    for _ in range(2):
+        model.train_on_batch(np.ones((8, 40), "float32"), np.ones((8, 1), "float32"))
+    program = model.programs()[0]
+    profile = program.profile(3)
+    calls = list(profile)
+    assert len(profile) == len(calls) == program.calls and profile.threads == program.threads
+    assert profile[-1].kernel == calls[-1].kernel == profile[len(calls) - 1].kernel
+    for outside in (len(calls), -len(calls) - 1):
+        with pytest.raises(IndexError):
+            profile[outside]
+    first = profile[0]
+    assert first.kernel == "dense" and first.flops == 2 * 8 * 40 * 30
+    assert first.gflops == pytest.approx(first.flops / first.seconds / 1e9)
+    assert first.gbytes == pytest.approx(first.bytes / first.seconds / 1e9)
+    title, *rows, everything, peaks = str(profile).splitlines()
+    assert title.split() == ["kernel", "us", "share", "GFLOP/s", "peak", "GB/s", "copy"]
+    assert [row.split()[1] for row in rows] == [call.kernel for call in calls]
+    assert sum(float(row.split()[3].rstrip("%")) for row in rows) == pytest.approx(100, abs=0.1 * len(rows))
+    assert everything.split()[0] == "all" and peaks.startswith(f"{profile.threads} thread")
+    # GFLOP/s and percent of the peak are one number, said twice.
+    most = float(peaks.split("at most ")[1].split()[0])
+    of_peak = float(rows[0].split()[5].rstrip("%"))
+    assert of_peak == pytest.approx(100 * first.gflops / most, abs=1 + 0.02 * of_peak)
+
+
+def test_peaks_are_measured_for_any_number_of_threads():
+    for threads in (-1, 0, 1, 2, 10**9):
+        assert 1e8 < _core.peak_flops(threads) < 1e15
+        assert 1e7 < _core.copy_bandwidth(threads, 0) < 1e15
+    with pytest.raises(MemoryError):
+        _core.copy_bandwidth(1, 2**60)
+
+
 def test_an_attribute_whose_default_the_class_holds_is_noticed():
     class Scaled(layers.Layer):
         factor = 1.0

@@ -6,7 +6,7 @@ import collections.abc
 import numpy
 import numpy.typing
 import typing
-__all__: list[str] = ['Array', 'CallTiming', 'DeviceError', 'Kernel', 'Program', 'activations', 'available_isas', 'cuda_description', 'current_isa', 'is_recording', 'kernels', 'max_threads', 'set_isa', 'set_max_threads', 'spoil']
+__all__: list[str] = ['Array', 'CallTiming', 'DeviceError', 'Kernel', 'Profile', 'Program', 'activations', 'available_isas', 'copy_bandwidth', 'cuda_description', 'current_isa', 'is_recording', 'kernels', 'max_threads', 'peak_flops', 'set_isa', 'set_max_threads', 'spoil']
 class DeviceError(RuntimeError):
     pass
 class Array:
@@ -89,6 +89,12 @@ class CallTiming:
     def flops(self) -> float:
         ...
     @property
+    def gbytes(self) -> float:
+        ...
+    @property
+    def gflops(self) -> float:
+        ...
+    @property
     def kernel(self) -> str:
         ...
     @property
@@ -96,6 +102,24 @@ class CallTiming:
         ...
     @property
     def shapes(self) -> str:
+        ...
+class Profile:
+    """
+    The calls of a step with their times; print it for a table.
+    """
+    def __getitem__(self, arg0: typing.SupportsInt | typing.SupportsIndex) -> CallTiming:
+        ...
+    def __iter__(self) -> collections.abc.Iterator[CallTiming]:
+        ...
+    def __len__(self) -> int:
+        ...
+    def __repr__(self) -> str:
+        """
+        One line a kernel: time, share of the step, GFLOP/s and percent of the most this machine
+        does, GB/s and percent of the speed of copying.
+        """
+    @property
+    def threads(self) -> int:
         ...
 class Program:
     """
@@ -111,9 +135,10 @@ class Program:
         """
     def end(self) -> None:
         ...
-    def profile(self, rounds: typing.SupportsInt | typing.SupportsIndex = 10) -> list[CallTiming]:
+    def profile(self, rounds: typing.SupportsInt | typing.SupportsIndex = 10) -> Profile:
         """
         Runs the step kernel by kernel and times each. These are real steps: weights move.
+        Print what comes back: a table with GFLOP/s, GB/s and percent of this machine's peaks.
         """
     def run(self) -> None:
         ...
@@ -133,6 +158,10 @@ class Program:
         ...
 def available_isas() -> list[str]:
     ...
+def copy_bandwidth(threads: typing.SupportsInt | typing.SupportsIndex, bytes: typing.SupportsInt | typing.SupportsIndex) -> float:
+    """
+    Bytes read and written a second by a copy that touches so many, measured now.
+    """
 def cuda_description() -> str:
     ...
 def current_isa() -> str:
@@ -141,6 +170,10 @@ def is_recording() -> bool:
     ...
 def max_threads() -> int:
     ...
+def peak_flops(threads: typing.SupportsInt | typing.SupportsIndex) -> float:
+    """
+    float32 operations a second of multiply-adds on registers, measured now.
+    """
 def set_isa(name: str) -> None:
     ...
 def set_max_threads(threads: typing.SupportsInt | typing.SupportsIndex) -> None:

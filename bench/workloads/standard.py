@@ -1,61 +1,10 @@
-"""The models that fastnn and its peers train side by side: one description each for the Keras family
-(the same code for fastnn and for Keras) and one for PyTorch, with the same layers, sizes and loss.
-
-A workload makes its data, a compiled Keras model from a Keras-like module, and a PyTorch module with its
-loss. Weights differ between peers; only time is compared here, values are compared by the tests.
-"""
+"""The models of the first table: small ones, as people train them every day."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from .base import BCE, CCE, Workload, classes, images, to_themselves, truths, vectors, words
 
-import numpy as np
-
-
-@dataclass(frozen=True)
-class Workload:
-    batch: int
-    data: Callable[[np.random.Generator, int], tuple[np.ndarray, np.ndarray]]  # channels last
-    keras: Callable[[Any], list]  # a Keras-like module -> layers
-    torch: Callable[[Any], Any]  # torch -> Module; images come channels first
-    loss: str  # Keras' name: binary_crossentropy, sparse_categorical_crossentropy, mse
-    about: str
-
-
-def vectors(width: int, classes: int):
-    """Rows of floats; labels of so many classes, or 0/1 in a column for one."""
-
-    def make(rng, n):
-        x = rng.standard_normal((n, width), dtype=np.float32)
-        y = rng.integers(0, max(classes, 2), n).astype(np.int32)
-        return x, y if classes > 1 else y[:, None].astype(np.float32)
-
-    return make
-
-
-def images(rng, n):
-    return rng.random((n, 28, 28, 1), dtype=np.float32), rng.integers(0, 10, n).astype(np.int32)
-
-
-def images_to_themselves(rng, n):
-    x, _ = images(rng, n)
-    return x, x
-
-
-def words(targets: str):
-    """Sequences of 100 of 5,000 words, with ten 0/1 targets or one of ten classes."""
-
-    def make(rng, n):
-        x = rng.integers(0, 5000, (n, 100)).astype(np.int32)
-        y = rng.integers(0, 10, n).astype(np.int32)
-        return x, y if targets == "class" else rng.integers(0, 2, (n, 10)).astype(np.float32)
-
-    return make
-
-
-# --- the Keras family: everything but the input layer --------------------------------------------
+# --- the Keras family ----------------------------------------------------------------------------
 
 
 def mlp_tiny(k):
@@ -177,19 +126,25 @@ def torch_autoencoder(torch):
     )  # fmt: skip
 
 
-BCE, CCE = "binary_crossentropy", "sparse_categorical_crossentropy"
-WORKLOADS = {
-    "mlp-tiny": Workload(32, vectors(11, 1), mlp_tiny, torch_mlp_tiny, BCE, "11-10-5-1 MLP, batch 32"),
-    "mlp-32": Workload(32, vectors(784, 10), mlp, torch_mlp, CCE, "784-512-512-10 MLP, batch 32"),
-    "mlp-512": Workload(512, vectors(784, 10), mlp, torch_mlp, CCE, "784-512-512-10 MLP, batch 512"),
-    "cnn": Workload(32, images, cnn, torch_cnn, CCE, "MNIST CNN (32, 64, dense 64), batch 32"),
-    "lstm": Workload(
-        32, words("many"), recurrent("LSTM"), torch_recurrent("LSTM"), BCE, "Embedding, LSTM 128, T=100, batch 32"
+PIXELS, TEXT = images(28, 28, 1), words(100, 5000, truths, 10)
+STANDARD = {
+    "mlp-tiny": Workload(32, vectors(11, truths, 1), mlp_tiny, torch_mlp_tiny, BCE, "11-10-5-1 MLP, batch 32"),
+    "mlp-32": Workload(32, vectors(784, classes, 10), mlp, torch_mlp, CCE, "784-512-512-10 MLP, batch 32"),
+    "mlp-512": Workload(512, vectors(784, classes, 10), mlp, torch_mlp, CCE, "784-512-512-10 MLP, batch 512"),
+    "cnn": Workload(32, PIXELS, cnn, torch_cnn, CCE, "MNIST CNN (32, 64, dense 64), batch 32", images=True),
+    "lstm": Workload(32, TEXT, recurrent("LSTM"), torch_recurrent("LSTM"), BCE, "Embedding, LSTM 128, T=100, batch 32"),
+    "gru": Workload(32, TEXT, recurrent("GRU"), torch_recurrent("GRU"), BCE, "the same with GRU"),
+    "rnn": Workload(32, TEXT, recurrent("SimpleRNN"), torch_recurrent("RNN"), BCE, "the same with SimpleRNN"),
+    "text-cnn": Workload(
+        32, words(100, 5000, classes, 10), text_cnn, torch_text_cnn, CCE, "Embedding, Conv1D 64x3, T=100, batch 32"
     ),
-    "gru": Workload(32, words("many"), recurrent("GRU"), torch_recurrent("GRU"), BCE, "the same with GRU"),
-    "rnn": Workload(32, words("many"), recurrent("SimpleRNN"), torch_recurrent("RNN"), BCE, "the same with SimpleRNN"),
-    "text-cnn": Workload(32, words("class"), text_cnn, torch_text_cnn, CCE, "Embedding, Conv1D 64x3, T=100, batch 32"),
     "autoencoder": Workload(
-        128, images_to_themselves, autoencoder, torch_autoencoder, BCE, "conv autoencoder 28x28, batch 128"
+        128,
+        to_themselves(PIXELS),
+        autoencoder,
+        torch_autoencoder,
+        BCE,
+        "conv autoencoder 28x28, batch 128",
+        images=True,
     ),
 }
