@@ -4,15 +4,14 @@ float32 on both sides: tolerance 2e-5 relative to the largest magnitude, which i
 different orders of summation over at most a few hundred terms.
 """
 
+import jax
 import numpy as np
 import pytest
 
 import fastnn
 from fastnn import autograd, ops
 from fastnn.tensor import Tensor
-
-keras = pytest.importorskip("keras")
-jax = pytest.importorskip("jax")
+from keras_reference import keras
 
 IMAGES = (3, 7, 6, 4)
 STEPS = (3, 9, 5)

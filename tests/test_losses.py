@@ -1,23 +1,16 @@
 """Losses against real Keras: values, reductions, weights, masks, gradients; and their mistakes."""
 
-import os
-
+import jax
 import numpy as np
 import pytest
 
 from fastnn import autograd, losses, ops
 from fastnn.tensor import Tensor
-
-os.environ.setdefault("KERAS_BACKEND", "jax")
+from keras_reference import keras
 
 # float32 on both sides, sums in a different order; near 1 a probability p leaves 1 - p few bits.
 TOLERANCE = dict(rtol=2e-4, atol=2e-5)
 REDUCTIONS = ("sum_over_batch_size", "sum", "mean", "mean_with_sample_weight", "none")
-
-
-@pytest.fixture(scope="module")
-def keras():
-    return pytest.importorskip("keras")
 
 
 def positive(rng, shape):
@@ -97,9 +90,7 @@ def draw(rng, target, prediction, shape):
 
 
 @pytest.mark.parametrize("name,arguments,target,prediction", CASES, ids=lambda v: getattr(v, "__name__", str(v)))
-def test_as_keras(keras, name, arguments, target, prediction):
-    import jax
-
+def test_as_keras(name, arguments, target, prediction):
     make = getattr(keras.losses, name)
 
     @jax.jit
@@ -150,7 +141,7 @@ FUNCTIONS = [
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
-def test_functions_as_keras(keras, name):
+def test_functions_as_keras(name):
     rng = np.random.default_rng(0)
     for shape in [(2, 5, 3)]:
         t, y = positive(rng, shape), positive(rng, shape)
@@ -158,7 +149,7 @@ def test_functions_as_keras(keras, name):
         np.testing.assert_allclose(losses.get(name)(t, y).numpy(), keras.losses.get(name)(t, y), **TOLERANCE)
 
 
-def test_clipping_at_the_ends(keras):
+def test_clipping_at_the_ends():
     y = np.array([[0, 1.0], [1, 0], [1e-9, 1], [0.5, 0.5]], "f")
     t = np.array([[1, 0], [1, 0], [1, 0], [0, 1]], "f")
     for name in ("BinaryCrossentropy", "CategoricalCrossentropy", "KLDivergence"):
@@ -187,7 +178,7 @@ def test_large_logits_stay_finite():
     np.testing.assert_allclose(g.numpy(), [[0.5, -0.5, 0], [0, 0, 0]], atol=1e-6)
 
 
-def test_squeezing_as_keras(keras):
+def test_squeezing_as_keras():
     rng = np.random.default_rng(0)
     flat, column = positive(rng, 6), positive(rng, (6, 1))
     for name in ("MeanSquaredError", "BinaryCrossentropy", "Huber"):
@@ -208,7 +199,7 @@ def test_squeezing_as_keras(keras):
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize("weighted", [False, True])
-def test_mask_as_keras(keras, reduction, weighted):
+def test_mask_as_keras(reduction, weighted):
     rng = np.random.default_rng(0)
     t, y = normal(rng, (4, 5, 3)), normal(rng, (4, 5, 3))
     mask = rng.random((4, 5)) < 0.6
@@ -237,7 +228,7 @@ def test_own_losses():
     assert float(wrapped(t, y)) == 9
 
 
-def test_names_and_configs(keras):
+def test_names_and_configs():
     for name, arguments, _, _ in CASES:
         ours, theirs = getattr(losses, name)(**arguments), getattr(keras.losses, name)(**arguments)
         config = ours.get_config()
