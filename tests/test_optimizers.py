@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 
+import registered
 from fastnn import _core, autograd, kernels, ops, optimizers
 from fastnn.capture import Capture
 from fastnn.tensor import Tensor
@@ -114,6 +115,11 @@ def assert_same(mine, others):
     # rounding each, at weights of magnitude up to a few.
     for m, o in zip(mine, others):
         np.testing.assert_allclose(m.numpy(), np.asarray(o), rtol=2e-4, atol=2e-5)
+
+
+def test_every_registered_optimizer_is_compared():
+    ours_alone = {"AveragedMomentumSGD"}
+    assert {name for name, _ in CASES} | ours_alone == registered.classes("optimizers")
 
 
 @pytest.mark.parametrize("name,arguments", CASES, ids=lambda v: str(v))
