@@ -223,7 +223,7 @@ def test_rnn_around_cells(cells, masked, backwards, monkeypatch):
     arguments = dict(return_sequences=True, return_state=True, go_backwards=backwards)
     for fused in (True, False):
         if not fused:
-            monkeypatch.setattr(fastnn.layers.recurrent, "is_fused", lambda cell: False)
+            monkeypatch.setattr(fastnn.layers.recurrent.rnn, "is_fused", lambda cell: False)
         compare(*(m.layers.RNN(CELLS[cells](m), **arguments) for m in (fastnn, keras)), x, mask)
 
 
