@@ -28,7 +28,7 @@ LAYERS = Family("layer", "keras.layers")
 class _Calls(threading.local):
     """The layer calls that are running in this thread."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.training: list[bool] = []
         self.running: list[Layer] = []
 
@@ -139,8 +139,8 @@ class Layer(Tracked):
         if self.supports_masking and mask is not None:
             masks = self.compute_mask(inputs, mask)
             for t, m in zip(flatten(outputs), flatten(masks) if masks is not None else []):
-                if m is not None and isinstance(t, Tensor):
-                    t._keras_mask = m
+                if m is not None:
+                    _carry_mask(t, m)
         if self.activity_regularizer is not None:
             from ..ops import multiply
 
@@ -177,10 +177,7 @@ class Layer(Tracked):
             t = x if isinstance(x, Tensor) else to_tensor(x)
             floating = t.dtype.startswith("float")
             if t.dtype != self.dtype and (floating or self.casts_integers):
-                mask = getattr(t, "_keras_mask", None)
-                t = to_tensor(t, self.dtype)
-                if mask is not None:
-                    t._keras_mask = mask
+                t = _carry_mask(to_tensor(t, self.dtype), getattr(t, "_keras_mask", None))
             return t
 
         return map_structure(convert, inputs)
@@ -194,10 +191,7 @@ class Layer(Tracked):
             t = to_tensor(x)
             if not t.dtype.startswith("float") or t.dtype == self.dtype:
                 return t
-            y = to_tensor(t, self.dtype)
-            if hasattr(t, "_keras_mask"):
-                y._keras_mask = t._keras_mask
-            return y
+            return _carry_mask(to_tensor(t, self.dtype), getattr(t, "_keras_mask", None))
 
         return map_structure(convert, value)
 
@@ -246,6 +240,12 @@ class Layer(Tracked):
 
 def _policy_type(dtype: Any) -> Any:
     return getattr(dtype, "compute_dtype", dtype)
+
+
+def _carry_mask(x: Any, mask: Any) -> Any:
+    if mask is not None and isinstance(x, Tensor):
+        x._keras_mask = mask  # type: ignore[attr-defined]  # Keras' place for it
+    return x
 
 
 def _masks(inputs: Any) -> Any:

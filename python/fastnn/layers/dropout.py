@@ -147,7 +147,7 @@ class ActivityRegularization(Layer):
         return input_shape
 
 
-def check_rate(rate: float, layer: Layer) -> float:
+def check_rate(rate: Any, layer: Layer) -> float:
     """A rate between 0 and 1; raises ValueError naming the layer otherwise."""
     if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
         raise ValueError(f"layer {layer.name!r}: rate lies between 0 and 1, got {rate!r}")

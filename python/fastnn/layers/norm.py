@@ -12,6 +12,13 @@ from .dense import known_size, positive_int
 class _Scaled(Layer):
     """Keeps a scale gamma and an offset beta."""
 
+    gamma_initializer: Any
+    gamma_regularizer: Any
+    gamma_constraint: Any
+    beta_initializer: Any
+    beta_regularizer: Any
+    beta_constraint: Any
+
     supports_masking = True
     casts_integers = True
 

@@ -18,30 +18,20 @@ from ...variables import RandomState
 from ..base import LAYERS, Layer
 from ..dense import known_size, positive_int
 
+Masks = tuple[Tensor | None, Tensor | None]  # of dropout, for the inputs and the state
+
 
 class Cell(Layer):
     gates = 1
     states = 1
 
     def _configure(
-        self,
-        units,
-        activation,
-        use_bias,
-        kernel_initializer,
-        recurrent_initializer,
-        bias_initializer,
-        kernel_regularizer,
-        recurrent_regularizer,
-        bias_regularizer,
-        kernel_constraint,
-        recurrent_constraint,
-        bias_constraint,
-        dropout,
-        recurrent_dropout,
-        seed,
-        implementation=2,
-    ):
+        self, units: int, activation: Any, use_bias: bool, kernel_initializer: Any, recurrent_initializer: Any,
+        bias_initializer: Any, kernel_regularizer: Any, recurrent_regularizer: Any, bias_regularizer: Any,
+        kernel_constraint: Any, recurrent_constraint: Any, bias_constraint: Any, dropout: float,
+        recurrent_dropout: float, seed: int | None, implementation: int = 2,
+    ) -> None:  # fmt: skip
+        """What all cells do with their constructor's arguments."""
         self.units = positive_int(units, "units", self)
         self.activation = activations.get(activation)
         self.use_bias = use_bias
@@ -58,9 +48,9 @@ class Cell(Layer):
         self.recurrent_dropout = min(1.0, max(0.0, recurrent_dropout))
         self.seed = seed
         self.implementation = 1 if self.recurrent_dropout else implementation
-        self.state_size = self.units if self.states == 1 else [self.units] * self.states
+        self.state_size: Any = self.units if self.states == 1 else [self.units] * self.states
         self.output_size = self.units
-        self._masks = None
+        self._masks: Masks | None = None
         if self.dropout or self.recurrent_dropout:
             self._make_random_state()
 
@@ -108,7 +98,7 @@ class Cell(Layer):
         return (input_shape[0], self.units), [(input_shape[0], self.units)] * self.states
 
     # --- dropout -------------------------------------------------------------------------------
-    def draw_masks(self, batch: int, width: int, training: bool) -> tuple[Tensor | None, Tensor | None]:
+    def draw_masks(self, batch: int, width: int, training: bool) -> Masks:
         """Masks for the inputs and the state of a sequence, (1 or gates, batch, size) or None."""
         if not training or not (self.dropout or self.recurrent_dropout):
             return None, None
@@ -140,10 +130,21 @@ class Cell(Layer):
         """Whether the kernels know the activations."""
         return fused_activation(self.activation) is not None
 
+    def _run(
+        self, x: Tensor, states: list, mask: Any, masks: Masks, go_backwards: bool, return_sequences: bool
+    ) -> tuple:
+        """All steps in one op: its results."""
+        raise NotImplementedError
+
+    def _step(self, inputs: list, seen: list, states: list) -> list[Tensor]:
+        """One step in ops: the new states, for inputs and the first state as each gate sees them."""
+        raise NotImplementedError
+
     def call(self, inputs: Any, states: Any, training: bool = False) -> Any:
         nested = isinstance(states, (list, tuple))
         before = [to_tensor(s, self.dtype) for s in (states if nested else [states])]
-        masks = self._masks if self._masks is not None else self.draw_masks(*inputs.shape, training)
+        batch, width = inputs.shape
+        masks = self._masks if self._masks is not None else self.draw_masks(batch, width, training)
         if self.fused:
             step = ops.reshape(inputs, (inputs.shape[0], 1, inputs.shape[1]))
             after = list(self._run(step, before, None, masks, False, False))
@@ -165,7 +166,7 @@ class Cell(Layer):
         results = self._run(x, states, mask, masks, go_backwards, return_sequences)
         return (results[0], list(results[1:])) if return_sequences else (None, list(results))
 
-    def _columns(self, w: Tensor, gate: int) -> Tensor:
+    def _columns(self, w: Any, gate: int) -> Tensor:
         return w[..., gate * self.units : (gate + 1) * self.units]
 
     def _products(self, inputs: list, states: list) -> list[Tensor]:
@@ -186,7 +187,7 @@ def zeros(shape: tuple, dtype: str) -> Tensor:
     return t
 
 
-def _seen(x: Tensor, masks: Tensor | None, gates: int) -> list[Tensor]:
+def _seen(x: Tensor, masks: Any, gates: int) -> list[Tensor]:
     """x (batch, size) as each gate sees it."""
     if masks is None:
         return [x] * gates
@@ -195,6 +196,8 @@ def _seen(x: Tensor, masks: Tensor | None, gates: int) -> list[Tensor]:
 
 
 class GatedCell(Cell):
+    recurrent_activation: Any
+
     @property
     def fused(self) -> bool:
         return super().fused and fused_activation(self.recurrent_activation) is not None

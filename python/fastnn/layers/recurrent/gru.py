@@ -7,7 +7,7 @@ from typing import Any
 from ... import activations, ops
 from ...tensor import Tensor
 from ..base import LAYERS
-from .cell import GatedCell
+from .cell import GatedCell, Masks
 from .cell_layer import CellLayer, arguments_of, of_cell
 
 
@@ -45,30 +45,19 @@ class GRUCell(GatedCell):
         implementation = kwargs.pop("implementation", 2)
         super().__init__(**kwargs)
         self._configure(
-            units,
-            activation,
-            use_bias,
-            kernel_initializer,
-            recurrent_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            recurrent_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            recurrent_constraint,
-            bias_constraint,
-            dropout,
-            recurrent_dropout,
-            seed,
-            implementation,
-        )
+            units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint,
+            bias_constraint, dropout, recurrent_dropout, seed, implementation,
+        )  # fmt: skip
         self.recurrent_activation = activations.get(recurrent_activation)
         self.reset_after = reset_after
 
     def _bias_shape(self) -> tuple:
         return (2, 3 * self.units) if self.reset_after else (3 * self.units,)
 
-    def _run(self, x, states, mask, masks, go_backwards, return_sequences):
+    def _run(
+        self, x: Tensor, states: list, mask: Any, masks: Masks, go_backwards: bool, return_sequences: bool
+    ) -> tuple:
         return ops.gru(
             x,
             self.kernel,
@@ -84,12 +73,13 @@ class GRUCell(GatedCell):
             return_sequences,
         )
 
-    def _step(self, inputs, seen, states):
+    def _step(self, inputs: list, seen: list, states: list) -> list[Tensor]:
         def side(x: Tensor, w: Tensor, bias: Tensor | None, g: int) -> Tensor:
             y = ops.matmul(x, self._columns(w, g))
             return y if bias is None else ops.add(y, self._columns(bias, g))
 
-        b, rb = self.bias, None
+        b: Any = self.bias
+        rb = None
         if b is not None and self.reset_after:
             b, rb = b[0], b[1]
         x = [side(inputs[g], self.kernel, b, g) for g in range(3)]

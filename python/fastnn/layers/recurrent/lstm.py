@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from ... import activations, ops
+from ...tensor import Tensor
 from ..base import LAYERS
-from .cell import GatedCell
+from .cell import GatedCell, Masks
 from .cell_layer import CellLayer, arguments_of, of_cell
 
 
@@ -48,23 +49,10 @@ class LSTMCell(GatedCell):
         implementation = kwargs.pop("implementation", 2)
         super().__init__(**kwargs)
         self._configure(
-            units,
-            activation,
-            use_bias,
-            kernel_initializer,
-            recurrent_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            recurrent_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            recurrent_constraint,
-            bias_constraint,
-            dropout,
-            recurrent_dropout,
-            seed,
-            implementation,
-        )
+            units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint,
+            bias_constraint, dropout, recurrent_dropout, seed, implementation,
+        )  # fmt: skip
         self.recurrent_activation = activations.get(recurrent_activation)
         self.unit_forget_bias = unit_forget_bias
 
@@ -79,7 +67,9 @@ class LSTMCell(GatedCell):
 
         return start
 
-    def _run(self, x, states, mask, masks, go_backwards, return_sequences):
+    def _run(
+        self, x: Tensor, states: list, mask: Any, masks: Masks, go_backwards: bool, return_sequences: bool
+    ) -> tuple:
         return ops.lstm(
             x,
             self.kernel,
@@ -94,7 +84,7 @@ class LSTMCell(GatedCell):
             return_sequences,
         )
 
-    def _step(self, inputs, seen, states):
+    def _step(self, inputs: list, seen: list, states: list) -> list[Tensor]:
         i, f, c, o = self._products(inputs, seen)
         i, f, o = (self.recurrent_activation(z) for z in (i, f, o))
         c = ops.add(ops.multiply(f, states[1]), ops.multiply(i, self.activation(c)))

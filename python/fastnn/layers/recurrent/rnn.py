@@ -33,6 +33,7 @@ class RNN(Layer):
 
     supports_masking = True
     casts_integers = True
+    states: Any  # of a stateful layer, None before it is built
 
     def __init__(
         self,
@@ -127,7 +128,7 @@ class RNN(Layer):
         output = y if self.return_sequences else last
         return (output, *states) if self.return_state else output
 
-    def _loop(self, x: Tensor, states: Any, mask: Any, training: bool, every: bool) -> tuple:
+    def _loop(self, x: Any, states: Any, mask: Any, training: bool, every: bool) -> tuple:
         """Step by step, for cells that the kernels do not know."""
         batch, time = x.shape[:2]
         if states is None:

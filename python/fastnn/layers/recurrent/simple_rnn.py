@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ... import ops
+from ...tensor import Tensor
 from ..base import LAYERS
-from .cell import Cell
+from .cell import Cell, Masks
 from .cell_layer import CellLayer, arguments_of
 
 
@@ -38,24 +39,14 @@ class SimpleRNNCell(Cell):
     ):
         super().__init__(**kwargs)
         self._configure(
-            units,
-            activation,
-            use_bias,
-            kernel_initializer,
-            recurrent_initializer,
-            bias_initializer,
-            kernel_regularizer,
-            recurrent_regularizer,
-            bias_regularizer,
-            kernel_constraint,
-            recurrent_constraint,
-            bias_constraint,
-            dropout,
-            recurrent_dropout,
-            seed,
-        )
+            units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint,
+            bias_constraint, dropout, recurrent_dropout, seed,
+        )  # fmt: skip
 
-    def _run(self, x, states, mask, masks, go_backwards, return_sequences):
+    def _run(
+        self, x: Tensor, states: list, mask: Any, masks: Masks, go_backwards: bool, return_sequences: bool
+    ) -> tuple:
         return ops.simple_rnn(
             x,
             self.kernel,
@@ -69,7 +60,7 @@ class SimpleRNNCell(Cell):
             return_sequences,
         )
 
-    def _step(self, inputs, seen, states):
+    def _step(self, inputs: list, seen: list, states: list) -> list[Tensor]:
         return [self.activation(self._products(inputs, seen)[0])]
 
 

@@ -60,7 +60,9 @@ class StackedRNNCells(Layer):
             after.append(new)
         return inputs, after
 
-    def sequence(self, x, states, mask, training, go_backwards, return_sequences):
+    def sequence(
+        self, x: Any, states: list, mask: Any, training: bool, go_backwards: bool, return_sequences: bool
+    ) -> tuple:
         # A masked step is ignored by every cell, so that each may run through all of time at once.
         after = []
         for i, (cell, state) in enumerate(zip(self.cells, states)):
