@@ -187,3 +187,15 @@ def test_embedding_masks_and_refuses_foreign_indices():
     np.testing.assert_array_equal(np.asarray(y._keras_mask), [[True, False, True]])
     with pytest.raises(ValueError, match="5"):
         layer(np.array([[1, 5]]))
+
+
+WITH_A_FORMAT = sorted(
+    {c.name for c in CASES if "data_format" in inspect.signature(getattr(fastnn.layers, c.name)).parameters}
+)
+
+
+@pytest.mark.parametrize("name", WITH_A_FORMAT)
+def test_channels_first_is_refused(name):
+    arguments = next(c for c in CASES if c.name == name).arguments
+    with pytest.raises(ValueError, match="channels_last"):
+        getattr(fastnn.layers, name)(**arguments, data_format="channels_first")

@@ -7,6 +7,7 @@ from typing import Any
 from .. import ops, regularizers
 from ..variables import RandomState
 from .base import LAYERS, InputSpec, Layer
+from .move import channels_last
 
 
 class _Random(Layer):
@@ -65,7 +66,7 @@ class SpatialDropout2D(Dropout):
 
     def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any):
         super().__init__(rate, None, seed, **kwargs)
-        self.data_format = data_format
+        self.data_format = channels_last(data_format)
         self.input_spec = InputSpec(ndim=4)
 
     def _shared_axes(self, shape: tuple) -> Any:
