@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .. import capture, config, regularizers
+from ..dtype_policies import DTypePolicy
 from ..serialization import Family, to_snake_case
 from ..symbolic import KerasTensor, any_symbolic, flatten, map_structure, record_call
 from ..tensor import Tensor, dtype_name, to_tensor
@@ -64,7 +65,11 @@ class Layer(Tracked):
         self.name = str(name) if name else unique_name(to_snake_case(type(self).__name__))
         if "/" in self.name:
             raise ValueError(f"a layer's name cannot contain '/', got {name!r}")
-        self.dtype = dtype_name(_policy_type(dtype)) if dtype is not None else config.floatx()
+        self.dtype = (
+            dtype_name(dtype.name if isinstance(dtype, DTypePolicy) else dtype)
+            if dtype is not None
+            else config.floatx()
+        )
         self.input_spec: InputSpec | None = None
         shape = kwargs.pop("input_shape", None)
         if "input_dim" in kwargs:
@@ -78,6 +83,14 @@ class Layer(Tracked):
             raise TypeError(f"{type(self).__name__} got unknown arguments: {', '.join(sorted(kwargs))}")
         for value in list(vars(self).values()):  # what a subclass made before it called this
             self._track(value)
+
+    @classmethod
+    def from_config(cls, config: dict) -> Any:
+        """The layer that a dictionary of `get_config`, ours or Keras', describes."""
+        # Keras says so of every layer with weights; None is what fastnn does anyway.
+        if config.get("quantization_config", 0) is None:
+            config = {key: value for key, value in config.items() if key != "quantization_config"}
+        return super().from_config(config)
 
     # --- building and calling ------------------------------------------------------------------
     def build(self, input_shape: Any) -> None:
@@ -236,10 +249,6 @@ class Layer(Tracked):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
-
-
-def _policy_type(dtype: Any) -> Any:
-    return getattr(dtype, "compute_dtype", dtype)
 
 
 def _carry_mask(x: Any, mask: Any) -> Any:

@@ -48,8 +48,16 @@ class Dropout(_Random):
         return self.noise_shape
 
 
+class _SpatialDropout(Dropout):
+    def get_config(self) -> dict:
+        config = super().get_config()
+        for name in ("activity_regularizer", "trainable"):  # no arguments of Keras' layers
+            config.pop(name, None)
+        return config
+
+
 @LAYERS.register()
-class SpatialDropout1D(Dropout):
+class SpatialDropout1D(_SpatialDropout):
     """Drops whole channels of (batch, steps, channels)."""
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
@@ -61,7 +69,7 @@ class SpatialDropout1D(Dropout):
 
 
 @LAYERS.register()
-class SpatialDropout2D(Dropout):
+class SpatialDropout2D(_SpatialDropout):
     """Drops whole channels of (batch, height, width, channels)."""
 
     def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any):

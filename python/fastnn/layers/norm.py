@@ -64,9 +64,15 @@ class BatchNormalization(_Scaled):
         beta_constraint: Any = None,
         gamma_constraint: Any = None,
         synchronized: bool = False,
+        renorm: bool = False,
+        renorm_clipping: Any = None,
+        renorm_momentum: float = 0.99,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        if renorm or renorm_clipping:
+            raise ValueError(f"layer {self.name!r}: batch renormalization (renorm=True) is not supported")
+        self.renorm, self.renorm_clipping, self.renorm_momentum = False, None, renorm_momentum
         if isinstance(axis, (list, tuple)):
             axis = axis[0]
         self.axis, self.momentum, self.epsilon = int(axis), momentum, epsilon
