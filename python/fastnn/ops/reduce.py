@@ -11,7 +11,7 @@ from ..autograd import grad_to, op
 from ..tensor import Tensor, empty, to_tensor, view
 from .axes import Axes, Middle, normalized_axes, numbers, without
 from .compare import not_equal
-from .elementwise import divide, maximum, minimum, multiply, power
+from .elementwise import cast, divide, maximum, minimum, multiply, power
 from .promotion import converted, reduce_axes
 from .unary import absolute, rsqrt, sqrt, square
 
@@ -51,12 +51,16 @@ def mean(x: Any, axis: Axes = None, keepdims: bool = False):
 
 
 @op
-def prod(x: Any, axis: Axes = None, keepdims: bool = False):
-    """The product over `axis`."""
+def _prod(x: Any, axis: Axes, keepdims: bool):
     m = Middle("prod", x, axis)
     y = m.result()
     kernels.prod(m.data, y)
     return m.shaped(y, keepdims), lambda dy: m.gradient(kernels.prod_grad, m.data, view(dy, y.shape))
+
+
+def prod(x: Any, axis: Axes = None, keepdims: bool = False, dtype: Any = None) -> Tensor:
+    """The product over `axis`, of numbers converted to `dtype` first if given."""
+    return _prod(x if dtype is None else cast(x, dtype), axis, keepdims)
 
 
 def _extremum(name: str, x: Any, axis: Axes, keepdims: bool):
