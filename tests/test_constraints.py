@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import registered
 from fastnn import constraints
 from keras_reference import keras
 from numpy_ops import numpy_ops  # noqa: F401
@@ -17,6 +18,10 @@ CASES = [
     ("MinMaxNorm", {}),
     ("MinMaxNorm", {"min_value": 2.0, "max_value": 3.0, "rate": 0.3, "axis": 1}),
 ]
+
+
+def test_every_registered_constraint_is_compared():
+    assert {case[0] for case in CASES} == registered.classes("constraints")
 
 
 @pytest.mark.usefixtures("numpy_ops")

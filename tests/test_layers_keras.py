@@ -4,95 +4,23 @@ float32 on both sides: tolerance 2e-5 relative to the largest magnitude, which i
 different orders of summation over at most a few hundred terms.
 """
 
+import functools
+import inspect
+
+import jax
 import numpy as np
 import pytest
 
 import fastnn
+import registered
 from fastnn import autograd, ops
+from fastnn.symbolic import flatten
 from fastnn.tensor import Tensor
+from keras_reference import keras
+from layer_cases import BASES, CASES, MERGES, RANDOM, STEPS, classes_in
 
-keras = pytest.importorskip("keras")
-jax = pytest.importorskip("jax")
-
-IMAGES = (3, 7, 6, 4)
-STEPS = (3, 9, 5)
-ROWS = (4, 6)
-
-# (class, arguments, input shape). Recurrent layers and wrappers have a file of their own.
-CASES = [
-    ("Dense", dict(units=5), ROWS),
-    ("Dense", dict(units=5, use_bias=False, activation="gelu"), STEPS),
-    ("Dense", dict(units=3, activation="relu", kernel_regularizer="l2", activity_regularizer="l1"), ROWS),
-    *[("Dense", dict(units=4, activation=a), ROWS) for a in
-      ["sigmoid", "tanh", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "softsign", "hard_sigmoid", "exponential", "softmax", "log_softmax", "linear", "mish", "hard_silu"]],
-    *[("Activation", dict(activation=a), STEPS) for a in
-      ["sigmoid", "tanh", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "softsign", "hard_sigmoid", "exponential", "softmax", "linear"]],
-    ("ReLU", dict(max_value=1.0, negative_slope=0.1, threshold=0.2), STEPS),
-    ("ReLU", dict(), STEPS),
-    ("LeakyReLU", dict(), STEPS),
-    ("LeakyReLU", dict(negative_slope=0.05), STEPS),
-    ("ELU", dict(alpha=0.7), STEPS),
-    ("PReLU", dict(alpha_initializer="glorot_uniform"), STEPS),
-    ("PReLU", dict(alpha_initializer="glorot_uniform", shared_axes=[1, 2]), IMAGES),
-    ("Softmax", dict(), STEPS),
-    ("Softmax", dict(axis=1), STEPS),
-    ("Softmax", dict(axis=(1, 2)), IMAGES),
-    ("Softmax", dict(axis=(-1, 1)), IMAGES),
-    ("Flatten", dict(), IMAGES),
-    ("Reshape", dict(target_shape=(6, -1)), IMAGES),
-    ("Permute", dict(dims=(2, 1)), STEPS),
-    ("RepeatVector", dict(n=3), ROWS),
-    ("ZeroPadding1D", dict(padding=(1, 2)), STEPS),
-    ("ZeroPadding2D", dict(padding=((1, 2), (0, 3))), IMAGES),
-    ("Cropping1D", dict(cropping=(1, 2)), STEPS),
-    ("Cropping2D", dict(cropping=((1, 2), (0, 3))), IMAGES),
-    *[("Conv2D", dict(filters=5, kernel_size=k, strides=s, padding=p, activation=a), IMAGES)
-      for k, s, p, a in [(3, 1, "valid", None), (3, 1, "same", "relu"), (2, 2, "same", "tanh"), ((1, 3), (2, 1), "valid", "gelu"),
-                         (1, 1, "valid", None), (5, 3, "same", None)]],
-    ("Conv2D", dict(filters=4, kernel_size=3, dilation_rate=2, padding="same"), IMAGES),
-    ("Conv2D", dict(filters=6, kernel_size=3, groups=2, use_bias=False), IMAGES),
-    *[("Conv1D", dict(filters=4, kernel_size=k, strides=s, padding=p), STEPS)
-      for k, s, p in [(3, 1, "valid"), (3, 1, "causal"), (2, 2, "same"), (4, 1, "same")]],
-    ("Conv1D", dict(filters=4, kernel_size=3, dilation_rate=2, padding="causal", activation="relu"), STEPS),
-    *[("Conv2DTranspose", dict(filters=3, kernel_size=k, strides=s, padding=p), IMAGES)
-      for k, s, p in [(3, 1, "valid"), (3, 2, "same"), (2, 2, "valid"), (4, 2, "same"), (3, 3, "same")]],
-    ("Conv2DTranspose", dict(filters=3, kernel_size=3, strides=2, padding="same", output_padding=1), IMAGES),
-    ("Conv1DTranspose", dict(filters=3, kernel_size=3, strides=2, padding="same"), STEPS),
-    *[("DepthwiseConv2D", dict(kernel_size=k, strides=s, padding=p, depth_multiplier=m), IMAGES)
-      for k, s, p, m in [(3, 1, "valid", 1), (3, 1, "same", 2), (2, 2, "same", 1)]],
-    ("DepthwiseConv1D", dict(kernel_size=3, padding="same"), STEPS),
-    ("SeparableConv2D", dict(filters=5, kernel_size=3, padding="same", depth_multiplier=2, activation="relu"), IMAGES),
-    ("SeparableConv1D", dict(filters=5, kernel_size=3), STEPS),
-    *[(f"{kind}Pooling2D", dict(pool_size=k, strides=s, padding=p), IMAGES)
-      for kind in ("Max", "Average") for k, s, p in [(2, None, "valid"), (3, 2, "same"), ((2, 3), (1, 2), "same"), (3, 1, "valid")]],
-    *[(f"{kind}Pooling1D", dict(pool_size=k, strides=s, padding=p), STEPS)
-      for kind in ("Max", "Average") for k, s, p in [(2, None, "valid"), (3, 2, "same"), (3, 1, "valid")]],
-    *[(f"Global{kind}Pooling{d}D", dict(keepdims=keep), shape)
-      for kind in ("Max", "Average") for d, shape in [(1, STEPS), (2, IMAGES)] for keep in (False, True)],
-    ("UpSampling1D", dict(size=3), STEPS),
-    ("UpSampling2D", dict(size=(2, 3)), IMAGES),
-    ("UpSampling2D", dict(size=2, interpolation="bilinear"), IMAGES),
-    ("BatchNormalization", dict(), IMAGES),
-    ("BatchNormalization", dict(momentum=0.8, epsilon=1e-2, scale=False), ROWS),
-    ("BatchNormalization", dict(center=False), STEPS),
-    ("LayerNormalization", dict(), STEPS),
-    ("LayerNormalization", dict(epsilon=1e-2, center=False), ROWS),
-    ("LayerNormalization", dict(axis=(1, 2)), STEPS),
-    ("LayerNormalization", dict(axis=(3, 1), gamma_initializer="glorot_uniform"), IMAGES),
-    ("LayerNormalization", dict(rms_scaling=True, gamma_initializer="random_normal"), ROWS),
-    ("LayerNormalization", dict(rms_scaling=True, axis=(1, 2)), STEPS),
-    ("RMSNormalization", dict(), STEPS),
-    ("RMSNormalization", dict(axis=(2, 3), epsilon=1e-3), IMAGES),
-    ("ActivityRegularization", dict(l1=0.1, l2=0.2), ROWS),
-    ("GroupNormalization", dict(groups=2), IMAGES),
-    ("UnitNormalization", dict(), STEPS),
-    ("Identity", dict(), ROWS),
-]  # fmt: skip
-
-
-def case_id(case):
-    name, arguments, shape = case
-    return f"{name}-{'-'.join(f'{k}={v}' for k, v in arguments.items())}-{len(shape)}d".replace(" ", "")
+# Each configuration is compiled and run once.
+jax.config.update("jax_disable_most_optimizations", True)
 
 
 def close(got, want, tolerance=2e-5):
@@ -104,12 +32,20 @@ def close(got, want, tolerance=2e-5):
         np.testing.assert_allclose(got / scale, want / scale, atol=tolerance, rtol=0)
 
 
-def make_pair(name, arguments, x):
-    theirs = getattr(keras.layers, name)(**arguments)
-    ours = getattr(fastnn.layers, name)(**arguments)
-    theirs.build(x.shape)
+def one_or_all(items):
+    return items[0] if len(items) == 1 else items
+
+
+def plain(shape):
+    """A structure of shapes with tuples for lists."""
+    return tuple(map(plain, shape)) if isinstance(shape, (list, tuple)) else shape
+
+
+def make_pair(case, inputs):
+    theirs, ours = case.make(keras), case.make(fastnn)
+    theirs.build(one_or_all(case.shapes))
+    ours(one_or_all([Tensor(x) for x in inputs]))
     rng = np.random.default_rng(3)
-    ours(Tensor(x))
     weights = [np.asarray(w) for w in theirs.get_weights()]
     weights = [w + 0.1 * np.abs(rng.standard_normal(w.shape)).astype("float32") for w in weights]
     theirs.set_weights(weights)
@@ -119,34 +55,51 @@ def make_pair(name, arguments, x):
     return ours, theirs
 
 
-@pytest.mark.parametrize("training", [False, True])
-@pytest.mark.parametrize("case", CASES, ids=case_id)
+def test_every_registered_layer_has_a_case():
+    """A new layer belongs into `layer_cases.py`, which this and the tests of replays read."""
+    used = set().union(*(classes_in(case.make(fastnn)) for case in CASES))
+    assert sorted(registered.classes("layers") - used - set(BASES)) == []
+    assert not used & set(BASES)
+
+
+MODES = [(case, training) for case in CASES for training in (False, True) if case not in RANDOM or not training]
+
+
+@pytest.mark.parametrize("case, training", MODES, ids=str)
 def test_layer(case, training):
-    name, arguments, shape = case
-    rng = np.random.default_rng(len(case_id(case)))
-    x = rng.standard_normal(shape).astype("float32")
-    ours, theirs = make_pair(name, arguments, x)
-    assert tuple(ours.compute_output_shape(shape)) == tuple(theirs.compute_output_shape(shape))
+    rng = np.random.default_rng(len(str(case)))
+    arrays = case.draw(rng)
+    ours, theirs = make_pair(case, arrays)
+    assert plain(ours.compute_output_shape(one_or_all(case.shapes))) == plain(
+        theirs.compute_output_shape(one_or_all(case.shapes))
+    )
     trainable = [v.value for v in theirs.trainable_variables]
     fixed = [v.value for v in theirs.non_trainable_variables]
-    passes = {"training": training} if name == "BatchNormalization" else {}
-    seed = None
+    passes = {"training": training} if "training" in inspect.signature(theirs.call).parameters else {}
+    tensors = [Tensor(a) for a in arrays]
+    for t in tensors:
+        t.requires_grad = case.below is None
+    results = flatten(ours(one_or_all(tensors), training=training))
+    seeds = [rng.standard_normal(y.shape).astype("float32") for y in results]
 
-    def forward(trainable, x):
-        out, moved = theirs.stateless_call(trainable, fixed, x, **passes)
-        return (out * seed).sum(), (out, moved)
+    def forward(trainable, inputs):
+        out, moved = theirs.stateless_call(trainable, fixed, one_or_all(inputs), **passes)
+        out = jax.tree.leaves(out)
+        return sum((y * s).sum() for y, s in zip(out, seeds)), (out, moved)
 
-    t = Tensor(x)
-    t.requires_grad = True
-    y = ours(t, training=training)
-    seed = rng.standard_normal(y.shape).astype("float32")
-    (_, (want, moved)), (dw, dx) = jax.value_and_grad(forward, argnums=(0, 1), has_aux=True)(trainable, x)
-    close(y, want)
+    with_respect_to = (0, 1) if case.below is None else 0
+    (_, (want, moved)), slopes = jax.value_and_grad(forward, argnums=with_respect_to, has_aux=True)(trainable, arrays)
+    assert len(results) == len(want)
+    for y, w in zip(results, want):
+        close(y, w)
     for w, v in zip(ours.non_trainable_weights, moved):
         close(w, v)
-    total = ops.sum(ops.multiply(y, Tensor(seed)))
-    got = autograd.gradients(total, [t, *ours.trainable_weights])
-    for g, want in zip(got, [dx, *dw]):
+    total = functools.reduce(ops.add, [ops.sum(ops.multiply(y, Tensor(s))) for y, s in zip(results, seeds)])
+    sources = [*ours.trainable_weights, *(tensors if case.below is None else [])]
+    if not sources:
+        return
+    got = autograd.gradients(total, sources)
+    for g, want in zip(got, jax.tree.leaves(slopes)):
         if g is None:
             assert not np.asarray(want).any()
         else:
@@ -156,45 +109,15 @@ def test_layer(case, training):
         close(total(ours.losses), total(theirs.losses))
 
 
-MERGES = [
-    ("Add", {}), ("Subtract", {}), ("Multiply", {}), ("Average", {}), ("Maximum", {}), ("Minimum", {}),
-    ("Concatenate", {}), ("Concatenate", dict(axis=1)), ("Dot", dict(axes=-1)), ("Dot", dict(axes=1, normalize=True)),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize("name, arguments", MERGES)
-@pytest.mark.parametrize("shape", [(3, 4), (3, 4, 5)])
-def test_merge(name, arguments, shape):
-    rng = np.random.default_rng(1)
-    inputs = [rng.standard_normal(shape).astype("float32") for _ in range(2)]
-    theirs, ours = getattr(keras.layers, name)(**arguments), getattr(fastnn.layers, name)(**arguments)
-    want = np.asarray(theirs(inputs))
-    y = ours([Tensor(i) for i in inputs])
-    close(y, want)
-    assert tuple(ours.compute_output_shape([shape, shape])) == want.shape
-    assert ours.get_config()["name"]
-
-
-@pytest.mark.parametrize("name", ["Add", "Multiply", "Average", "Maximum", "Minimum"])
-def test_merge_of_different_ranks(name):
-    # Axes of length 1 come after the batch axis: NumPy's rule would give other numbers here.
-    rng = np.random.default_rng(1)
-    inputs = [rng.standard_normal(s).astype("float32") for s in [(4, 5), (4, 4, 5), (4, 1, 4, 5)]]
-    theirs, ours = getattr(keras.layers, name)(), getattr(fastnn.layers, name)()
-    want = np.asarray(theirs(inputs))
-    close(ours(inputs), want)
-    assert tuple(ours.compute_output_shape([i.shape for i in inputs])) == want.shape
-
-
 @pytest.mark.parametrize("masked", [(True, False), (False, True), (True, True)])
-@pytest.mark.parametrize("name, arguments", [m for m in MERGES if m[0] != "Dot"])
-def test_merge_of_masked_steps(name, arguments, masked):
+@pytest.mark.parametrize("case", [m for m in MERGES if m.name != "Dot" and m.shape == [STEPS] * 2], ids=str)
+def test_merge_of_masked_steps(case, masked):
     x = np.array([[[0, 0], [-1, 2], [0, 0], [3, -4]]], "float32")
     z = np.array([[[0, 0], [0, 0], [1, -2], [-5, 6]]], "float32")
     results = []
     for k in (keras, fastnn):
         inputs = [k.layers.Masking()(v) if m else k.ops.convert_to_tensor(v) for v, m in zip((x, z), masked)]
-        y = getattr(k.layers, name)(**arguments)(inputs)
+        y = case.make(k)(inputs)
         results.append((np.asarray(y), getattr(y, "_keras_mask", None)))
     (want, want_mask), (got, mask) = results
     close(got, want)
@@ -244,11 +167,25 @@ def test_batch_normalization_of_masked_steps(axis):
         close(w, v)
 
 
-def test_configs_make_equal_layers():
-    for name, arguments, shape in CASES:
-        layer = getattr(fastnn.layers, name)(**arguments)
-        again = type(layer).from_config(layer.get_config())
-        assert again.get_config() == layer.get_config(), name
+@pytest.mark.parametrize("case", [case for case in CASES if case.name != "Lambda"], ids=str)
+def test_configs_make_equal_layers(case):
+    layer = case.make(fastnn)
+    again = type(layer).from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.name != "Lambda"], ids=str)
+def test_configs_are_read_by_the_other_library(case):
+    theirs, ours = case.make(keras), case.make(fastnn)
+    from_theirs = type(ours).from_config(theirs.get_config())
+    from_ours = type(theirs).from_config(ours.get_config())
+    if classes_in(ours) == {case.name}:  # layers inside have names of their own
+        read, made = from_theirs.get_config(), ours.get_config()
+        for key in made.keys() - {"name", "activity_regularizer"}:  # Keras rounds its factors to float32
+            assert read[key] == made[key], key
+    want, got = theirs.get_config(), from_ours.get_config()
+    for key in want.keys() - {"name", "layer", "backward_layer", "cell"}:
+        assert plain(got[key]) == plain(want[key]), key
 
 
 def test_a_layer_refuses_another_width():
@@ -264,3 +201,15 @@ def test_embedding_masks_and_refuses_foreign_indices():
     np.testing.assert_array_equal(np.asarray(y._keras_mask), [[True, False, True]])
     with pytest.raises(ValueError, match="5"):
         layer(np.array([[1, 5]]))
+
+
+WITH_A_FORMAT = sorted(
+    {c.name for c in CASES if "data_format" in inspect.signature(getattr(fastnn.layers, c.name)).parameters}
+)
+
+
+@pytest.mark.parametrize("name", WITH_A_FORMAT)
+def test_channels_first_is_refused(name):
+    arguments = next(c for c in CASES if c.name == name).arguments
+    with pytest.raises(ValueError, match="channels_last"):
+        getattr(fastnn.layers, name)(**arguments, data_format="channels_first")

@@ -8,6 +8,7 @@ formula itself loses digits (noted at the case).
 import numpy as np
 import pytest
 
+import registered
 from fastnn import _core, metrics
 from fastnn.tensor import Tensor
 from keras_reference import keras
@@ -235,6 +236,12 @@ def batches(data, weights, seed):
 def close(got, want, tolerance):
     want = np.asarray(want, np.float64)
     np.testing.assert_allclose(np.asarray(got, np.float64), want, rtol=tolerance, atol=tolerance)
+
+
+def test_every_registered_metric_is_compared():
+    reductions = {"Mean", "Sum"}  # of values, in test_reductions
+    wrapper = {"MeanMetricWrapper"}  # what most of the others are
+    assert {p.values[0] for p in CASES} | reductions | wrapper == registered.classes("metrics")
 
 
 @pytest.mark.parametrize("name, arguments, data, weights, tolerance", CASES)

@@ -2,16 +2,16 @@
 the arena underneath.
 """
 
-import os
-
+import jax
 import numpy as np
 import pytest
 
+import registered
 from fastnn import _core, autograd, kernels, ops, optimizers
 from fastnn.capture import Capture
 from fastnn.tensor import Tensor
+from keras_reference import keras
 
-os.environ.setdefault("KERAS_BACKEND", "jax")
 STEPS = 25
 
 
@@ -77,12 +77,7 @@ COMMON = [
 ]
 
 
-@pytest.fixture(scope="module")
-def keras():
-    return pytest.importorskip("keras")
-
-
-def pair(keras, name, arguments):
+def pair(name, arguments):
     arguments = dict(arguments)
     theirs = dict(arguments)
     if arguments.get("learning_rate") == "schedule":
@@ -91,12 +86,11 @@ def pair(keras, name, arguments):
     return getattr(optimizers, name)(**arguments), getattr(keras.optimizers, name)(**theirs)
 
 
-def compare(keras, name, arguments, seed, new_rate=None):
+def compare(name, arguments, seed, new_rate=None):
     """25 steps of both; Keras' as one compiled function, or it would take minutes."""
-    jax = pytest.importorskip("jax")
     rng = np.random.default_rng(seed)
     values = weights_of(rng)
-    ours, theirs = pair(keras, name, arguments)
+    ours, theirs = pair(name, arguments)
     mine = [Weight(v, f"layer_{i}/w{i}") for i, v in enumerate(values)]
     others = [keras.Variable(v, name=f"w{i}") for i, v in enumerate(values)]
     theirs.build(others)
@@ -123,9 +117,14 @@ def assert_same(mine, others):
         np.testing.assert_allclose(m.numpy(), np.asarray(o), rtol=2e-4, atol=2e-5)
 
 
+def test_every_registered_optimizer_is_compared():
+    ours_alone = {"AveragedMomentumSGD"}
+    assert {name for name, _ in CASES} | ours_alone == registered.classes("optimizers")
+
+
 @pytest.mark.parametrize("name,arguments", CASES, ids=lambda v: str(v))
-def test_same_weights_as_keras(keras, name, arguments):
-    ours, theirs, _, _ = compare(keras, name, arguments, 0)
+def test_same_weights_as_keras(name, arguments):
+    ours, theirs, _, _ = compare(name, arguments, 0)
     assert [tuple(v.shape) for v in theirs.variables] == [v.shape for v in ours.variables]
     names = [v.name for v in theirs.variables]
     assert all(
@@ -135,19 +134,19 @@ def test_same_weights_as_keras(keras, name, arguments):
 
 @pytest.mark.parametrize("arguments", COMMON, ids=lambda v: str(v))
 @pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop"])
-def test_common_arguments_as_keras(keras, name, arguments):
-    ours, theirs, mine, others = compare(keras, name, arguments, 3)
+def test_common_arguments_as_keras(name, arguments):
+    ours, theirs, mine, others = compare(name, arguments, 3)
     if arguments.get("use_ema"):
         ours.finalize_variable_values(mine)
         theirs.finalize_variable_values(others)
         assert_same(mine, others)
 
 
-def test_learning_rate_can_be_set_between_steps(keras):
-    compare(keras, "Adam", dict(learning_rate=0.1), 5, new_rate=0.002)
+def test_learning_rate_can_be_set_between_steps():
+    compare("Adam", dict(learning_rate=0.1), 5, new_rate=0.002)
 
 
-def test_exclude_from_weight_decay_as_keras(keras):
+def test_exclude_from_weight_decay_as_keras():
     rng = np.random.default_rng(0)
     values = weights_of(rng)
     ours, theirs = optimizers.AdamW(weight_decay=0.5), keras.optimizers.AdamW(weight_decay=0.5)
@@ -162,7 +161,7 @@ def test_exclude_from_weight_decay_as_keras(keras):
     assert_same(mine, others)
 
 
-def test_a_variable_without_gradient_stays_as_it_is(keras):
+def test_a_variable_without_gradient_stays_as_it_is():
     rng = np.random.default_rng(0)
     values = weights_of(rng)
     arguments = dict(global_clipnorm=1.0, weight_decay=0.1)
@@ -308,7 +307,7 @@ def test_state_round_trip():
         assert runs[0] == runs[1], name
 
 
-def test_configs_are_those_of_keras(keras):
+def test_configs_are_those_of_keras():
     for name, arguments in CASES:
         ours, theirs = (
             getattr(optimizers, name)(**arguments).get_config(),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastnn import ops
 from keras_compare import compare
 
 NAMES = ["sum", "mean", "max", "min", "prod", "var", "std", "logsumexp"]
@@ -88,3 +89,11 @@ def test_integers():
     compare("count_nonzero", [x], dict(axis=0))
     compare("average", [x.astype("float32")], dict(axis=1, weights=np.arange(5).astype("float32")))
     compare("median", [x.astype("float32")], dict(axis=0), gradient=False)
+
+
+def test_product_in_another_type():
+    x = np.array([[3, 5], [7, 11]], "int32")
+    for dtype in ("float32", "float64"):
+        got = ops.prod(x, axis=1, dtype=dtype)
+        assert got.dtype == dtype
+        np.testing.assert_array_equal(got.numpy(), [15, 77])

@@ -6,6 +6,7 @@ Keras computes in float32: n eps relative, n = 60 terms, so 1e-5 leaves room.
 import numpy as np
 import pytest
 
+import registered
 from fastnn import regularizers
 from keras_reference import keras
 from numpy_ops import numpy_ops  # noqa: F401
@@ -22,6 +23,10 @@ CASES = [
     ("OrthogonalRegularizer", {"factor": 0.5}),
     ("OrthogonalRegularizer", {"factor": 0.5, "mode": "columns"}),
 ]
+
+
+def test_every_registered_regularizer_is_compared():
+    assert {case[0] for case in CASES} == registered.classes("regularizers")
 
 
 @pytest.mark.usefixtures("numpy_ops")

@@ -1,5 +1,6 @@
 """The guard of recorded programs: ten replayed steps equal ten eager steps bit for bit, for every
-layer and optimizer; and training gives the same bits for any number of threads.
+registered layer, loss, optimizer and schedule (metrics: `test_metrics_keras.py`); and training gives
+the same bits for any number of threads.
 """
 
 import hashlib
@@ -9,63 +10,43 @@ import numpy as np
 import pytest
 
 import fastnn as keras
+import layer_cases
+import loss_cases
+import registered
 from fastnn import _core, layers, ops
+from fastnn.symbolic import flatten
 
-IMAGE, STEPS, ROW = (8, 8, 3), (10, 6), (12,)
+ROW = (12,)
 
-LAYERS = {
-    "dense": (ROW, lambda: [layers.Dense(7, activation="relu")]),
-    "dense_gelu": (ROW, lambda: [layers.Dense(7, activation="gelu")]),
-    "regularized": (ROW, lambda: [layers.Dense(7, kernel_regularizer="l2", activity_regularizer="l1")]),
-    "constrained": (ROW, lambda: [layers.Dense(7, kernel_constraint="max_norm")]),
-    "activations": (ROW, lambda: [layers.Activation(a) for a in ("tanh", "elu", "silu", "softplus")]),
-    "leaky": (ROW, lambda: [layers.LeakyReLU(), layers.PReLU(), layers.Softmax()]),
-    "dropout": (ROW, lambda: [layers.Dense(9), layers.Dropout(0.4)]),
-    "noise": (ROW, lambda: [layers.GaussianNoise(0.1), layers.GaussianDropout(0.2), layers.AlphaDropout(0.2)]),
-    "spatial_dropout": (STEPS, lambda: [layers.SpatialDropout1D(0.4)]),
-    "batch_norm": (IMAGE, lambda: [layers.BatchNormalization()]),
-    "layer_norm": (STEPS, lambda: [layers.LayerNormalization()]),
-    "conv2d": (IMAGE, lambda: [layers.Conv2D(4, 3, activation="relu"), layers.MaxPooling2D()]),
-    "conv2d_same": (IMAGE, lambda: [layers.Conv2D(4, 3, strides=2, padding="same"), layers.AveragePooling2D(2)]),
-    "conv1d": (STEPS, lambda: [layers.Conv1D(4, 3, padding="causal"), layers.GlobalMaxPooling1D()]),
-    "transpose": (IMAGE, lambda: [layers.Conv2DTranspose(4, 3, strides=2, padding="same")]),
-    "depthwise": (IMAGE, lambda: [layers.DepthwiseConv2D(3), layers.GlobalAveragePooling2D()]),
-    "moves": (IMAGE, lambda: [layers.ZeroPadding2D(1), layers.UpSampling2D(), layers.Permute((2, 1, 3))]),
-    "simple_rnn": (STEPS, lambda: [layers.SimpleRNN(5, return_sequences=True), layers.SimpleRNN(4)]),
-    "lstm": (STEPS, lambda: [layers.LSTM(5, return_sequences=True), layers.LSTM(4)]),
-    "gru": (STEPS, lambda: [layers.GRU(5, return_sequences=True), layers.GRU(4, reset_after=False)]),
-    "bidirectional": (STEPS, lambda: [layers.Bidirectional(layers.LSTM(4))]),
-    "time_distributed": (STEPS, lambda: [layers.TimeDistributed(layers.Dense(3))]),
-}
-
+# By class: arguments of constructors.
 OPTIMIZERS = {
-    "sgd": lambda: keras.optimizers.SGD(0.05),
-    "momentum": lambda: keras.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
-    "clipped": lambda: keras.optimizers.SGD(0.05, global_clipnorm=0.1),
-    "clipnorm": lambda: keras.optimizers.Adam(clipnorm=0.1),
-    "clipvalue": lambda: keras.optimizers.RMSprop(clipvalue=0.01),
-    "rmsprop": lambda: keras.optimizers.RMSprop(0.01, momentum=0.9, centered=True),
-    "adam": lambda: keras.optimizers.Adam(0.01),
-    "adamw": lambda: keras.optimizers.AdamW(0.01),
-    "adagrad": lambda: keras.optimizers.Adagrad(0.05),
-    "adadelta": lambda: keras.optimizers.Adadelta(0.05),
-    "adamax": lambda: keras.optimizers.Adamax(0.01),
-    "nadam": lambda: keras.optimizers.Nadam(0.01),
-    "lion": lambda: keras.optimizers.Lion(0.01),
-    "ftrl": lambda: keras.optimizers.Ftrl(0.01),
-    "schedule": lambda: keras.optimizers.Adam(keras.optimizers.schedules.ExponentialDecay(0.01, 3, 0.5)),
+    "SGD": [{}, dict(momentum=0.9, nesterov=True), dict(global_clipnorm=0.1)],
+    "AveragedMomentumSGD": [{}],
+    "RMSprop": [dict(clipvalue=0.01), dict(momentum=0.9, centered=True)],
+    "Adam": [{}, dict(clipnorm=0.1), dict(amsgrad=True, weight_decay=0.1)],
+    "AdamW": [{}],
+    "Adagrad": [{}],
+    "Adadelta": [{}],
+    "Adamax": [{}],
+    "Nadam": [{}],
+    "Lion": [{}],
+    "Ftrl": [dict(l1_regularization_strength=0.01)],
+}
+SCHEDULES = {
+    "ExponentialDecay": dict(initial_learning_rate=0.01, decay_steps=3, decay_rate=0.5),
+    "PiecewiseConstantDecay": dict(boundaries=[2, 5], values=[0.02, 0.01, 0.005]),
+    "PolynomialDecay": dict(initial_learning_rate=0.02, decay_steps=6),
+    "InverseTimeDecay": dict(initial_learning_rate=0.02, decay_steps=3, decay_rate=0.5),
+    "CosineDecay": dict(initial_learning_rate=0.001, decay_steps=8, warmup_target=0.02, warmup_steps=2),
+    "CosineDecayRestarts": dict(initial_learning_rate=0.02, first_decay_steps=3),
 }
 
 
-def train(shape, make_layers, make_optimizer, eager, batch=8, epochs=5):
-    """The weights' hash and the history after two steps an epoch."""
+def trained(make_model, make_optimizer, loss, x, y, eager, epochs=5, batch=8):
+    """The weights' hash and the history after two steps an epoch, with warnings as errors."""
     keras.utils.set_random_seed(5)
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((2 * batch, *shape)).astype("float32")
-    y = rng.integers(0, 3, 2 * batch)
-    model = keras.Sequential([layers.Input(shape), *make_layers(), layers.Flatten(), layers.Dense(3)])
-    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(make_optimizer(), loss, metrics=["accuracy"], run_eagerly=eager)
+    model = make_model()
+    model.compile(make_optimizer(), loss, run_eagerly=eager)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a spoiled recording would warn
         history = model.fit(x, y, batch_size=batch, epochs=epochs, verbose=0)
@@ -73,29 +54,77 @@ def train(shape, make_layers, make_optimizer, eager, batch=8, epochs=5):
     return digest, history.history
 
 
-@pytest.mark.parametrize("name", LAYERS)
-def test_layers_replay_bit_for_bit(name):
-    shape, make = LAYERS[name]
-    adam = lambda: keras.optimizers.Adam(0.01)  # noqa: E731
-    assert train(shape, make, adam, eager=True) == train(shape, make, adam, eager=False)
+def sparse_crossentropy():
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+def adam():
+    return keras.optimizers.Adam(0.01)
+
+
+def around(case):
+    """A model with the layer of a case inside: something that learns before it and behind it."""
+    inputs = [layers.Input(s[1:], dtype="float32" if case.below is None else "int32") for s in case.shapes]
+    x = inputs if case.below is not None else [layers.Dense(s[-1])(i) for i, s in zip(inputs, case.shapes)]
+    layer = case.make(keras)
+    y = [layers.Flatten()(t) for t in flatten(layer(x if len(x) > 1 else x[0]))]
+    return keras.Model(inputs, layers.Dense(3)(layers.concatenate(y) if len(y) > 1 else y[0]))
+
+
+def train_layer(case, eager, batch=8):
+    rng = np.random.default_rng(0)
+    x, y = case.draw(rng, 2 * batch), rng.integers(0, 3, 2 * batch)
+    return trained(lambda: around(case), adam, sparse_crossentropy(), x if len(x) > 1 else x[0], y, eager, batch=batch)
+
+
+def train(make_optimizer, eager, width=6):
+    """A small dense model."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((16, *ROW)).astype("float32"), rng.integers(0, 3, 16)
+    make = lambda: keras.Sequential([layers.Input(ROW), layers.Dense(width, activation="tanh"), layers.Dense(3)])  # noqa: E731
+    return trained(make, make_optimizer, sparse_crossentropy(), x, y, eager)
+
+
+@pytest.mark.parametrize("case", layer_cases.CASES, ids=str)  # those of every registered layer
+def test_layers_replay_bit_for_bit(case):
+    assert train_layer(case, eager=True) == train_layer(case, eager=False)
+
+
+@pytest.mark.parametrize("name", sorted(registered.classes("optimizers")))
 def test_optimizers_replay_bit_for_bit(name):
-    make = lambda: [layers.Dense(6, activation="tanh")]  # noqa: E731
-    eager = train(ROW, make, OPTIMIZERS[name], eager=True)
-    assert eager == train(ROW, make, OPTIMIZERS[name], eager=False)
+    for arguments in OPTIMIZERS[name]:
+        make = lambda: getattr(keras.optimizers, name)(**{"learning_rate": 0.01, **arguments})  # noqa: B023, E731
+        assert train(make, eager=True) == train(make, eager=False)
 
 
-@pytest.mark.parametrize("name", ["dense", "conv2d", "batch_norm", "dropout", "lstm", "gru"])
+@pytest.mark.parametrize("name", sorted(registered.classes("optimizers.schedules")))
+def test_schedules_replay_bit_for_bit(name):
+    make = lambda: keras.optimizers.SGD(getattr(keras.optimizers.schedules, name)(**SCHEDULES[name]))  # noqa: E731
+    assert train(make, eager=True) == train(make, eager=False)
+
+
+@pytest.mark.parametrize(
+    "name,arguments,target,prediction", loss_cases.CASES, ids=lambda v: getattr(v, "__name__", str(v))
+)
+def test_losses_replay_bit_for_bit(name, arguments, target, prediction):
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((16, *ROW)).astype("float32")
+    y, _ = loss_cases.draw(rng, target, prediction, (16, 4))
+    last = "linear" if prediction is loss_cases.normal else "softmax"
+    make = lambda: keras.Sequential([layers.Input(ROW), layers.Dense(4, activation=last)])  # noqa: E731
+    loss = getattr(keras.losses, name)(**arguments)
+    assert trained(make, adam, loss, x, y, eager=True) == trained(make, adam, loss, x, y, eager=False)
+
+
+@pytest.mark.parametrize("name", ["Dense", "Conv2D", "BatchNormalization", "Dropout", "LSTM", "GRU"])
 def test_threads_do_not_change_bits(name):
-    shape, make = LAYERS[name]
+    case = layer_cases.first(name)
     before = _core.max_threads()
     results = []
     try:
         for threads in (1, 2, 3, 7):
             _core.set_max_threads(threads)
-            results.append(train(shape, make, lambda: keras.optimizers.Adam(0.01), eager=False, batch=64))
+            results.append(train_layer(case, eager=False, batch=64))
     finally:
         _core.set_max_threads(before)
     assert all(r == results[0] for r in results)
@@ -145,8 +174,7 @@ ACCUMULATING = {
 
 @pytest.mark.parametrize("name", ACCUMULATING)
 def test_accumulated_gradients_replay_bit_for_bit(name):
-    make = lambda: [layers.Dense(7, activation="relu")]  # noqa: E731
-    assert train(ROW, make, ACCUMULATING[name], eager=True) == train(ROW, make, ACCUMULATING[name], eager=False)
+    assert train(ACCUMULATING[name], eager=True) == train(ACCUMULATING[name], eager=False)
 
 
 def test_a_recording_of_ones_own_says_what_accumulation_needs():

@@ -7,6 +7,7 @@ import jax
 import numpy as np
 import pytest
 
+import registered
 from fastnn import schedules
 from keras_reference import keras
 
@@ -29,6 +30,10 @@ CASES = [
     ("CosineDecayRestarts", (0.1, 10), {"m_mul": 0.5, "alpha": 0.1}),
     ("CosineDecayRestarts", (0.1, 10), {"t_mul": 1.5, "m_mul": 0.9}),
 ]
+
+
+def test_every_registered_schedule_is_compared():
+    assert {case[0] for case in CASES} == registered.classes("optimizers.schedules")
 
 
 @pytest.mark.parametrize("name, arguments, keywords", CASES)

@@ -26,6 +26,7 @@ _MODULES = frozenset(
         "config",
         "constraints",
         "datasets",
+        "dtype_policies",
         "initializers",
         "kernels",
         "layers",
@@ -45,6 +46,7 @@ _MODULES = frozenset(
 # Where the names of the top level live.
 _NAMES = {
     "Callback": "callbacks",
+    "DTypePolicy": "dtype_policies",
     "GradientTape": "autograd",
     "Initializer": "initializers",
     "Input": "layers",

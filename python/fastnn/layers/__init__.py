@@ -70,8 +70,16 @@ from .pooling import (
     UpSampling1D,
     UpSampling2D,
 )
-from .recurrent import GRU, LSTM, RNN, SimpleRNN
-from .recurrent_cells import GRUCell, LSTMCell, SimpleRNNCell, StackedRNNCells
+from .recurrent import (
+    GRU,
+    LSTM,
+    RNN,
+    GRUCell,
+    LSTMCell,
+    SimpleRNN,
+    SimpleRNNCell,
+    StackedRNNCells,
+)
 from .wrappers import Bidirectional, TimeDistributed, Wrapper
 
 # Keras' other names of the same classes.

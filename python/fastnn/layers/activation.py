@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .. import activations, constraints, initializers, ops, regularizers
 from .base import LAYERS, Layer
 
@@ -37,10 +39,9 @@ class ReLU(_Elementwise):
         self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any
     ):
         super().__init__(**kwargs)
-        for name, value in (("max_value", max_value), ("negative_slope", negative_slope), ("threshold", threshold)):
-            if (value is None and name != "max_value") or (value is not None and value < 0):
-                raise ValueError(f"ReLU: {name} cannot be {value}")
-        self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
+        self.max_value = None if max_value is None else _not_negative(max_value, "max_value", self)
+        self.negative_slope = _not_negative(negative_slope, "negative_slope", self)
+        self.threshold = _not_negative(threshold, "threshold", self)
         self.built = True
 
     def call(self, inputs: Any) -> Any:
@@ -57,9 +58,7 @@ class LeakyReLU(_Elementwise):
         if "alpha" in kwargs:
             negative_slope = kwargs.pop("alpha")
         super().__init__(**kwargs)
-        if negative_slope is None or negative_slope < 0:
-            raise ValueError(f"LeakyReLU: negative_slope cannot be {negative_slope}")
-        self.negative_slope = negative_slope
+        self.negative_slope = _not_negative(negative_slope, "negative_slope", self)
         self.built = True
 
     def call(self, inputs: Any) -> Any:
@@ -135,3 +134,10 @@ class Softmax(_Elementwise):
             inputs = ops.where(mask, inputs, -3e38 if inputs.dtype == "float32" else -1e300)
         y = ops.softmax(inputs, axis=self.axis)
         return y if mask is None else ops.where(mask, y, 0)
+
+
+def _not_negative(value: Any, what: str, layer: Layer) -> float:
+    """`value` if it is a number of 0 or more; raises ValueError naming the layer otherwise."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, np.number)) or not value >= 0:
+        raise ValueError(f"layer {layer.name!r}: {what} cannot be {value!r}")
+    return float(value)

@@ -16,6 +16,7 @@ class _Convolution(Layer):
     rank = 2
     casts_integers = True
     causal = False  # whether padding="causal" exists
+    filters: int  # depthwise convolutions have none
 
     def __init__(
         self, filters: Any, kernel_size: Any, strides: Any, padding: str, data_format: str | None, dilation_rate: Any,
@@ -23,7 +24,8 @@ class _Convolution(Layer):
         bias_constraint: Any, **kwargs: Any,
     ):  # fmt: skip
         super().__init__(**kwargs)
-        self.filters = None if filters is None else positive_int(filters, "filters", self)
+        if filters is not None:
+            self.filters = positive_int(filters, "filters", self)
         self.kernel_size = geometry.sizes(kernel_size, self.rank, "kernel_size")
         self.strides = geometry.sizes(strides, self.rank, "strides")
         self.padding = geometry.check_padding(padding, causal=self.causal)
@@ -31,7 +33,7 @@ class _Convolution(Layer):
         self.dilation_rate = geometry.sizes(dilation_rate, self.rank, "dilation_rate")
         geometry.check_strides(self.strides, self.dilation_rate)
         self.groups = positive_int(groups, "groups", self)
-        if self.filters is not None and self.filters % self.groups:
+        if filters is not None and self.filters % self.groups:
             raise ValueError(f"layer {self.name!r}: {self.filters} filters cannot be cut into {groups} groups")
         self.activation = activations.get(activation)
         self.use_bias = use_bias

@@ -7,6 +7,7 @@ from typing import Any
 from .. import ops, regularizers
 from ..variables import RandomState
 from .base import LAYERS, InputSpec, Layer
+from .move import channels_last
 
 
 class _Random(Layer):
@@ -47,8 +48,16 @@ class Dropout(_Random):
         return self.noise_shape
 
 
+class _SpatialDropout(Dropout):
+    def get_config(self) -> dict:
+        config = super().get_config()
+        for name in ("activity_regularizer", "trainable"):  # no arguments of Keras' layers
+            config.pop(name, None)
+        return config
+
+
 @LAYERS.register()
-class SpatialDropout1D(Dropout):
+class SpatialDropout1D(_SpatialDropout):
     """Drops whole channels of (batch, steps, channels)."""
 
     def __init__(self, rate: float, seed: int | None = None, **kwargs: Any):
@@ -60,12 +69,12 @@ class SpatialDropout1D(Dropout):
 
 
 @LAYERS.register()
-class SpatialDropout2D(Dropout):
+class SpatialDropout2D(_SpatialDropout):
     """Drops whole channels of (batch, height, width, channels)."""
 
     def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any):
         super().__init__(rate, None, seed, **kwargs)
-        self.data_format = data_format
+        self.data_format = channels_last(data_format)
         self.input_spec = InputSpec(ndim=4)
 
     def _shared_axes(self, shape: tuple) -> Any:
@@ -147,7 +156,7 @@ class ActivityRegularization(Layer):
         return input_shape
 
 
-def check_rate(rate: float, layer: Layer) -> float:
+def check_rate(rate: Any, layer: Layer) -> float:
     """A rate between 0 and 1; raises ValueError naming the layer otherwise."""
     if isinstance(rate, bool) or not isinstance(rate, (int, float)) or not 0 <= rate <= 1:
         raise ValueError(f"layer {layer.name!r}: rate lies between 0 and 1, got {rate!r}")

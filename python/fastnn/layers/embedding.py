@@ -40,7 +40,7 @@ class Embedding(Layer):
         self.supports_masking = mask_zero
         if weights is not None:
             self.build()
-            self.set_weights(weights if isinstance(weights, (list, tuple)) else [weights])
+            self.set_weights(list(weights) if isinstance(weights, (list, tuple)) else [weights])
 
     def get_config(self) -> dict:
         config = super().get_config()

@@ -12,6 +12,13 @@ from .dense import known_size, positive_int
 class _Scaled(Layer):
     """Keeps a scale gamma and an offset beta."""
 
+    gamma_initializer: Any
+    gamma_regularizer: Any
+    gamma_constraint: Any
+    beta_initializer: Any
+    beta_regularizer: Any
+    beta_constraint: Any
+
     supports_masking = True
     casts_integers = True
 
@@ -56,10 +63,16 @@ class BatchNormalization(_Scaled):
         gamma_regularizer: Any = None,
         beta_constraint: Any = None,
         gamma_constraint: Any = None,
+        renorm: bool = False,
+        renorm_clipping: Any = None,
+        renorm_momentum: float = 0.99,
         synchronized: bool = False,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
+        if renorm or renorm_clipping:
+            raise ValueError(f"layer {self.name!r}: batch renormalization (renorm=True) is not supported")
+        self.renorm, self.renorm_clipping, self.renorm_momentum = False, None, renorm_momentum
         if isinstance(axis, (list, tuple)):
             axis = axis[0]
         self.axis, self.momentum, self.epsilon = int(axis), momentum, epsilon

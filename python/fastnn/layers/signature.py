@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import inspect
 from collections.abc import Callable
 from typing import Any
@@ -85,6 +84,11 @@ def has_tensors(structure: Any) -> bool:
     return bool(leaves) and all(isinstance(t, (Tensor, KerasTensor)) for t in leaves)
 
 
-@functools.cache
+_signatures: dict[type, Signature] = {}
+
+
 def signature_of(cls: type) -> Signature:
-    return Signature(cls)
+    found = _signatures.get(cls)
+    if found is None:
+        found = _signatures[cls] = Signature(cls)
+    return found

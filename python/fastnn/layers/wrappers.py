@@ -86,10 +86,12 @@ class Bidirectional(Layer):
         if merge_mode not in ("sum", "mul", "ave", "concat", None):
             raise ValueError(f"Bidirectional: merge_mode is 'sum', 'mul', 'ave', 'concat' or None, got {merge_mode!r}")
         super().__init__(**kwargs)
-        self.forward_layer = _copy(layer, "forward_")
-        self.backward_layer = backward_layer or _copy(layer, "backward_", go_backwards=True)
+        # RNN layers, or what has their attributes.
+        self.forward_layer: Any = _copy(layer, "forward_")
+        self.backward_layer: Any = backward_layer or _copy(layer, "backward_", go_backwards=True)
         self._check_layers()
-        for direction in (self.forward_layer, self.backward_layer):
+        directions: list[Any] = [self.forward_layer, self.backward_layer]
+        for direction in directions:
             # A masked step gives zeros: the outputs of the two walks at a step have nothing to repeat
             # that the other also knows.
             if hasattr(direction, "zero_output_for_mask"):
@@ -203,7 +205,7 @@ def _call(layer: Layer, x: Any, training: bool, **kwargs: Any) -> Any:
     return layer(x, **{k: v for k, v in kwargs.items() if k in accepts and v is not None}, training=training)
 
 
-def _copy(layer: Layer, prefix: str, **changes: Any) -> Layer:
+def _copy(layer: Layer, prefix: str, **changes: Any) -> Any:
     """A layer of the same configuration, without its weights and states."""
     config = {**layer.get_config(), "name": prefix + layer.name.removeprefix(prefix), **changes}
     return type(layer).from_config(config)

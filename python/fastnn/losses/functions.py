@@ -23,7 +23,7 @@ def _pair(name: str, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
     return y_true, y_pred
 
 
-def _over_axis(name: str, y_true: Tensor, y_pred: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+def _over_axis(name: str, y_true: Tensor, y_pred: Tensor, axis: Any) -> tuple[Tensor, Tensor]:
     """Both with `axis` last."""
     rank = y_pred.ndim
     if isinstance(axis, bool) or not isinstance(axis, int) or not -rank <= axis < rank:

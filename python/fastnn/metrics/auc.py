@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import config, ops
 from ..tensor import Tensor, to_tensor
-from .base import METRICS, Scalar, as_float, as_result, divide_no_nan, same_shape, weight_like
+from .base import METRICS, Scalar, as_float, divide_no_nan, same_shape, weight_like
 from .confusion import Confusion, ThresholdMetric
 
 _CURVES = ("ROC", "PR", "PRGAIN")
@@ -57,9 +57,8 @@ class AUC(ThresholdMetric):
         self.summation_method = _one_of("summation_method", str(summation_method).lower(), _SUMS)
         if num_labels and not multi_label:
             raise ValueError("AUC: num_labels is for multi_label=True only")
-        self.init_thresholds = None if thresholds is None else sorted(float(t) for t in thresholds)
         if thresholds is not None:
-            inner = self.init_thresholds
+            self.init_thresholds = inner = sorted(float(t) for t in thresholds)
             if inner and not 0 <= inner[0] <= inner[-1] <= 1:
                 raise ValueError(f"AUC: thresholds lie between 0 and 1, got {thresholds}")
             num_thresholds = len(inner) + 2
@@ -102,7 +101,7 @@ class AUC(ThresholdMetric):
 
     def result(self) -> Scalar:
         if not self._built:
-            return as_result(0.0)
+            return Scalar(0.0)
         c = self.confusion()
         if self.curve == "PR" and self.summation_method == "interpolation":
             areas = _interpolated_precision_areas(c).sum(0)
@@ -113,11 +112,11 @@ class AUC(ThresholdMetric):
                        "majoring": np.maximum(left, right)}[self.summation_method]  # fmt: skip
             areas = ((x[:-1] - x[1:]) * heights).sum(0)
         if not self.multi_label:
-            return as_result(areas)
+            return Scalar(areas)
         if self.label_weights is None:
-            return as_result(np.mean(areas))
+            return Scalar(np.mean(areas))
         weights = np.asarray(self.label_weights)
-        return as_result(divide_no_nan((areas * weights).sum(), weights.sum()))
+        return Scalar(divide_no_nan((areas * weights).sum(), weights.sum()))
 
 
 def _one_of(what: str, value: str, known: tuple[str, ...]) -> str:

@@ -162,6 +162,8 @@ def weight_like(values: Tensor, sample_weight: Any) -> Tensor:
 class Reduction(Metric):
     """A sum of values, weighted or not."""
 
+    _reduce: Callable[..., Tensor]  # what becomes of axes that the weights do not have
+
     def __init__(self, name: str | None = None, dtype: Any = None):
         super().__init__(dtype=dtype, name=name)
         self.total = self.add_variable(name="total")
@@ -195,7 +197,7 @@ class Sum(Reduction):
         kernels.accumulate(values, 1.0, self.total)
 
     def result(self) -> Scalar:
-        return as_result(self.total.item())
+        return Scalar(self.total.item())
 
 
 @METRICS.register()
@@ -213,7 +215,7 @@ class Mean(Reduction):
         self.count = self.add_variable(name="count")
 
     def update_state(self, values: Any, sample_weight: Any = None) -> None:
-        values = as_float(values)
+        values, w = as_float(values), None
         if sample_weight is not None:
             values, w = self._weighted(values, sample_weight)
         samples = values.shape[0] if values.ndim else 1
@@ -221,7 +223,7 @@ class Mean(Reduction):
             return
         scale = samples / values.size
         kernels.accumulate(values, scale, self.total)
-        if sample_weight is None:
+        if w is None:
             kernels.accumulate_constant(float(samples), self.count)
         else:
             kernels.accumulate(w, scale, self.count)
@@ -232,7 +234,7 @@ class Mean(Reduction):
         kernels.accumulate_constant(float(weight), self.count)
 
     def result(self) -> Scalar:
-        return as_result(divide_no_nan(self.total.item(), self.count.item()))
+        return Scalar(divide_no_nan(self.total.item(), self.count.item()))
 
 
 @METRICS.register()
@@ -247,7 +249,8 @@ class MeanMetricWrapper(Mean):
         self._fn = fn
         self._fn_kwargs = kwargs
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    # Its arguments are not those of Mean, in Keras too.
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         y_pred = to_tensor(y_pred)
         mask = getattr(y_pred, "_keras_mask", None)
         values = self._fn(to_tensor(y_true), y_pred, **self._fn_kwargs)

@@ -48,6 +48,8 @@ class Confusion(NamedTuple):
 class ThresholdMetric(Metric):
     """Base of metrics that compare predictions with thresholds: positive is what lies above."""
 
+    init_thresholds: Any = None  # as given, and as in the config
+
     def _count_at(self, thresholds: Sequence[float], labels: int = 1) -> None:
         bounds = np.asarray(thresholds, np.float64)
         if _spread_evenly(bounds):
@@ -237,7 +239,7 @@ class _BestUnderConstraint(ThresholdMetric):
         self._count(y_true, y_pred, sample_weight, self.class_id)
 
     def _best(self, wanted: np.ndarray, bounded: np.ndarray) -> Scalar:
-        return as_result(np.max(wanted, where=bounded >= self.value, initial=0.0))
+        return Scalar(np.max(wanted, where=bounded >= self.value, initial=0.0))
 
 
 @METRICS.register()

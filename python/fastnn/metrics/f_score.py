@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,11 @@ import numpy as np
 from .. import config, kernels, ops
 from ..tensor import Tensor, to_tensor
 from .base import METRICS, Metric, Scalar, as_float, as_result, weight_like
+
+
+def _is_float_in(value: Any, top: float) -> bool:
+    """Whether 0 < value <= top; integers are refused, as in Keras."""
+    return isinstance(value, float) and 0 < value <= top
 
 
 @METRICS.register()
@@ -35,9 +41,9 @@ class FBetaScore(Metric):
         super().__init__(name=name, dtype=dtype)
         if average not in (None, "micro", "macro", "weighted"):
             raise ValueError(f"average is None, 'micro', 'macro' or 'weighted', got {average!r}")
-        if not isinstance(beta, float) or beta <= 0:
+        if not _is_float_in(beta, math.inf):
             raise ValueError(f"beta is a float above 0, got {beta!r}")
-        if threshold is not None and (not isinstance(threshold, float) or not 0 < threshold <= 1):
+        if threshold is not None and not _is_float_in(threshold, 1.0):
             raise ValueError(f"threshold is a float with 0 < threshold <= 1, got {threshold!r}")
         self.average, self.beta, self.threshold = average, beta, threshold
         self._built = False

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import config, kernels, ops
 from ..tensor import Tensor, to_tensor, view
-from .base import METRICS, Metric, Scalar, as_float, as_result, weight_like
+from .base import METRICS, Metric, Scalar, as_float, weight_like
 
 _NONE = -(2**63)  # ignores nothing: no class has this number
 
@@ -87,7 +87,7 @@ class IoU(Metric):
         union = (cm.sum(0) + cm.sum(1) - hits)[self.target_class_ids]
         present = union > 1e-9
         iou = np.where(present, hits[self.target_class_ids] / (union + config.epsilon()), 0.0)
-        return as_result(iou.sum() / (present.sum() + config.epsilon()))
+        return Scalar(iou.sum() / (present.sum() + config.epsilon()))
 
 
 @METRICS.register()

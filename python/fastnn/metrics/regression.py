@@ -27,12 +27,13 @@ class RootMeanSquaredError(Mean):
     def __init__(self, name: str = "root_mean_squared_error", dtype: Any = None):
         super().__init__(name, dtype)
 
-    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+    # Its arguments are not those of Mean, in Keras too.
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:  # type: ignore[override]
         y_true, y_pred = _pair(self.name, y_true, y_pred)
         super().update_state(ops.square(ops.subtract(y_pred, y_true)), sample_weight)
 
     def result(self) -> Scalar:
-        return as_result(math.sqrt(super().result()))
+        return Scalar(math.sqrt(super().result()))
 
 
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:

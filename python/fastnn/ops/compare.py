@@ -95,26 +95,26 @@ def _truth(x: Any) -> Tensor:
     return converted(to_tensor(x), "bool")
 
 
-def _logic(kernel: Callable, x1: Any, x2: Any) -> Tensor:
+def _logic(name: str, x1: Any, x2: Any) -> Tensor:
     a, b = _truth(x1), _truth(x2)
-    y = empty(broadcast_shapes(kernel.name, a.shape, b.shape), like=a)
-    kernel(a, b, y)
+    y = empty(broadcast_shapes(name, a.shape, b.shape), like=a)
+    getattr(kernels, name)(a, b, y)
     return y
 
 
 def logical_and(x1: Any, x2: Any) -> Tensor:
     """x1 and x2; numbers count as true where they are not 0."""
-    return _logic(kernels.logical_and, x1, x2)
+    return _logic("logical_and", x1, x2)
 
 
 def logical_or(x1: Any, x2: Any) -> Tensor:
     """x1 or x2."""
-    return _logic(kernels.logical_or, x1, x2)
+    return _logic("logical_or", x1, x2)
 
 
 def logical_xor(x1: Any, x2: Any) -> Tensor:
     """Either x1 or x2, not both."""
-    return _logic(kernels.logical_xor, x1, x2)
+    return _logic("logical_xor", x1, x2)
 
 
 def logical_not(x: Any) -> Tensor:
@@ -166,8 +166,10 @@ def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan:
 def where(condition: Any, x1: Any, x2: Any):
     """x1 where the condition is true, else x2; all three broadcast."""
     c = _truth(condition)
-    if not isinstance(x1, Tensor) and not isinstance(x2, Tensor) and is_number(x1) and is_number(x2):
+    if is_number(x1) and is_number(x2):
         x1 = to_tensor(x1)
+    a: Any
+    b: Any
     if isinstance(x1, Tensor) and isinstance(x2, Tensor) and x1.dtype == x2.dtype:
         a, b = x1, x2  # bool and uint8 stay as they are
     else:

@@ -141,7 +141,7 @@ def _check_bias(name: str, bias: Any, channels: int, W: Tensor) -> Tensor | None
 
 
 def _two(values: tuple[int, ...], filler: int) -> tuple[int, int]:
-    return values if len(values) == 2 else (filler, *values)
+    return (filler, values[0]) if len(values) == 1 else (values[0], values[1])
 
 
 def _convolve(

@@ -101,12 +101,14 @@ def arange(start: float, stop: float | None = None, step: float | None = None, d
 
 def linspace(
     start: float, stop: float, num: int = 50, endpoint: bool = True, retstep: bool = False,
-    dtype: Any = None,
+    dtype: Any = None, axis: int = 0,
 ) -> Any:  # fmt: skip
     """`num` equally spaced numbers from start to stop, which is the last one if `endpoint`.
 
-    With `retstep`, also the step between them.
+    With `retstep`, also the step between them. `axis` is that of the numbers: there is one only.
     """
+    if axis not in (0, -1):
+        raise ValueError(f"linspace: between two numbers there is axis 0 only, got {axis!r}")
     if num < 0:
         raise ValueError(f"linspace: num cannot be negative, got {num}")
     gaps = num - 1 if endpoint else num

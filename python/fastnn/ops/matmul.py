@@ -57,7 +57,8 @@ def dense(x: Any, W: Tensor, b: Tensor | None = None, activation: Callable | Non
         kind, reads = _core.activations[fused[0]]
         if reads != "input":
             return _dense(x, W, b, kind, fused[1], reads)
-    return activation(_dense(x, W, b, _LINEAR[0], 0.0, "nothing"))
+    y = _dense(x, W, b, _LINEAR[0], 0.0, "nothing")
+    return y if activation is None else activation(y)
 
 
 @op

@@ -58,11 +58,11 @@ def promote(*operands: Any, floating: bool = False) -> list[Any]:
 
     Raises OverflowError for a number that int32 cannot hold.
     """
-    operands = [x if isinstance(x, Tensor) or is_number(x) else to_tensor(x) for x in operands]
-    if not any(isinstance(x, Tensor) for x in operands):
-        operands[0] = to_tensor(operands[0])
-    dtype = common_type(*operands, floating=floating)
-    return [converted(x, dtype) if isinstance(x, Tensor) else plain(x, dtype) for x in operands]
+    given = [x if isinstance(x, Tensor) or is_number(x) else to_tensor(x) for x in operands]
+    if not any(isinstance(x, Tensor) for x in given):
+        given[0] = to_tensor(given[0])
+    dtype = common_type(*given, floating=floating)
+    return [converted(x, dtype) if isinstance(x, Tensor) else plain(x, dtype) for x in given]
 
 
 def plain(value: Any, dtype: str) -> float | int:

@@ -121,7 +121,7 @@ class _Sequence:
 
     def state_gradient(self, state: Tensor | None) -> Tensor:
         """Where the gradient of an initial state is written; it runs along the walk, wanted or not."""
-        return grad_buffer(state) if needs_grad(state) else self.empty(self.batch, self.n)
+        return grad_buffer(state) if state is not None and needs_grad(state) else self.empty(self.batch, self.n)
 
 
 @op
@@ -250,10 +250,11 @@ def gru(
     expected = (2, wide) if reset_after else (wide,)
     if bias is not None and bias.shape != expected:
         raise ValueError(f"gru: bias is {expected} with reset_after={reset_after}, got {bias.shape}")
-    split = bias is not None and reset_after
-    z = s.project(view(bias, (wide,)) if split else bias)
+    input_bias, recurrent_bias = bias, None
+    if bias is not None and reset_after:
+        input_bias, recurrent_bias = view(bias, (wide,)), view(bias, (wide,), wide)
+    z = s.project(input_bias)
     h, r, hn = s.empty(s.batch, s.time, s.n), s.empty(s.batch, s.time, s.n), s.empty(s.batch, s.n)
-    recurrent_bias = view(bias, (wide,), wide) if split else None
     kernels.gru(z, s.U, recurrent_bias, h0, s.mask, s.drop, h, r, hn, *act, go_backwards)
 
     def backward(*gradients):
@@ -262,16 +263,18 @@ def gru(
         if not reset_after:
             planes = max(planes, 2)  # the last gate multiplies r h
         dz, hp = empty(z.shape, like=x), s.empty(planes, s.batch, s.time, s.n)
-        ds = empty(z.shape, like=x) if reset_after else None
+        ds = empty(z.shape, like=x) if reset_after else dz  # of the products with the state
         dh0 = s.state_gradient(h0)
-        kernels.gru_grad(z, s.U, h, r, h0, s.mask, s.drop, dy, dhn, dz, ds, hp, dh0, *act, go_backwards)
+        kernels.gru_grad(
+            z, s.U, h, r, h0, s.mask, s.drop, dy, dhn, dz, ds if reset_after else None, hp, dh0, *act, go_backwards
+        )
 
         def write_db(db: Tensor) -> None:
             kernels.sum_rows(dz, view(db, (wide,)))
             kernels.sum_rows(ds, view(db, (wide,), wide))
 
-        db = grad_to(bias, write_db) if split else s.bias_gradient(dz)
-        return *s.input_gradients(dz), s.recurrent_gradient(hp, ds if reset_after else dz), db, dh0
+        db = s.bias_gradient(dz) if bias is None or recurrent_bias is None else grad_to(bias, write_db)
+        return *s.input_gradients(dz), s.recurrent_gradient(hp, ds), db, dh0
 
     return (h, hn) if return_sequences else (hn,), backward
 

@@ -4,7 +4,6 @@ length 1. Sums have a fixed order, whatever the number of threads."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 from .. import config, kernels
@@ -12,7 +11,7 @@ from ..autograd import grad_to, op
 from ..tensor import Tensor, empty, to_tensor, view
 from .axes import Axes, Middle, normalized_axes, numbers, without
 from .compare import not_equal
-from .elementwise import divide, maximum, minimum, multiply, power
+from .elementwise import cast, divide, maximum, minimum, multiply, power
 from .promotion import converted, reduce_axes
 from .unary import absolute, rsqrt, sqrt, square
 
@@ -52,12 +51,16 @@ def mean(x: Any, axis: Axes = None, keepdims: bool = False):
 
 
 @op
-def prod(x: Any, axis: Axes = None, keepdims: bool = False):
-    """The product over `axis`."""
+def _prod(x: Any, axis: Axes, keepdims: bool):
     m = Middle("prod", x, axis)
     y = m.result()
     kernels.prod(m.data, y)
     return m.shaped(y, keepdims), lambda dy: m.gradient(kernels.prod_grad, m.data, view(dy, y.shape))
+
+
+def prod(x: Any, axis: Axes = None, keepdims: bool = False, dtype: Any = None) -> Tensor:
+    """The product over `axis`, of numbers converted to `dtype` first if given."""
+    return _prod(x if dtype is None else cast(x, dtype), axis, keepdims)
 
 
 def _extremum(name: str, x: Any, axis: Axes, keepdims: bool):
@@ -107,20 +110,20 @@ def _initials(x: Tensor, axis: Axes, keepdims: bool, initial: float) -> Tensor:
     return y
 
 
-def _truths(kernel: Callable, x: Any, axis: Axes, keepdims: bool) -> Tensor:
+def _truths(name: str, x: Any, axis: Axes, keepdims: bool) -> Tensor:
     x = converted(to_tensor(x), "bool")
-    axes = normalized_axes(kernel.name, axis, x.ndim)
-    return view(reduce_axes(kernel, x, axes), without(x.shape, axes, keepdims))
+    axes = normalized_axes(name, axis, x.ndim)
+    return view(reduce_axes(getattr(kernels, name), x, axes), without(x.shape, axes, keepdims))
 
 
 def any(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """True where an element is true (not 0)."""
-    return _truths(kernels.any, x, axis, keepdims)
+    return _truths("any", x, axis, keepdims)
 
 
 def all(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
     """True where all elements are true (not 0)."""
-    return _truths(kernels.all, x, axis, keepdims)
+    return _truths("all", x, axis, keepdims)
 
 
 def count_nonzero(x: Any, axis: Axes = None) -> Tensor:
@@ -131,21 +134,21 @@ def count_nonzero(x: Any, axis: Axes = None) -> Tensor:
 # --- places ---------------------------------------------------------------------------------------
 
 
-def _place(kernel: Callable, x: Any, axis: int | None, keepdims: bool) -> Tensor:
-    m = Middle(kernel.name, x, axis)
+def _place(name: str, x: Any, axis: int | None, keepdims: bool) -> Tensor:
+    m = Middle(name, x, axis)
     y = m.result("int32")
-    kernel(m.data, y)
+    getattr(kernels, name)(m.data, y)
     return m.shaped(y, keepdims)
 
 
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """The first index of the maximum along `axis`, or of a NaN; into flattened x without axis."""
-    return _place(kernels.argmax, x, axis, keepdims)
+    return _place("argmax", x, axis, keepdims)
 
 
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """The first index of the minimum along `axis`, or of a NaN; into flattened x without axis."""
-    return _place(kernels.argmin, x, axis, keepdims)
+    return _place("argmin", x, axis, keepdims)
 
 
 # --- statistics -----------------------------------------------------------------------------------
@@ -257,7 +260,7 @@ def norm(x: Any, ord: Any = None, axis: Axes = None, keepdims: bool = False) -> 
     return power(sum(power(size, float(ord)), axis, keepdims), 1.0 / ord)
 
 
-def normalize(x: Any, axis: Axes = -1, order: int = 2, epsilon: float | None = None) -> Tensor:
+def normalize(x: Any, axis: Axes = -1, order: float = 2, epsilon: float | None = None) -> Tensor:
     """x / max(norm, epsilon) along `axis`, epsilon being `config.epsilon()` by default."""
     if not isinstance(order, int) or order < 1:
         raise ValueError(f"normalize: order is an int >= 1, got {order!r}")

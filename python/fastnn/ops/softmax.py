@@ -16,7 +16,7 @@ from .reduce import normalized_axes
 __all__ = ["log_softmax", "softmax"]
 
 
-def _around(name: str, x: Tensor, axis: int) -> tuple[int, int, int]:
+def _around(name: str, x: Tensor, axis: Any) -> tuple[int, int, int]:
     """x's shape as (outer, n, inner) with `axis` in the middle."""
     if not isinstance(axis, int) or not -x.ndim <= axis < x.ndim:
         raise ValueError(f"{name}: axis {axis!r} is out of range for a tensor {x.shape}")
@@ -30,14 +30,10 @@ def _softmax(name: str, x: Any, axis: int):
     x = to_tensor(x)
     outer, n, inner = _around(name, x, axis)
     y = empty(x.shape, like=x)
-    if inner == 1:
-        shape, forward, grad, flag = (
-            (outer, n),
-            getattr(kernels, name),
-            getattr(kernels, name + "_grad"),
-            (),
-        )
-    else:
+    shape: tuple[int, ...] = (outer, n)
+    forward, grad = getattr(kernels, name), getattr(kernels, name + "_grad")
+    flag: tuple[bool, ...] = ()
+    if inner != 1:
         shape, forward, grad = (outer, n, inner), kernels.softmax_axis, kernels.softmax_axis_grad
         flag = (name == "log_softmax",)
     forward(view(x, shape), view(y, shape), *flag)

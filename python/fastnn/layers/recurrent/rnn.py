@@ -1,4 +1,4 @@
-"""Recurrent layers: SimpleRNN, LSTM, GRU, and RNN around any cell.
+"""RNN: a cell walks over the steps of a sequence.
 
 Our own cells run all of time in one op. A cell of your own runs step by step in Python, which is
 much slower: write it with few, large ops.
@@ -8,33 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import kernels, ops
-from ..symbolic import flatten, map_structure
-from ..tensor import Tensor, empty, to_tensor
-from .base import LAYERS, InputSpec, Layer
-from .dense import known_size
-from .recurrent_cells import (
-    GRUCell,
-    LSTMCell,
-    SimpleRNNCell,
-    StackedRNNCells,
-    as_list,
-    initial_state,
-    is_fused,
-    output_size,
-    step,
-)
-
-__all__ = [
-    "GRU",
-    "LSTM",
-    "RNN",
-    "GRUCell",
-    "LSTMCell",
-    "SimpleRNN",
-    "SimpleRNNCell",
-    "StackedRNNCells",
-]
+from ... import kernels, ops
+from ...symbolic import flatten, map_structure
+from ...tensor import Tensor, empty, to_tensor
+from ..base import LAYERS, Layer
+from ..dense import known_size
+from .cell import as_list, initial_state, is_fused, output_size, step
+from .stack import StackedRNNCells
 
 
 @LAYERS.register()
@@ -53,6 +33,7 @@ class RNN(Layer):
 
     supports_masking = True
     casts_integers = True
+    states: Any  # of a stateful layer, None before it is built
 
     def __init__(
         self,
@@ -147,7 +128,7 @@ class RNN(Layer):
         output = y if self.return_sequences else last
         return (output, *states) if self.return_state else output
 
-    def _loop(self, x: Tensor, states: Any, mask: Any, training: bool, every: bool) -> tuple:
+    def _loop(self, x: Any, states: Any, mask: Any, training: bool, every: bool) -> tuple:
         """Step by step, for cells that the kernels do not know."""
         batch, time = x.shape[:2]
         if states is None:
@@ -193,168 +174,3 @@ def _select(live: Tensor, new: Any, old: Any) -> Any:
     if isinstance(new, (list, tuple)):
         return [_select(live, n, o) for n, o in zip(new, old)]
     return ops.where(live, new, old)
-
-
-def _of_cell(name: str) -> property:
-    return property(lambda self: getattr(self.cell, name))
-
-
-class _CellLayer(RNN):
-    """A layer whose arguments are its cell's."""
-
-    def _start(self, cell_type: type, cell_name: str, arguments: dict, rest: dict) -> None:
-        """From the constructor's arguments: those of the cell, and those of RNN."""
-        own = (
-            "return_sequences",
-            "return_state",
-            "go_backwards",
-            "stateful",
-            "unroll",
-            "activity_regularizer",
-        )
-        for key in ("use_cudnn",):
-            arguments.pop(key, None)
-        mine = {key: arguments.pop(key) for key in own if key in arguments}
-        if "implementation" in rest:
-            arguments["implementation"] = rest.pop("implementation")
-        shared = {key: rest[key] for key in ("dtype", "trainable") if key in rest}
-        RNN.__init__(self, cell_type(**arguments, **shared, name=cell_name), **mine, **rest)
-        self.input_spec = InputSpec(ndim=3)
-
-    def get_config(self) -> dict:
-        config = super().get_config()
-        config.pop("cell", None)
-        config.pop("use_cudnn", None)  # an argument of Keras without a meaning here
-        return config
-
-
-for _name in [
-    "units",
-    "activation",
-    "use_bias",
-    "kernel_initializer",
-    "recurrent_initializer",
-    "bias_initializer",
-    "kernel_regularizer",
-    "recurrent_regularizer",
-    "bias_regularizer",
-    "kernel_constraint",
-    "recurrent_constraint",
-    "bias_constraint",
-    "dropout",
-    "recurrent_dropout",
-    "seed",
-]:
-    setattr(_CellLayer, _name, _of_cell(_name))
-
-
-@LAYERS.register()
-class SimpleRNN(_CellLayer):
-    """h_t = activation(x_t W + b + h_{t-1} U). See SimpleRNNCell for the weights, RNN for the rest."""
-
-    def __init__(
-        self,
-        units: int,
-        activation: Any = "tanh",
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        return_sequences: bool = False,
-        return_state: bool = False,
-        go_backwards: bool = False,
-        stateful: bool = False,
-        unroll: bool = False,
-        seed: int | None = None,
-        **kwargs: Any,
-    ):
-        self._start(SimpleRNNCell, "simple_rnn_cell", _arguments(locals()), kwargs)
-
-
-@LAYERS.register()
-class LSTM(_CellLayer):
-    """Long short-term memory. See LSTMCell for formulas and weights, RNN for the rest."""
-
-    def __init__(
-        self,
-        units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        unit_forget_bias: bool = True,
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        seed: int | None = None,
-        return_sequences: bool = False,
-        return_state: bool = False,
-        go_backwards: bool = False,
-        stateful: bool = False,
-        unroll: bool = False,
-        use_cudnn: Any = "auto",
-        **kwargs: Any,
-    ):
-        self._start(LSTMCell, "lstm_cell", _arguments(locals()), kwargs)
-
-    recurrent_activation = _of_cell("recurrent_activation")
-    unit_forget_bias = _of_cell("unit_forget_bias")
-
-
-@LAYERS.register()
-class GRU(_CellLayer):
-    """Gated recurrent unit. See GRUCell for formulas and weights, RNN for the rest."""
-
-    def __init__(
-        self,
-        units: int,
-        activation: Any = "tanh",
-        recurrent_activation: Any = "sigmoid",
-        use_bias: bool = True,
-        kernel_initializer: Any = "glorot_uniform",
-        recurrent_initializer: Any = "orthogonal",
-        bias_initializer: Any = "zeros",
-        kernel_regularizer: Any = None,
-        recurrent_regularizer: Any = None,
-        bias_regularizer: Any = None,
-        activity_regularizer: Any = None,
-        kernel_constraint: Any = None,
-        recurrent_constraint: Any = None,
-        bias_constraint: Any = None,
-        dropout: float = 0.0,
-        recurrent_dropout: float = 0.0,
-        seed: int | None = None,
-        return_sequences: bool = False,
-        return_state: bool = False,
-        go_backwards: bool = False,
-        stateful: bool = False,
-        unroll: bool = False,
-        reset_after: bool = True,
-        use_cudnn: Any = "auto",
-        **kwargs: Any,
-    ):
-        self._start(GRUCell, "gru_cell", _arguments(locals()), kwargs)
-
-    recurrent_activation = _of_cell("recurrent_activation")
-    reset_after = _of_cell("reset_after")
-
-
-def _arguments(values: dict) -> dict:
-    return {key: v for key, v in values.items() if key not in ("self", "kwargs", "__class__")}
