@@ -176,7 +176,7 @@ void zero_masked(In x, In mask, Out y, bool reverse) noexcept {
   const int64_t b = x.dim(0), t = x.dim(1), n = x.dim(2);
   with_float(x.dtype(), [&](auto type) {
     using T = decltype(type);
-    const bool* keep = mask.data<bool>();
+    const auto* keep = mask.data<uint8_t>();  // a truth value is any byte but 0
     pieces(b * t, 64, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t row = i / t, step = i % t;

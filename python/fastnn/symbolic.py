@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from .explain import UNEXPECTED, explained
 from .variables import unique_name
 
 
@@ -119,7 +120,13 @@ def operation(name: str, function: Callable) -> Callable:
                 return call_symbolically(name, *args, **kwargs)
         if kwargs and any_symbolic(kwargs):
             return call_symbolically(name, *args, **kwargs)
-        return function(*args, **kwargs)
+        try:
+            return function(*args, **kwargs)
+        except UNEXPECTED as error:
+            told = explained(name, function, args, kwargs, error)
+            if told is error:
+                raise
+            raise told from error
 
     return call
 

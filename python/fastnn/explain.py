@@ -1,0 +1,92 @@
+"""What went wrong in a call, in the words of its signature.
+
+An op does not ask of what kind each argument is: that would cost time, and lines in every op. What
+does not work ends somewhere inside with the interpreter's own words ("'<' not supported between
+instances of 'str' and 'int'"). Here, at the one door that all ops have, the arguments are then held
+against the annotations, and the first that does not fit is named.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+# From inside; what an op raises by itself is one of these only with a text of its own.
+UNEXPECTED = (TypeError, AttributeError, LookupError, ArithmeticError, ValueError)
+
+
+def explained(name: str, function: Callable, args: tuple, kwargs: dict, error: Exception) -> Exception:
+    """The exception to raise for `error`, which came out of function(*args, **kwargs)."""
+    said = str(error)
+    try:
+        bound = inspect.signature(function).bind(*args, **kwargs)
+    except TypeError as wrong:
+        return TypeError(f"{name}: {wrong}")
+    if isinstance(error, ValueError) and "unpack" not in said:
+        return error  # an op's own
+    try:
+        hints = typing.get_type_hints(function)
+    except (NameError, TypeError):
+        hints = {}
+    for parameter, value in bound.arguments.items():
+        if parameter in hints and not _fits(value, hints[parameter]):
+            return TypeError(f"{name}: {parameter} is {_shown(value)}, expected {_words(hints[parameter])}")
+    if isinstance(error, (IndexError, TypeError)) and not _is_interpreters(said):
+        return error
+    given = ", ".join(f"{k}={_shown(v)}" for k, v in bound.arguments.items())
+    kind = OverflowError if isinstance(error, OverflowError) else ValueError
+    return kind(f"{name} cannot be computed for {given} ({said or type(error).__name__})")
+
+
+def _is_interpreters(text: str) -> bool:
+    """True for the words of Python, NumPy and pybind11, which know nothing of the call."""
+    return any(words in text for words in (
+        "' object", "not supported between", "incompatible function", "operand type", "index out of range",
+        "must be real number", "argument must be", "required argument", "ufunc", "only length-1", "not callable",
+    ))  # fmt: skip
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    origin, of = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return any(_fits(value, h) for h in of)
+    if hint is None or hint is type(None):
+        return value is None
+    if hint is bool:
+        return isinstance(value, (bool, np.bool_, int))
+    if hint is int:
+        return hasattr(value, "__index__") and not isinstance(value, np.ndarray)
+    if hint is float:
+        return isinstance(value, (int, float, np.integer, np.floating, np.bool_))
+    if origin in (tuple, list, Sequence):
+        many = isinstance(value, (tuple, list, np.ndarray))
+        return many and all(_fits(v, of[0]) for v in value) if of and not isinstance(value, np.ndarray) else many
+    if origin is Callable or hint is Callable:
+        return callable(value)
+    return isinstance(value, hint) if inspect.isclass(hint) else True
+
+
+def _words(hint: Any) -> str:
+    """ "int or None" for `int | None`."""
+    origin, of = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(dict.fromkeys(_words(h) for h in of))
+    if hint is None or hint is type(None):
+        return "None"
+    if origin in (tuple, list, Sequence):
+        return f"a sequence of {_words(of[0])}" if of else "a sequence"
+    if origin is Callable or hint is Callable:
+        return "a function"
+    return getattr(hint, "__name__", str(hint))
+
+
+def _shown(value: Any) -> str:
+    if hasattr(value, "shape") and hasattr(value, "dtype") and getattr(value, "ndim", 0):
+        return f"an array {tuple(value.shape)} of {value.dtype}"
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
