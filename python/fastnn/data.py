@@ -22,7 +22,7 @@ def as_array(value: Any, what: str) -> np.ndarray:
         value = value.numpy()
     elif hasattr(value, "to_numpy"):  # pandas
         value = value.to_numpy()
-    array = np.asarray(value)
+    array = value if isinstance(value, np.ndarray) else np.asarray(value)
     if array.dtype == object or array.dtype.kind not in "fiub":
         raise TypeError(f"{what} holds {array.dtype}, expected numbers; convert text and ragged lists first")
     if array.ndim == 0:

@@ -8,6 +8,7 @@ against the annotations, and the first that does not fit is named.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import types
 import typing
@@ -17,11 +18,32 @@ from typing import Any
 import numpy as np
 
 # From inside; what an op raises by itself is one of these only with a text of its own.
-UNEXPECTED = (TypeError, AttributeError, LookupError, ArithmeticError, ValueError)
+UNEXPECTED = (TypeError, AttributeError, LookupError, ArithmeticError, ValueError, MemoryError)
+
+
+def clear(function: Callable, name: str | None = None) -> Callable:
+    """`function` with errors in the words of its signature; ops have them anyway."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except UNEXPECTED as error:
+            told = explained(name or function.__name__, function, args, kwargs, error)
+            if told is error:
+                raise
+            raise told from error
+
+    return call
 
 
 def explained(name: str, function: Callable, args: tuple, kwargs: dict, error: Exception) -> Exception:
-    """The exception to raise for `error`, which came out of function(*args, **kwargs)."""
+    """The exception to raise for `error`, which came out of function(*args, **kwargs).
+
+    That is `error` itself where it tells enough, or came from other people's code.
+    """
+    if not _is_ours(error):
+        return error
     said = str(error)
     try:
         bound = inspect.signature(function).bind(*args, **kwargs)
@@ -29,6 +51,8 @@ def explained(name: str, function: Callable, args: tuple, kwargs: dict, error: E
         return TypeError(f"{name}: {wrong}")
     if isinstance(error, ValueError) and "unpack" not in said:
         return error  # an op's own
+    if isinstance(error, MemoryError) and said:
+        return error
     try:
         hints = typing.get_type_hints(function)
     except (NameError, TypeError):
@@ -38,16 +62,28 @@ def explained(name: str, function: Callable, args: tuple, kwargs: dict, error: E
             return TypeError(f"{name}: {parameter} is {_shown(value)}, expected {_words(hints[parameter])}")
     if isinstance(error, (IndexError, TypeError)) and not _is_interpreters(said):
         return error
-    given = ", ".join(f"{k}={_shown(v)}" for k, v in bound.arguments.items())
-    kind = OverflowError if isinstance(error, OverflowError) else ValueError
-    return kind(f"{name} cannot be computed for {given} ({said or type(error).__name__})")
+    given = ", ".join(f"{k}={_shown(v)}" for k, v in bound.arguments.items() if k != "self")
+    kind = type(error) if isinstance(error, (OverflowError, MemoryError)) else ValueError
+    why = "" if _is_interpreters(said) or not said else f": {said}"
+    return kind(f"{name} cannot be computed for {given}{why}")
+
+
+def _is_ours(error: Exception) -> bool:
+    """True if nothing but this package and NumPy ran: no layer or function of the user's."""
+    frame = error.__traceback__
+    while frame is not None:
+        package = frame.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+        if package not in ("fastnn", "numpy", "inspect"):
+            return False
+        frame = frame.tb_next
+    return True
 
 
 def _is_interpreters(text: str) -> bool:
     """True for the words of Python, NumPy and pybind11, which know nothing of the call."""
     return any(words in text for words in (
         "' object", "not supported between", "incompatible function", "operand type", "index out of range",
-        "must be real number", "argument must be", "required argument", "ufunc", "only length-1", "not callable",
+        "must be real number", "argument must be", "required argument", "unpack", "ufunc", "only length-1", "not callable",
     ))  # fmt: skip
 
 
@@ -57,6 +93,8 @@ def _fits(value: Any, hint: Any) -> bool:
         return any(_fits(value, h) for h in of)
     if hint is None or hint is type(None):
         return value is None
+    if hint is Any:
+        return True
     if hint is bool:
         return isinstance(value, (bool, np.bool_, int))
     if hint is int:

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import capture, config, constraints, regularizers
 from ..configurable import Configurable
+from ..explain import UNEXPECTED, explained
 from ..metrics.base import Metric
 from ..random import SeedGenerator
 from ..serialization import Family, to_snake_case
@@ -326,7 +327,14 @@ class Layer(Configurable):
 
     def _ensure_built(self, *shapes: Any, **named: Any) -> None:
         if not self.built:
-            self.build(*shapes, **named)
+            mine = (self._trainable_weights, self._non_trainable_weights)
+            before = [len(weights) for weights in mine]
+            try:
+                self.build(*shapes, **named)
+            except BaseException:  # out of memory, Ctrl-C: the next call builds it anew
+                for weights, count in zip(mine, before):
+                    del weights[count:]
+                raise
             self.built = True
             for w in self._trainable_weights:
                 w.requires_grad = w.requires_grad and self._trainable
@@ -337,6 +345,17 @@ class Layer(Configurable):
             args = (kwargs.pop(signature.first),)
         if any_symbolic(args) or any_symbolic(kwargs):
             return self._call_symbolic(args, kwargs)
+        if not type(self).__module__.startswith("fastnn."):
+            return self._call_on_values(signature, args, kwargs)
+        try:
+            return self._call_on_values(signature, args, kwargs)
+        except UNEXPECTED as error:
+            told = explained(f"layer {self.name!r}", self.call, args, kwargs, error)
+            if told is error:
+                raise
+            raise told from error
+
+    def _call_on_values(self, signature: Signature, args: tuple, kwargs: dict) -> Any:
         inputs = self._cast(args[0]) if args else None
         args = (inputs, *map(self._cast_tensors, args[1:])) if args else ()
         kwargs = {name: self._cast_tensors(value) for name, value in kwargs.items()}

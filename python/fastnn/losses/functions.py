@@ -23,11 +23,15 @@ def _pair(name: str, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
     return y_true, y_pred
 
 
+def _check_axis(name: str, y_pred: Tensor, axis: int) -> None:
+    if isinstance(axis, bool) or not isinstance(axis, int) or not -y_pred.ndim <= axis < y_pred.ndim:
+        raise ValueError(f"{name}: axis must be an integer that y_pred {y_pred.shape} has; received {axis!r}")
+
+
 def _over_axis(name: str, y_true: Tensor, y_pred: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """Both with `axis` last."""
     rank = y_pred.ndim
-    if isinstance(axis, bool) or not isinstance(axis, int) or not -rank <= axis < rank:
-        raise ValueError(f"{name}: axis must be an integer that y_pred {y_pred.shape} has; received {axis!r}")
+    _check_axis(name, y_pred, axis)
     axis %= rank
     if axis == rank - 1:
         return y_true, y_pred
@@ -144,6 +148,7 @@ def binary_crossentropy(
 
 
 def _warn_of_one_class(name: str, y_pred: Tensor, axis: int) -> None:
+    _check_axis(name, y_pred, axis)
     if y_pred.shape[axis] == 1:
         warnings.warn(
             f"{name} of a single class is constant: y_pred has shape {y_pred.shape}. "
