@@ -20,7 +20,21 @@ NUMBERS = [
     0, 1, 2, 3, -1, -2, -3, 7, 255, 256, 2**16, 2**31 - 1, 2**31, -(2**31), 2**32, 2**32 + 1, 2**40, 2**62, 2**63 - 1,
     2**63, -(2**63), 2**64, 10**30,
 ]  # fmt: skip
-WORDS = ["valid", "same", "causal", "SAME", "full", "channels_first", "float32", "int32", "float8", "relu", "ij,jk->ik", "", "é\0"]
+WORDS = [
+    "valid",
+    "same",
+    "causal",
+    "SAME",
+    "full",
+    "channels_first",
+    "float32",
+    "int32",
+    "float8",
+    "relu",
+    "ij,jk->ik",
+    "",
+    "é\0",
+]
 SCALARS = [0.0, 0.5, -1.0, 1e300, float("nan"), float("inf"), True, None, 1 + 2j, np.float32(2), np.int64(3), object]
 
 

@@ -295,7 +295,9 @@ def test_fit_refuses_or_trains(x, y, same):
 # --- memory ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("shape", [(2**31, 2**31), (2**62, 4), (2**62, 2**62, 0), (2**63, 0), (-1, 3), (2**40,), (2**64,)])
+@pytest.mark.parametrize(
+    "shape", [(2**31, 2**31), (2**62, 4), (2**62, 2**62, 0), (2**63, 0), (-1, 3), (2**40,), (2**64,)]
+)
 def test_sizes_that_wrap(shape):
     with pytest.raises((ValueError, MemoryError, OverflowError)):
         _core.Array(shape, "float32", "cpu")

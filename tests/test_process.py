@@ -84,7 +84,12 @@ def endless(x, y):
 LOOPS = {
     "fit": lambda m, x, y: m.fit(x, y, batch_size=8, epochs=10**6, verbose=0),
     "fit with callbacks": lambda m, x, y: m.fit(
-        x, y, batch_size=8, epochs=10**6, verbose=0, callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: None)]
+        x,
+        y,
+        batch_size=8,
+        epochs=10**6,
+        verbose=0,
+        callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: None)],
     ),
     "fit from a generator": lambda m, x, y: m.fit(endless(x[:8], y[:8]), steps_per_epoch=10**6, verbose=0),
     "evaluate": lambda m, x, y: m.evaluate(endless(x[:8], y[:8]), steps=10**6, verbose=0),
@@ -267,9 +272,7 @@ def test_eight_threads_predict_with_one_model():
 
     def check(k):
         for _ in range(10):
-            np.testing.assert_array_equal(
-                model.predict(x[: 10 * k + 3], batch_size=7 + k, verbose=0), wanted[k]
-            )
+            np.testing.assert_array_equal(model.predict(x[: 10 * k + 3], batch_size=7 + k, verbose=0), wanted[k])
 
     in_threads([lambda k=k: check(k) for k in range(8)])
 
@@ -413,7 +416,7 @@ def small_limits():
 
     x, y = np.ones((64, 1000), "float32"), np.ones((64, 1), "float32")
     refused = 0
-    for megabytes in [*range(1, 40, 2), *range(40, 100, 6)]:
+    for megabytes in [*range(1, 40, 2), *range(40, 100, 12), 1000]:
 
         def work(megabytes=megabytes):
             keras.config.floatx()
@@ -436,7 +439,7 @@ def small_limits():
         status = os.waitstatus_to_exitcode(os.waitpid(child_of(work), 0)[1])
         assert status in (0, 7), (megabytes, status)
         refused += status == 7
-    assert 5 < refused and status == 0, (refused, status)
+    assert refused > 5 and status == 0, (refused, status)  # the last limit is none
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits of address space")

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 import inspect
 
-from fastnn.explain import UNEXPECTED, explained
+from fastnn.explain import explained
 from fastnn.serialization import deserialize_object, serialize_object
 
 _MISSING = object()
@@ -88,7 +88,7 @@ def _recording(cls, init):
         record.calls.append((cls, tuple(received)))
         try:
             init(self, *args, **kwargs)
-        except UNEXPECTED as error:
+        except Exception as error:
             if not outermost or not cls.__module__.startswith("fastnn."):
                 raise
             told = explained(cls.__name__, init, (self, *args), kwargs, error)

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-# From inside; what an op raises by itself is one of these only with a text of its own.
-UNEXPECTED = (TypeError, AttributeError, LookupError, ArithmeticError, ValueError, MemoryError)
+# What somebody raised who knew what it means: these go through as they are.
+_MEANT = (RuntimeError, NotImplementedError, FloatingPointError, OSError, Warning, ImportError, AssertionError)
 
 
 def clear(function: Callable, name: str | None = None) -> Callable:
@@ -28,7 +28,7 @@ def clear(function: Callable, name: str | None = None) -> Callable:
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
             return function(*args, **kwargs)
-        except UNEXPECTED as error:
+        except Exception as error:
             told = explained(name or function.__name__, function, args, kwargs, error)
             if told is error:
                 raise
@@ -42,7 +42,7 @@ def explained(name: str, function: Callable, args: tuple, kwargs: dict, error: E
 
     That is `error` itself where it tells enough, or came from other people's code.
     """
-    if not _is_ours(error):
+    if isinstance(error, _MEANT) or not _is_ours(error):
         return error
     said = str(error)
     try:
@@ -82,7 +82,7 @@ def _is_ours(error: Exception) -> bool:
 def _is_interpreters(text: str) -> bool:
     """True for the words of Python, NumPy and pybind11, which know nothing of the call."""
     return any(words in text for words in (
-        "' object", "not supported between", "incompatible function", "operand type", "index out of range",
+        "' object", "not supported between", "incompatible function", "incompatible constructor", "operand type", "index out of range",
         "must be real number", "argument must be", "required argument", "unpack", "ufunc", "only length-1", "not callable",
     ))  # fmt: skip
 
@@ -102,8 +102,9 @@ def _fits(value: Any, hint: Any) -> bool:
     if hint is float:
         return isinstance(value, (int, float, np.integer, np.floating, np.bool_))
     if origin in (tuple, list, Sequence):
-        many = isinstance(value, (tuple, list, np.ndarray))
-        return many and all(_fits(v, of[0]) for v in value) if of and not isinstance(value, np.ndarray) else many
+        if not isinstance(value, (tuple, list, np.ndarray)):
+            return False
+        return not of or all(_fits(v, of[0]) for v in (value.flat if isinstance(value, np.ndarray) else value))
     if origin is Callable or hint is Callable:
         return callable(value)
     return isinstance(value, hint) if inspect.isclass(hint) else True

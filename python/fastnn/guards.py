@@ -10,39 +10,31 @@ import threading
 import weakref
 from typing import Any
 
-_locks: weakref.WeakSet[ForkSafeLock] = weakref.WeakSet()
+# References without callbacks: a callback is Python code that runs wherever an object happens to die,
+# and a Ctrl-C that arrives in it is lost.
+_locks: list[weakref.ref[ForkSafeLock]] = []
 
 
-class ForkSafeLock:
-    """A reentrant lock. In a forked child, where the other threads are gone, those of them that held
-    it hold it no longer.
+class ForkSafeLock(type(threading.RLock())):  # type: ignore[misc]
+    """A reentrant lock. In a forked child, where the other threads are gone, none of them holds it.
+
+    (A subclass of the lock in C, so that Ctrl-C cannot come between its being taken and the block.)
     """
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()
-        self._owner: int | None = None
-        self._depth = 0
-        _locks.add(self)
+        if len(_locks) > 2 * ForkSafeLock._alive:
+            _locks[:] = [r for r in _locks if r() is not None]
+            ForkSafeLock._alive = max(len(_locks), 64)
+        _locks.append(weakref.ref(self))
 
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        self._owner = threading.get_ident()
-        self._depth += 1
-
-    def __exit__(self, *exc: object) -> None:
-        self._depth -= 1
-        if not self._depth:
-            self._owner = None
-        self._lock.release()
-
-    def _after_fork(self) -> None:
-        if self._owner != threading.get_ident():
-            self._lock, self._owner, self._depth = threading.RLock(), None, 0
+    _alive = 64  # when there were last counted
 
 
 def _free_locks() -> None:
-    for lock in list(_locks):
-        lock._after_fork()
+    for reference in _locks:
+        lock = reference()
+        if lock is not None and not lock._is_owned():  # by the thread that forked
+            lock._at_fork_reinit()
 
 
 if hasattr(os, "register_at_fork"):

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import capture, config, constraints, regularizers
 from ..configurable import Configurable
-from ..explain import UNEXPECTED, explained
+from ..explain import explained
 from ..metrics.base import Metric
 from ..random import SeedGenerator
 from ..serialization import Family, to_snake_case
@@ -349,7 +349,7 @@ class Layer(Configurable):
             return self._call_on_values(signature, args, kwargs)
         try:
             return self._call_on_values(signature, args, kwargs)
-        except UNEXPECTED as error:
+        except Exception as error:
             told = explained(f"layer {self.name!r}", self.call, args, kwargs, error)
             if told is error:
                 raise
