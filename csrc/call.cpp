@@ -104,6 +104,8 @@ void throw_fault(const team::Fault& f) {
   text += f.what;
   if (f.limit >= 0)
     text += " is " + std::to_string(f.value) + ", expected 0 <= value < " + std::to_string(f.limit);
+  if (f.limit >= 0 && f.value == INT32_MIN)
+    text += " (as fractions, NaN and what int32 cannot hold become that number)";
   throw std::invalid_argument(text);
 }
 

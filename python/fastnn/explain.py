@@ -18,7 +18,16 @@ from typing import Any
 import numpy as np
 
 # What somebody raised who knew what it means: these go through as they are.
-_MEANT = (RuntimeError, NotImplementedError, FloatingPointError, OSError, Warning, ImportError, AssertionError)
+_MEANT = (
+    RuntimeError,
+    NameError,
+    NotImplementedError,
+    FloatingPointError,
+    OSError,
+    Warning,
+    ImportError,
+    AssertionError,
+)
 
 
 def clear(function: Callable, name: str | None = None) -> Callable:
@@ -66,6 +75,15 @@ def explained(name: str, function: Callable, args: tuple, kwargs: dict, error: E
     kind = type(error) if isinstance(error, (OverflowError, MemoryError)) else ValueError
     why = "" if _is_interpreters(said) or not said else f": {said}"
     return kind(f"{name} cannot be computed for {given}{why}")
+
+
+def explained_in(place: str, function: Callable, args: tuple, kwargs: dict, error: Exception) -> Exception:
+    """The same for an error inside of something that has a name of its own, which it then tells."""
+    told = explained(place, function, args, kwargs, error)
+    kind = type(told)
+    if kind not in (ValueError, TypeError) or "layer '" in str(told) or not (told is not error or _is_ours(error)):
+        return told
+    return kind(f"{place}: {told}")
 
 
 def _is_ours(error: Exception) -> bool:

@@ -14,7 +14,7 @@ import numpy as np
 
 from .. import capture, config, constraints, regularizers
 from ..configurable import Configurable
-from ..explain import explained
+from ..explain import explained_in
 from ..metrics.base import Metric
 from ..random import SeedGenerator
 from ..serialization import Family, to_snake_case
@@ -343,14 +343,11 @@ class Layer(Configurable):
         signature = signature_of(type(self))
         if not args and signature.first in kwargs:
             args = (kwargs.pop(signature.first),)
-        if any_symbolic(args) or any_symbolic(kwargs):
-            return self._call_symbolic(args, kwargs)
-        if not type(self).__module__.startswith("fastnn."):
-            return self._call_on_values(signature, args, kwargs)
+        symbolic = any_symbolic(args) or any_symbolic(kwargs)
         try:
-            return self._call_on_values(signature, args, kwargs)
+            return self._call_symbolic(args, kwargs) if symbolic else self._call_on_values(signature, args, kwargs)
         except Exception as error:
-            told = explained(f"layer {self.name!r}", self.call, args, kwargs, error)
+            told = explained_in(f"layer {self.name!r}", self.call, args, kwargs, error)
             if told is error:
                 raise
             raise told from error
