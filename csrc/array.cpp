@@ -82,7 +82,7 @@ Array::Array(BlockPtr block, const std::vector<int64_t>& shape, DType dtype)
 void Array::copy_from_host(const void* data) {
   if (block_->readonly) throw std::invalid_argument("this tensor's memory is read-only");
   if (view_.device == Device::cpu)
-    memcpy(view_.data, data, static_cast<size_t>(bytes()));
+    memmove(view_.data, data, static_cast<size_t>(bytes()));  // it may be this very memory
   else
     check(cuda_backend().copy_in(view_.data, data, static_cast<size_t>(bytes())),
           "copy to the device");
@@ -99,6 +99,7 @@ void Array::copy_to_host(void* data) const {
 }
 
 void Array::rebind(const Array& other) {
+  if (other.block()->readonly) throw std::invalid_argument("this tensor's memory is read-only");
   const bool same = view_.rank == other.view_.rank && view_.dtype == other.view_.dtype &&
                     view_.device == other.view_.device && shape() == other.shape();
   if (!same)
@@ -109,6 +110,8 @@ void Array::rebind(const Array& other) {
   else
     check(cuda_backend().copy(other.view_.data, view_.data, static_cast<size_t>(bytes())),
           "copy on the device");
+  if (lent_ && block_ != other.block_) left_.push_back(block_);
+  lent_ = false;
   block_ = other.block_;
   view_ = other.view_;
 }

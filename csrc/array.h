@@ -38,6 +38,8 @@ class Array {
   void copy_to_host(void* data) const;
   // Moves this array onto the memory of `other` (equal shape and type), values copied there first.
   void rebind(const Array& other);
+  // Somebody outside goes on reading this memory (NumPy, a memoryview): a rebind keeps it.
+  void lend() { lent_ = true; }
 
  private:
   void require_built() const;  // throws std::invalid_argument
@@ -45,6 +47,8 @@ class Array {
 
   BlockPtr block_;
   View view_;
+  bool lent_ = false;
+  std::vector<BlockPtr> left_;  // lent blocks that this array was moved away from
 };
 
 DType dtype_of(const std::string& name);    // throws std::invalid_argument

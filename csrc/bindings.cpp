@@ -48,11 +48,20 @@ py::tuple shape_tuple(const Array& a) {
   return t;
 }
 
+// The type of an array's elements, which have to lie in memory as kernels read them.
+DType dtype_of_numpy(const py::array& array) {
+  if (!py::cast<bool>(array.dtype().attr("isnative")))
+    throw std::invalid_argument("the array's bytes are in the order of another machine");
+  return dtype_of(py::cast<std::string>(array.dtype().attr("name")));
+}
+
 // NumPy's memory without a copy: the array is kept until the last tensor over it goes.
 Array share_numpy(const py::array& array) {
   if (!(array.flags() & py::array::c_style))
     throw std::invalid_argument("the array is not C-contiguous");
-  const std::string name = py::cast<std::string>(array.dtype().attr("name"));
+  const DType dtype = dtype_of_numpy(array);
+  if (reinterpret_cast<uintptr_t>(array.data()) % item_bytes(dtype) && array.size())
+    throw std::invalid_argument("the array's memory is not aligned to its elements");
   auto block = std::make_shared<Block>();
   block->data = const_cast<void*>(array.data());
   block->bytes = static_cast<size_t>(array.nbytes());
@@ -64,13 +73,14 @@ Array share_numpy(const py::array& array) {
     py::gil_scoped_acquire gil;
     delete owner;
   };
-  return Array(block, {array.shape(), array.shape() + array.ndim()}, dtype_of(name));
+  return Array(block, {array.shape(), array.shape() + array.ndim()}, dtype);
 }
 
 py::buffer_info buffer_of(Array& a) {
   if (a.view().device != Device::cpu)
     throw std::invalid_argument("this tensor is on the GPU; call .numpy() to copy it");
   value_leaves("a tensor's values were read by NumPy");
+  a.lend();
   const auto item = static_cast<py::ssize_t>(item_bytes(a.view().dtype));
   std::vector<py::ssize_t> shape(a.view().shape, a.view().shape + a.view().rank),
       strides(shape.size());
@@ -96,7 +106,7 @@ void assign_numpy(Array& a, const py::array& values) {
   const auto shape = a.shape();
   const std::vector<int64_t> got(values.shape(), values.shape() + values.ndim());
   if (got != shape || !(values.flags() & py::array::c_style) ||
-      py::cast<std::string>(values.dtype().attr("name")) != name(a.view().dtype))
+      dtype_of_numpy(values) != a.view().dtype)
     throw std::invalid_argument("cannot assign an array of another shape, type or layout");
   a.copy_from_host(values.data());
 }
@@ -268,18 +278,30 @@ PYBIND11_MODULE(_core, m) {
 
   py::class_<Program>(m, "Program", py::dynamic_attr(),
                       "The kernel calls of one step, recorded and replayed.")
-      .def(py::init([](const std::string& device) { return new Program(device_of(device)); }),
+      .def(py::init([](const std::string& device) { return ::new Program(device_of(device)); }),
            py::arg("device") = "cpu")
-      .def("begin", &Program::begin)
-      .def("end", &Program::end)
+      // While it records, the thread points to it, so Python must not drop it.
+      .def("begin",
+           [](py::object self) {
+             self.cast<Program&>().begin();
+             self.inc_ref();
+           })
+      .def("end",
+           [](py::object self) {
+             self.cast<Program&>().end();
+             self.dec_ref();
+           })
       .def("run", &Program::run, py::call_guard<py::gil_scoped_release>())
       .def(
           "run_batches",
           [](Program& p, const py::array_t<int32_t, py::array::c_style>& order, const Array& slot,
              int64_t begin, int64_t end, double seconds) {
             const View& v = slot.view();
-            if (v.rank != 1 || v.dtype != DType::int32 || v.shape[0] < 1)
-              throw std::invalid_argument("run_batches: slot must be a non-empty int32 vector");
+            if (v.rank != 1 || v.dtype != DType::int32 || v.shape[0] < 1 ||
+                v.device != p.pool_device() || slot.block()->readonly)
+              throw std::invalid_argument(
+                  "run_batches: slot must be a non-empty, writable int32 vector on the program's "
+                  "device");
             if (begin < 0 || end < begin || order.size() / v.shape[0] < end)
               throw std::invalid_argument("run_batches: order holds fewer batches than asked for");
             const int32_t* data = order.data();

@@ -42,10 +42,10 @@ struct Unboxed<void (*)(P...) noexcept> {
 const std::vector<Kernel>& catalogue() {
   static const std::vector<Kernel> kernels = [] {
     std::vector<Kernel> list;
-#define ADD(name, params, shapes, flops, doc, cuda)                                 \
-  list.push_back({#name, #params, shapes, doc, static_cast<int>(list.size()), cuda, \
-                  &Unboxed<decltype(&baseline::name)>::invoke,                      \
-                  ShapeLine(#name, #params, shapes, flops)});
+#define ADD(name, params, shapes, flops, doc, cuda)                                   \
+  list.emplace_back(#name, #params, shapes, doc, static_cast<int>(list.size()), cuda, \
+                    &Unboxed<decltype(&baseline::name)>::invoke,                      \
+                    ShapeLine(#name, #params, shapes, flops));
 #define KERNEL(name, params, shapes, flops, doc) ADD(name, params, shapes, flops, doc, true)
 #define KERNEL_CPU(name, params, shapes, flops, doc) ADD(name, params, shapes, flops, doc, false)
 #include "kernels.def"
@@ -104,6 +104,8 @@ void throw_fault(const team::Fault& f) {
   text += f.what;
   if (f.limit >= 0)
     text += " is " + std::to_string(f.value) + ", expected 0 <= value < " + std::to_string(f.limit);
+  if (f.limit >= 0 && f.value == INT32_MIN)
+    text += " (as fractions, NaN and what int32 cannot hold become that number)";
   throw std::invalid_argument(text);
 }
 

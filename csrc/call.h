@@ -1,6 +1,8 @@
 // The gate. Every kernel call from Python passes here: validate, choose the backend, record, run.
 #pragma once
+#include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "backend.h"
@@ -10,8 +12,28 @@
 
 namespace fastnn {
 
+// Python can make an object without running its constructor, and pybind11 then hands out memory as
+// operator new gave it. For these classes it gives none; C++ makes them with ::new.
+struct NeverBare {
+  static void* operator new(size_t) {
+    throw std::invalid_argument("this object was never initialised: its constructor did not run");
+  }
+  static void operator delete(void* p) { ::operator delete(p); }
+};
+
 // One line of the catalogue with what is derived from it.
-struct Kernel {
+struct Kernel : NeverBare {
+  Kernel(const char* name, const char* params, const char* shapes, const char* doc, int index,
+         bool on_cuda, void (*invoke)(AnyKernel, const Arg*), ShapeLine line)
+      : name(name),
+        params(params),
+        shapes(shapes),
+        doc(doc),
+        index(index),
+        on_cuda(on_cuda),
+        invoke(invoke),
+        line(std::move(line)) {}
+
   const char* name;
   const char* params;
   const char* shapes;

@@ -1,5 +1,6 @@
 #include "memory.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,14 +23,6 @@ size_t size_class(size_t bytes) {
   const size_t between = power / 4 * 3;
   return bytes <= between && between % kAlign == 0 ? between : power;
 }
-
-struct OutOfMemory : std::bad_alloc {
-  std::string text;
-  OutOfMemory(size_t bytes, Device device, const char* why = nullptr)
-      : text("out of memory: " + std::to_string(bytes) + " bytes wanted on " + name(device) +
-             (why ? std::string(" (") + why + ")" : "")) {}
-  const char* what() const noexcept override { return text.c_str(); }
-};
 
 void* system_allocate(size_t bytes, Device device) {
   void* p = nullptr;
@@ -70,6 +63,10 @@ void fill_with_nan(const Block& block) {
 }
 
 }  // namespace
+
+OutOfMemory::OutOfMemory(size_t bytes, Device device, const char* why)
+    : text("out of memory: " + std::to_string(bytes) + " bytes wanted on " + name(device) +
+           (why ? std::string(" (") + why + ")" : "")) {}
 
 BlockPtr Pool::allocate(size_t bytes) {
   if (bytes > SIZE_MAX / 4) throw OutOfMemory(bytes, device_);
@@ -132,6 +129,11 @@ const std::shared_ptr<Pool>& common_pool(Device device) {
   // Never destroyed: tensors of the interpreter's last breath still return their blocks.
   static auto* cpu = new std::shared_ptr<Pool>(std::make_shared<Pool>(Device::cpu));
   static auto* cuda = new std::shared_ptr<Pool>(std::make_shared<Pool>(Device::cuda));
+  // A fork in the middle of another thread's allocation would leave the child's pools locked.
+  static const int guarded = pthread_atfork([] { (*cpu)->lock(), (*cuda)->lock(); },
+                                            [] { (*cuda)->unlock(), (*cpu)->unlock(); },
+                                            [] { (*cuda)->unlock(), (*cpu)->unlock(); });
+  (void)guarded;
   return device == Device::cpu ? *cpu : *cuda;
 }
 

@@ -6,11 +6,19 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <new>
+#include <string>
 #include <vector>
 
 #include "dtype.h"
 
 namespace fastnn {
+
+struct OutOfMemory : std::bad_alloc {
+  std::string text;
+  OutOfMemory(size_t bytes, Device device, const char* why = nullptr);
+  const char* what() const noexcept override { return text.c_str(); }
+};
 
 struct Block {
   void* data = nullptr;
@@ -40,6 +48,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   size_t reserved_bytes() const { return reserved_; }
   // Returns cached free memory to the system.
   void trim();
+  // Nobody allocates in between: round a fork, whose child would find a lock held by no thread.
+  void lock() { mutex_.lock(); }
+  void unlock() { mutex_.unlock(); }
 
  private:
   const Device device_;

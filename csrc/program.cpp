@@ -46,11 +46,13 @@ void Program::begin() {
   if (current) throw std::logic_error("a program is being recorded already in this thread");
   if (!steps_.empty()) throw std::logic_error("this program has been recorded already");
   current = this;
+  recording_ = true;
 }
 
 void Program::end() {
   if (current != this) throw std::logic_error("this program is not being recorded");
   current = nullptr;
+  recording_ = false;
   place_barriers();
   // One thread serves a small step best: waking and meeting the others costs more than they bring.
   constexpr double kParallelFrom_ns = 40'000, kBarrier_ns = 700;
@@ -100,6 +102,10 @@ void Program::place_barriers() {
   }
 }
 
+void Program::require_recorded() const {
+  if (recording_) throw std::logic_error("this program is still being recorded");
+}
+
 void Program::run_steps() const {
   team::Member& me = team::self();
   for (const Step& s : steps_) {
@@ -110,6 +116,7 @@ void Program::run_steps() const {
 }
 
 void Program::run() {
+  require_recorded();
   if (device_ == Device::cuda) {
     for (const Step& s : steps_) run_on_cuda(s.call);
     return wait_for_cuda("program");
@@ -121,6 +128,7 @@ void Program::run() {
 
 int64_t Program::run_batches(const int32_t* order, const View& slot, int64_t begin, int64_t end,
                              double seconds) {
+  require_recorded();
   const int64_t batch = slot.shape[0];
   const size_t bytes = static_cast<size_t>(batch) * sizeof(int32_t);
   const double deadline = now() + seconds;
@@ -159,6 +167,7 @@ int64_t Program::run_batches(const int32_t* order, const View& slot, int64_t beg
 }
 
 std::string Program::describe() const {
+  require_recorded();
   std::string text;
   char line[64];
   int i = 0;
@@ -182,6 +191,7 @@ std::string Program::describe() const {
 }
 
 Profile Program::profile(int rounds) {
+  require_recorded();
   Profile profile{{}, device_, threads_};
   std::vector<CallTiming>& rows = profile.calls;
   for (const Step& s : steps_) {

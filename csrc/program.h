@@ -5,6 +5,8 @@
 // tensors; a plain scalar in a call is structure. A value that crosses between Python and a tensor
 // inside the step spoils the recording.
 #pragma once
+#include <string.h>
+
 #include <map>
 #include <string>
 #include <vector>
@@ -13,9 +15,13 @@
 
 namespace fastnn {
 
+// Zeroed where Python makes one without its constructor (see NeverBare): empty texts.
 struct CallTiming {
   std::string kernel, shapes;
   double seconds, flops, bytes;
+
+  static void* operator new(size_t bytes) { return memset(::operator new(bytes), 0, bytes); }
+  static void operator delete(void* p) { ::operator delete(p); }
 };
 
 // The calls of a program in their order, with the time of each.
@@ -27,9 +33,12 @@ struct Profile {
   // One line a call: its time and share of the step, GFLOP/s and GB/s with their percentages of
   // what this machine does at most (peak.h) on as many threads.
   std::string table() const;
+
+  static void* operator new(size_t bytes) { return memset(::operator new(bytes), 0, bytes); }
+  static void operator delete(void* p) { ::operator delete(p); }
 };
 
-class Program {
+class Program : public NeverBare {
  public:
   explicit Program(Device device);
   ~Program();
@@ -67,6 +76,7 @@ class Program {
     bool barrier = false;  // something it touches may still be in another member's hands
   };
   void place_barriers();
+  void require_recorded() const;  // throws std::logic_error while it is being recorded
   void run_steps() const;
 
   Device device_;
@@ -74,6 +84,7 @@ class Program {
   std::vector<Step> steps_;
   std::string spoiled_;
   int threads_ = 1;
+  bool recording_ = false;
 };
 
 }  // namespace fastnn

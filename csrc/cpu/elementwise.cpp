@@ -93,7 +93,7 @@ FASTNN_INLINE T floored_quotient(T a, T b) {
 FASTNN_INLINE int32_t floored_quotient(int32_t a, int32_t b) {
   if (b == 0) return 0;
   if (b == -1) return int32_t(-uint32_t(a));
-  return (a - remainder(a, b)) / b;
+  return a / b - (a % b != 0 && (a < 0) != (b < 0));  // a - remainder could overflow
 }
 
 // By squaring; a negative power of an integer is 0 unless the integer is 1 or -1.

@@ -33,9 +33,9 @@ FASTNN_INLINE void each_vector(Width, int64_t left, F f) {
     f(v, v * Vec<T>::size, Width::count > 1 ? Vec<T>::size : left);
 }
 
-int64_t count_true(const bool* mask, int64_t l) {
+int64_t count_true(const uint8_t* mask, int64_t l) {
   int64_t count = 0;
-  for (int64_t i = 0; i < l; ++i) count += mask[i];
+  for (int64_t i = 0; i < l; ++i) count += mask[i] != 0;
   return count;
 }
 
@@ -49,7 +49,7 @@ void global_average_pool(In x, In mask, Out y) noexcept {
     strips<T>(n, c, [&](int64_t image, int64_t j, int64_t left, auto width) {
       constexpr int64_t kChunk = 128;  // summed apart, so that errors stay small on long axes
       const T* from = x.data<T>() + image * l * c + j;
-      const bool* keep = mask ? mask.data<bool>() + image * l : nullptr;
+      const uint8_t* keep = mask ? mask.data<uint8_t>() + image * l : nullptr;
       V total[width.count], sum[width.count];
       for (V& v : total) v = V(T(0));
       for (int64_t begin = 0; begin < l; begin += kChunk) {
@@ -79,7 +79,7 @@ void global_average_pool_grad(In mask, In dy, Out dx) noexcept {
     const int64_t runs = ceil_div(l, kRun);
     tiles(n * runs, [&](int64_t tile) {
       const int64_t image = tile / runs, begin = tile % runs * kRun;
-      const bool* keep = mask ? mask.data<bool>() + image * l : nullptr;
+      const uint8_t* keep = mask ? mask.data<uint8_t>() + image * l : nullptr;
       const int64_t count = keep ? count_true(keep, l) : l;
       const V share(T(1) / T(count ? count : 1));
       for (int64_t i = begin; i < smaller(begin + kRun, l); ++i)

@@ -13,7 +13,7 @@ namespace {
 using namespace recurrent;
 
 template <class T>
-void rnn_forward(const Extent& e, const T* u, const T* h0, const bool* mask,
+void rnn_forward(const Extent& e, const T* u, const T* h0, const uint8_t* mask,
                  const StateDropout<T>& drop, Act act, T* z, T* h, T* hn) {
   const Kernel<T> kernel = pack_gates(u, e.n, 1);
   const States<T> states = {h, h0, e.t, e.n};
@@ -39,8 +39,8 @@ void rnn_forward(const Extent& e, const T* u, const T* h0, const bool* mask,
 
 template <class T>
 void rnn_backward(const Extent& e, const T* u, const T* z, const T* h, const T* h0,
-                  const bool* mask, const StateDropout<T>& drop, Act act, const T* dy, const T* dhn,
-                  T* dz, T* hp, T* dh) {
+                  const uint8_t* mask, const StateDropout<T>& drop, Act act, const T* dy,
+                  const T* dhn, T* dz, T* hp, T* dh) {
   const Planes planes = {1, 1};
   const Kernel<T> kernel = pack_planes(u, e.n, planes);
   const States<T> states = {h, h0, e.t, e.n};
@@ -100,7 +100,7 @@ void simple_rnn(InOut z, In u, In h0, In mask, In drop, Out h, Out hn, int64_t a
   with_float(z.dtype(), [&](auto type) {
     using T = decltype(type);
     if (e.t == 0) return copy_state(e.b, e.n, or_null<T>(h0), hn.data<T>());
-    rnn_forward<T>(e, u.data<T>(), or_null<T>(h0), or_null<bool>(mask),
+    rnn_forward<T>(e, u.data<T>(), or_null<T>(h0), or_null<uint8_t>(mask),
                    {or_null<T>(drop), 1, e.b, e.n}, {(Activation)activation, alpha}, z.data<T>(),
                    h.data<T>(), hn.data<T>());
   });
@@ -113,9 +113,10 @@ void simple_rnn_grad(In z, In u, In h, In h0, In mask, In drop, In dy, In dhn, O
   with_float(z.dtype(), [&](auto type) {
     using T = decltype(type);
     if (e.t == 0) return copy_state(e.b, e.n, or_null<T>(dhn), dh0.data<T>());
-    rnn_backward<T>(e, u.data<T>(), z.data<T>(), h.data<T>(), or_null<T>(h0), or_null<bool>(mask),
-                    {or_null<T>(drop), 1, e.b, e.n}, {(Activation)activation, alpha},
-                    or_null<T>(dy), or_null<T>(dhn), dz.data<T>(), hp.data<T>(), dh0.data<T>());
+    rnn_backward<T>(e, u.data<T>(), z.data<T>(), h.data<T>(), or_null<T>(h0),
+                    or_null<uint8_t>(mask), {or_null<T>(drop), 1, e.b, e.n},
+                    {(Activation)activation, alpha}, or_null<T>(dy), or_null<T>(dhn), dz.data<T>(),
+                    hp.data<T>(), dh0.data<T>());
   });
 }
 
@@ -176,7 +177,7 @@ void zero_masked(In x, In mask, Out y, bool reverse) noexcept {
   const int64_t b = x.dim(0), t = x.dim(1), n = x.dim(2);
   with_float(x.dtype(), [&](auto type) {
     using T = decltype(type);
-    const bool* keep = mask.data<bool>();
+    const auto* keep = mask.data<uint8_t>();  // a truth value is any byte but 0
     pieces(b * t, 64, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         const int64_t row = i / t, step = i % t;

@@ -18,7 +18,7 @@ using namespace recurrent;
 template <class T>
 struct Gru {
   const T *u, *bias, *h0;
-  const bool* mask;
+  const uint8_t* mask;
   StateDropout<T> drop;
   Act act, gate;
   bool reset_after;
@@ -216,7 +216,7 @@ void gru(InOut z, In u, In bias, In h0, In mask, In drop, Out h, Out s, Out hn, 
     const Gru<T> q = {u.data<T>(),
                       or_null<T>(bias),
                       or_null<T>(h0),
-                      or_null<bool>(mask),
+                      or_null<uint8_t>(mask),
                       {or_null<T>(drop), drop ? drop.dim(0) : 0, e.b, e.n},
                       {(Activation)activation, alpha},
                       {(Activation)recurrent_activation, recurrent_alpha},
@@ -244,7 +244,7 @@ void gru_grad(In z, In u, In h, In s, In h0, In mask, In drop, In dy, In dhn, Ou
     const Gru<T> q = {u.data<T>(),
                       nullptr,
                       or_null<T>(h0),
-                      or_null<bool>(mask),
+                      or_null<uint8_t>(mask),
                       {or_null<T>(drop), masks, e.b, e.n},
                       {(Activation)activation, alpha},
                       {(Activation)recurrent_activation, recurrent_alpha},

@@ -15,7 +15,7 @@ using namespace recurrent;
 template <class T>
 struct Lstm {
   const T *u, *h0, *c0;
-  const bool* mask;
+  const uint8_t* mask;
   StateDropout<T> drop;
   Act act, gate;
   FASTNN_INLINE bool masked(const Extent& e, int64_t row, int64_t time) const {
@@ -152,7 +152,7 @@ void lstm(InOut z, In u, In h0, In c0, In mask, In drop, Out h, Out c, Out hn, O
     const Lstm<T> s = {u.data<T>(),
                        or_null<T>(h0),
                        or_null<T>(c0),
-                       or_null<bool>(mask),
+                       or_null<uint8_t>(mask),
                        {or_null<T>(drop), drop ? drop.dim(0) : 0, e.b, e.n},
                        {(Activation)activation, alpha},
                        {(Activation)recurrent_activation, recurrent_alpha}};
@@ -180,7 +180,7 @@ void lstm_grad(In z, In u, In h, In c, In h0, In c0, In mask, In drop, In dy, In
     const Lstm<T> s = {u.data<T>(),
                        or_null<T>(h0),
                        or_null<T>(c0),
-                       or_null<bool>(mask),
+                       or_null<uint8_t>(mask),
                        {or_null<T>(drop), planes, e.b, e.n},
                        {(Activation)activation, alpha},
                        {(Activation)recurrent_activation, recurrent_alpha}};

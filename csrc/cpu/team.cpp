@@ -27,6 +27,8 @@
 #endif
 #include <omp.h>
 
+#include "memory.h"
+
 namespace fastnn::team {
 
 // Where a member other than the first waits to be let into a round.
@@ -143,10 +145,27 @@ bool prepare(Scratch& s, int members) {
   return true;
 }
 
+// How many more threads the system would start now, up to `wanted`. libgomp ends the process where
+// it cannot start one (limits of memory or of processes), so it is asked for no more than these;
+// their stacks stay with the C library, for the real ones.
+int threads_to_be_had(int wanted) {
+  pthread_t threads[kMaxMembers];
+  int count = 0, gate = 0;
+  const auto wait = [](void* gate) -> void* {
+    while (!__atomic_load_n(static_cast<int*>(gate), __ATOMIC_ACQUIRE)) sched_yield();
+    return nullptr;
+  };
+  while (count < wanted && pthread_create(&threads[count], nullptr, wait, &gate) == 0) ++count;
+  __atomic_store_n(&gate, 1, __ATOMIC_RELEASE);
+  for (int i = 0; i < count; ++i) pthread_join(threads[i], nullptr);
+  return count;
+}
+
 // A calling thread owns its scratch, so that several Python threads can compute at once.
 thread_local struct Owned {
   Scratch scratch;
   Crew* crew = nullptr;
+  int threads = 1;  // of its last region; libgomp keeps as many
   ~Owned() {
     for (void* p : scratch.local)
       if (p) munmap(p, kLocalBytes);
@@ -375,7 +394,11 @@ Fault run_rounds(int threads, bool (*next)(void*), void (*body)(void*), void* co
   }
   threads = std::clamp(threads, 1, max_threads());
   if (!owned.crew) owned.crew = new Crew;
-  if (!prepare(owned.scratch, threads)) throw std::bad_alloc();
+  if (!prepare(owned.scratch, threads)) {
+    threads = 1;  // of little memory one member makes the most
+    if (!prepare(owned.scratch, 1)) throw OutOfMemory(kSharedBytes + kLocalBytes, Device::cpu);
+  }
+  if (threads > owned.threads) threads = owned.threads + threads_to_be_had(threads - owned.threads);
   Crew& crew = *owned.crew;
   Scratch& scratch = owned.scratch;
   crew.arrived = 0;
@@ -397,6 +420,7 @@ Fault run_rounds(int threads, bool (*next)(void*), void (*body)(void*), void* co
   if (threads == 1) {
     work(0, 1);
   } else {
+    owned.threads = threads;
 #pragma omp parallel num_threads(threads)
     work(omp_get_thread_num(), omp_get_num_threads());
   }

@@ -121,8 +121,8 @@ class CompiledLoss:
         items = [_only(item) for item in outputs.split(wanted, "loss")]
         self.functions = []
         for item, name, t, p in zip(items, outputs.names, y, y_pred):
-            if item is not None and t is None:
-                raise ValueError(f"the loss of output {name!r} needs targets y")
+            if item is not None:
+                _need_targets(name, t)
             self.functions.append(resolve_loss(item, t, p))
         weights = self.loss_weights
         if isinstance(weights, (int, float)):
@@ -161,12 +161,18 @@ class CompiledLoss:
         for f, t, p, w, scale, name in zip(self.functions, ys, preds, weights, self.weights, outputs.names):
             if f is None:
                 continue
+            _need_targets(name, t)
             value = f(t, p, w)
             self.parts.append((name, value))
             if scale is not None:
                 value = ops.multiply(value, scale)
             total = value if total is None else ops.add(total, value)
         return total
+
+
+def _need_targets(name: str, targets: Any) -> None:
+    if targets is None:
+        raise ValueError(f"the loss of output {name!r} needs targets y")
 
 
 def _only(item: Any) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import functools
 import inspect
 
+from fastnn.explain import explained
 from fastnn.serialization import deserialize_object, serialize_object
 
 _MISSING = object()
@@ -85,7 +86,13 @@ def _recording(cls, init):
             object.__setattr__(self, "_init_record", record)  # past the attribute tracking of layers
         received = {**dict(zip(names, args, strict=False)), **kwargs}
         record.calls.append((cls, tuple(received)))
-        init(self, *args, **kwargs)
+        try:
+            init(self, *args, **kwargs)
+        except Exception as error:
+            told = explained(cls.__name__, init, (self, *args), kwargs, error)
+            if told is error or not outermost:
+                raise
+            raise told from error
         if outermost:
             record.closed = True
             record.values = {n: v for n, v in received.items() if self._argument(n, _MISSING) is _MISSING}

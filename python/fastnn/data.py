@@ -21,13 +21,60 @@ def as_array(value: Any, what: str) -> np.ndarray:
     if isinstance(value, Tensor):
         value = value.numpy()
     elif hasattr(value, "to_numpy"):  # pandas
+        _check_columns(value, what)
         value = value.to_numpy()
-    array = np.asarray(value)
-    if array.dtype == object or array.dtype.kind not in "fiub":
+    array = value if isinstance(value, np.ndarray) else _numpy(value)
+    if array.dtype == object and array.ndim == 0:
+        raise TypeError(f"{what} is {_kind_of(array.item())}, expected an array with one row per sample")
+    if array.dtype.kind not in "fiub":
         raise TypeError(f"{what} holds {array.dtype}, expected numbers; convert text and ragged lists first")
     if array.ndim == 0:
         raise ValueError(f"{what} is a single value, expected an array with one row per sample")
     return host_array(array, config.floatx() if array.dtype.kind == "f" else None)
+
+
+def _numpy(value: Any) -> np.ndarray:
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        if "inhomogeneous" not in str(error):
+            raise
+        raise ValueError("a ragged list, whose rows differ in length, is no array: pad the rows first") from None
+
+
+def _kind_of(value: Any) -> str:
+    return "None" if value is None else f"a {type(value).__name__}"
+
+
+def _check_columns(frame: Any, what: str) -> None:
+    """Names the columns of a DataFrame that hold no numbers."""
+    if getattr(frame, "ndim", 0) == 2:
+        kinds = {
+            name: str(kind) for name, kind in dict(frame.dtypes).items() if getattr(kind, "kind", "f") not in "fiub"
+        }
+        if kinds:
+            raise TypeError(f"{what} holds columns without numbers, {kinds}; convert or drop them first")
+
+
+def whole_number(name: str, value: Any, least: int) -> Any:
+    """`value` as an int; None stays None. Raises ValueError for another kind or a smaller number."""
+    if value is None:
+        return None
+    number = value.__index__() if hasattr(value, "__index__") else least - 1
+    if number < least:
+        raise ValueError(f"{name} is an integer, at least {least}; got {value!r}")
+    return number
+
+
+def where_not_finite(structure: Any) -> str:
+    """Which of x, y and sample weights hold NaN or infinities, for the text of an error."""
+    for what, part in zip(("x", "y", "sample_weight"), structure):
+        for array in flatten(part):
+            if array is not None and array.dtype.kind == "f":
+                bad = np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(axis=1))
+                if bad.size:
+                    return f"{what} holds NaN or infinities in {bad.size} of {len(array)} rows, first in row {bad[0]}"
+    return ""
 
 
 def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
@@ -41,14 +88,33 @@ def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
 
 def class_weights_of(y: np.ndarray, class_weight: dict) -> np.ndarray:
     """One weight per sample from a dict class -> weight; y holds classes or one-hot rows."""
+    wrong = ValueError(f"class_weight is a dict from classes 0, 1, ... to numbers, got {class_weight!r}")
+    try:
+        given = {k.__index__(): float(w) for k, w in class_weight.items()}
+    except (AttributeError, TypeError, ValueError):
+        raise wrong from None
+    if min(given) < 0:
+        raise wrong
+    if y.ndim > 2 or (y.ndim == 2 and y.shape[-1] == 0):
+        raise ValueError(f"class_weight needs classes or one-hot rows, y has shape {y.shape}")
     classes = y.argmax(-1) if y.ndim > 1 and y.shape[-1] > 1 else y.reshape(len(y)).astype(np.int64)
     if classes.size and int(classes.min()) < 0:
         raise ValueError(f"class_weight needs classes from 0 on, y holds {classes.min()}")
-    size = max([int(classes.max(initial=0)), *map(int, class_weight)]) + 1
+    size = max([int(classes.max(initial=0)), *given]) + 1
     table = np.ones(size, config.floatx())
-    for key, weight in class_weight.items():
-        table[int(key)] = weight
+    for key, weight in given.items():
+        table[key] = weight
     return table[classes]
+
+
+def _check_rows(structure: tuple) -> int:
+    """How many rows x, y and sample weights have. Raises ValueError where they differ."""
+    rows = {len(a) for a in flatten(structure) if a is not None}
+    if len(rows) != 1:
+        shapes = {k: map_structure(lambda a: None if a is None else a.shape, v)
+                  for k, v in zip(("x", "y", "sample_weight"), structure) if v is not None}  # fmt: skip
+        raise ValueError(f"x, y and sample_weight must have the same number of rows, got shapes {shapes}")
+    return rows.pop()
 
 
 class Arrays:
@@ -69,12 +135,7 @@ class Arrays:
                 _listify(sample_weight),
             )
         self.structure = (x, y, sample_weight)
-        rows = {len(a) for a in flatten(self.structure) if a is not None}
-        if len(rows) > 1:
-            shapes = {k: map_structure(lambda a: None if a is None else a.shape, v)
-                      for k, v in zip(("x", "y", "sample_weight"), self.structure) if v is not None}  # fmt: skip
-            raise ValueError(f"x, y and sample_weight must have the same number of rows, got shapes {shapes}")
-        self.rows = rows.pop()
+        self.rows = _check_rows(self.structure)
         # The arrays stay referenced by their tensors: no copy where the layout fits.
         self._tensors = map_structure(lambda a: None if a is None else _resident(a), self.structure)
 
@@ -161,13 +222,13 @@ def _listify(value: Any) -> Any:
             arrays = [v for v in value if getattr(v, "ndim", 0) > 0 or isinstance(v, Tensor)]
             if len(arrays) == len(value):
                 return list(value)
-        return np.asarray(value)
+        return _numpy(value)
     return value
 
 
 def is_stream(x: Any) -> bool:
     """True for generators, iterators and datasets: whatever hands over batches by itself."""
-    if isinstance(x, (np.ndarray, Tensor, list, tuple, dict)) or hasattr(x, "to_numpy"):
+    if isinstance(x, (np.ndarray, Tensor, list, tuple, dict, set, str, bytes)) or hasattr(x, "to_numpy"):
         return False
     return (
         isinstance(x, PyDataset)
@@ -269,8 +330,11 @@ def _host_batch(batch: Any) -> tuple[Any, Any, Any]:
     if isinstance(batch, list):
         batch = tuple(batch)
     x, y, w = unpack_x_y_sample_weight(batch)
+    if x is None:
+        raise ValueError("the data handed over a batch that is None, expected x, (x, y) or (x, y, sample_weight)")
     convert = lambda what: lambda v: None if v is None else as_array(v, what)  # noqa: E731
     x = map_structure(convert("x"), x)
     y = map_structure(convert("y"), y)
     w = map_structure(convert("sample_weight"), w)
+    _check_rows((x, y, w))
     return x, y, w

@@ -7,6 +7,7 @@ from typing import Any
 from . import ops
 from .layers.base import Layer
 from .layers.input import InputLayer
+from .ops.promotion import whole_numbers
 from .symbolic import KerasTensor, Node, call_symbolically, flatten, map_structure, order_nodes
 from .tensor import to_tensor
 
@@ -62,6 +63,9 @@ def as_input(symbol: KerasTensor, value: Any, sizes: bool = True) -> Any:
     """
     if value is None:
         raise ValueError(f"input {symbol.name!r} is None, expected a tensor {symbol.shape}")
+    if not hasattr(value, "shape"):
+        given = f"a dict with {sorted(value)}" if isinstance(value, dict) else f"{len(value)} tensors"
+        raise ValueError(f"input {symbol.name!r} is one tensor {symbol.shape}, got {given}")
     shape = tuple(value.shape)
     if len(shape) == len(symbol.shape) + 1 and shape[-1] == 1:
         shape = shape[:-1]
@@ -72,7 +76,7 @@ def as_input(symbol: KerasTensor, value: Any, sizes: bool = True) -> Any:
     if isinstance(value, KerasTensor):
         return value if shape == value.shape else call_symbolically("reshape", value, _sizes(shape))
     y = value if shape == value.shape else ops.reshape(value, shape)
-    y = to_tensor(y, symbol.dtype)
+    y = whole_numbers(y) if symbol.dtype == "int32" else to_tensor(y, symbol.dtype)
     if y is not value and hasattr(value, "_keras_mask"):
         y.__dict__["_keras_mask"] = value._keras_mask
     return y

@@ -18,7 +18,7 @@ import numpy as np
 from . import callbacks as callbacks_module
 from . import config, kernels
 from .capture import Capture
-from .data import Arrays, Passes, Stream, is_stream, unpack_x_y_sample_weight
+from .data import Arrays, Passes, Stream, is_stream, unpack_x_y_sample_weight, where_not_finite, whole_number
 from .progress import Progress
 from .symbolic import flatten, map_structure
 from .tensor import Tensor, empty
@@ -58,6 +58,9 @@ class Loops:
         """
         self._require_compiled("fit")
         self.stop_training = False
+        epochs, initial_epoch = whole_number("epochs", epochs, 0), whole_number("initial_epoch", initial_epoch, 0)
+        steps_per_epoch = whole_number("steps_per_epoch", steps_per_epoch, 1)
+        validation_steps = whole_number("validation_steps", validation_steps, 1)
         source, validation = self._sources(
             x, y, sample_weight, class_weight, validation_split, validation_data, steps_per_epoch
         )
@@ -100,6 +103,11 @@ class Loops:
         except KeyboardInterrupt:
             progress.interrupt()
             raise
+        except FloatingPointError as error:
+            found = where_not_finite(source.source.structure) if isinstance(source, Passes) else ""
+            if not found:
+                raise
+            raise FloatingPointError(f"{error} {found}.") from None
         finally:
             self._nan_watchers, self._finite_steps = [], None
             if self.optimizer.built:
@@ -124,8 +132,8 @@ class Loops:
                 raise ValueError("fit() got arrays without rows")
         held_out = None if validation is None else _validation_source(validation)
         if held_out is None and split:
-            if not 0 < split < 1:
-                raise ValueError(f"validation_split lies between 0 and 1, got {split}")
+            if not isinstance(split, (int, float)) or not 0 < split < 1:
+                raise ValueError(f"validation_split lies between 0 and 1, got {split!r}")
             cut = math.floor(source.rows * (1 - split))
             if cut == 0 or cut == source.rows:
                 raise ValueError(f"validation_split={split} of {source.rows} rows leaves one side empty")
@@ -261,6 +269,7 @@ class Loops:
     ) -> Any:
         """Loss and metrics over the data: a list in order, or a dict; a number if only the loss."""
         self._require_compiled("evaluate")
+        steps = whole_number("steps", steps, 1)
         if is_stream(x):
             source: Any = Stream(x, steps)
         else:
@@ -329,6 +338,7 @@ class Loops:
 
         Several threads may predict with one model at the same time.
         """
+        steps = whole_number("steps", steps, 1)
         source = Stream(x, steps) if is_stream(x) else Arrays(x)
         batch = _batch_size(batch_size)
         progress = Progress(verbose)
@@ -398,8 +408,8 @@ def _batch_size(value: int | None) -> int:
 
 
 def _is_due(epoch: int, frequency: Any) -> bool:
-    if isinstance(frequency, int):
-        return (epoch + 1) % frequency == 0
+    if not isinstance(frequency, (list, tuple, set)):
+        return (epoch + 1) % whole_number("validation_freq", frequency, 1) == 0
     return epoch + 1 in frequency
 
 

@@ -8,12 +8,13 @@ NumPy's and Python's global generators are never read nor written.
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from fastnn.explain import clear
+from fastnn.guards import ForkSafeLock
 from fastnn.serialization import Family
 
 _MAX_SEED = 2**63 - 1
@@ -35,7 +36,7 @@ class SeedGenerator:
         self.name = name or "seed_generator"
         self.counter = 0
         self._tensor: Any = None
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def tensor_state(self) -> Any:
         """The int32 tensor that ops draw from on behalf of this generator; recorded steps move it on.
@@ -178,7 +179,7 @@ def normal(shape: Sequence[int], mean: float = 0.0, stddev: float = 1.0, dtype: 
     """A float tensor of normally distributed numbers."""
     from . import ops
 
-    return ops.random_normal(tuple(shape), mean, stddev, _float_type(dtype), _state(seed))
+    return ops.random_normal(shape, mean, stddev, _float_type(dtype), _state(seed))
 
 
 def uniform(shape: Sequence[int], minval: float = 0.0, maxval: float = 1.0, dtype: Any = None, seed: Any = None) -> Any:
@@ -188,9 +189,10 @@ def uniform(shape: Sequence[int], minval: float = 0.0, maxval: float = 1.0, dtyp
 
     if dtype is not None and dtype_name(dtype) == "int32":
         return randint(shape, int(minval), int(maxval), "int32", seed)
-    return ops.random_uniform(tuple(shape), minval, maxval, _float_type(dtype), _state(seed))
+    return ops.random_uniform(shape, minval, maxval, _float_type(dtype), _state(seed))
 
 
+@clear
 def randint(shape: Sequence[int], minval: int, maxval: int, dtype: Any = "int32", seed: Any = None) -> Any:
     """Integers from minval, ..., maxval - 1, each as likely as the others.
 
@@ -201,7 +203,7 @@ def randint(shape: Sequence[int], minval: int, maxval: int, dtype: Any = "int32"
     if not 0 < maxval - minval < 2**31:
         raise ValueError(f"randint: maxval must lie above minval by less than 2^31, got {minval} and {maxval}")
     # float64: every integer of the range is met, with the same probability up to 2^-21.
-    drawn = ops.floor(ops.random_uniform(tuple(shape), 0.0, float(maxval - minval), "float64", _state(seed)))
+    drawn = ops.floor(ops.random_uniform(shape, 0.0, float(maxval - minval), "float64", _state(seed)))
     return ops.cast(ops.add(ops.minimum(drawn, float(maxval - minval - 1)), float(minval)), dtype)
 
 

@@ -11,6 +11,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from .explain import clear
 from .variables import unique_name
 
 
@@ -109,7 +110,7 @@ def operation(name: str, function: Callable) -> Callable:
     """`function`, except that a call on symbolic tensors becomes a node of the graph."""
     if name in _QUESTIONS:
         return functools.wraps(function)(lambda x: (_QUESTIONS[name] if isinstance(x, KerasTensor) else function)(x))
-    OPERATIONS[name] = function
+    OPERATIONS[name] = function = clear(function, name)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:

@@ -41,20 +41,23 @@ def host_array(value: Any, dtype: str | None = None) -> np.ndarray:
     """`value` as a C-contiguous NumPy array of a supported type.
 
     int64 becomes int32 (values are checked), float64 that came from Python numbers becomes
-    `config.floatx()`. Raises TypeError for what is not numeric, ValueError for ragged lists and
-    for integers that int32 cannot hold.
+    `config.floatx()`. Raises TypeError for what is not numeric, ValueError for ragged lists, for
+    integers that int32 cannot hold and for masked entries.
     """
     array = value if isinstance(value, np.ndarray) else np.asarray(value)
     if not isinstance(value, (np.ndarray, np.generic)) and array.dtype == np.float64 and dtype is None:
         dtype = config.floatx() if not hasattr(value, "__array__") else None
     if array.dtype.kind not in "fiub":
         raise TypeError(f"expected numbers, got an array of dtype {array.dtype}")
+    if type(array) is not np.ndarray and np.any(getattr(array, "mask", False)):
+        raise ValueError("a masked array has entries without a value: give them one with .filled(value)")
     target = dtype_name(dtype if dtype is not None else array.dtype)
     if target == "int32" and array.dtype.kind in "iu" and array.dtype.itemsize > 2 and array.size:
         low, high = int(array.min()), int(array.max())
         if low < -(2**31) or high >= 2**31:
             raise ValueError(f"integers from {low} to {high} do not fit in int32")
-    return np.ascontiguousarray(array, dtype=target).reshape(array.shape)
+    plain = np.ascontiguousarray(array, dtype=target).reshape(array.shape)
+    return plain if plain.flags.aligned else plain.copy()
 
 
 class Tensor(_core.Array):

@@ -7,7 +7,6 @@ first batch eagerly, the others replayed. How `fit` repeats it stands in `loops.
 from __future__ import annotations
 
 import inspect
-import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
@@ -17,6 +16,7 @@ from . import autograd, config, kernels, ops, optimizers
 from .capture import Capture
 from .compiled import CompiledLoss, CompiledMetrics, Outputs
 from .data import Arrays, unpack_x_y_sample_weight
+from .guards import ForkSafeLock
 from .loops import Loops
 from .metrics import Mean
 from .metrics.pending import PendingResult
@@ -87,7 +87,7 @@ class Trainer(Loops):
         self._finite_steps: Tensor | None = None  # how many of the epoch's steps had a finite loss
         self._nan_watchers: list[Any] = []
         self._captures: dict[tuple, tuple[Capture, Slots]] = {}
-        self._lock = threading.RLock()  # round a batch: its slots and its program are one at a time
+        self._lock = ForkSafeLock()  # round a batch: its slots and its program are one at a time
 
     def __getstate__(self) -> dict:
         # For pickle and copy. Layers come first: they follow the graph, so that no node is reached
@@ -98,7 +98,7 @@ class Trainer(Loops):
         return state
 
     def __setstate__(self, state: dict) -> None:
-        vars(self).update(state, _lock=threading.RLock(), _captures={}, _nan_watchers=[])
+        vars(self).update(state, _lock=ForkSafeLock(), _captures={}, _nan_watchers=[])
 
     def _set_loss_tracker(self, tracker: Mean | None) -> None:
         object.__setattr__(self, "_loss_tracker", tracker)  # past a layer's list of its user's metrics

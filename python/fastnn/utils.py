@@ -14,6 +14,7 @@ from fastnn.custom_objects import (
 )
 from fastnn.data import PyDataset
 from fastnn.data import PyDataset as Sequence
+from fastnn.explain import clear
 from fastnn.random import set_random_seed
 
 __all__ = [
@@ -49,6 +50,7 @@ def optional_import(module: str, install: str):
         raise ImportError(f'this needs {module.partition(".")[0]}: pip install "{install}"') from error
 
 
+@clear
 def to_categorical(x, num_classes: int | None = None) -> np.ndarray:
     """One-hot rows: integers (*shape) -> float64 (*shape, num_classes). A last dimension of 1 is
     dropped first.

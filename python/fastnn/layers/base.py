@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import capture, config, regularizers
 from ..dtype_policies import DTypePolicy
+from ..explain import explained_in
 from ..serialization import Family, to_snake_case
 from ..symbolic import KerasTensor, any_symbolic, flatten, map_structure, record_call
 from ..tensor import Tensor, dtype_name, to_tensor
@@ -111,7 +112,14 @@ class Layer(Tracked):
 
     def _ensure_built(self, *shapes: Any, **named: Any) -> None:
         if not self.built:
-            self.build(*shapes, **named)
+            mine = (self._trainable_weights, self._non_trainable_weights)
+            before = [len(weights) for weights in mine]
+            try:
+                self.build(*shapes, **named)
+            except BaseException:  # out of memory, Ctrl-C: the next call builds it anew
+                for weights, count in zip(mine, before):
+                    del weights[count:]
+                raise
             self.built = True
             for w in self._trainable_weights:
                 w.requires_grad = w.requires_grad and self._trainable
@@ -120,8 +128,16 @@ class Layer(Tracked):
         signature = signature_of(type(self))
         if not args and signature.first in kwargs:
             args = (kwargs.pop(signature.first),)
-        if any_symbolic(args) or any_symbolic(kwargs):
-            return self._call_symbolic(args, kwargs)
+        symbolic = any_symbolic(args) or any_symbolic(kwargs)
+        try:
+            return self._call_symbolic(args, kwargs) if symbolic else self._call_on_values(signature, args, kwargs)
+        except Exception as error:
+            told = explained_in(f"layer {self.name!r}", self.call, args, kwargs, error)
+            if told is error:
+                raise
+            raise told from error
+
+    def _call_on_values(self, signature: Signature, args: tuple, kwargs: dict) -> Any:
         inputs = self._cast(args[0]) if args else None
         args = (inputs, *map(self._cast_tensors, args[1:])) if args else ()
         kwargs = {name: self._cast_tensors(value) for name, value in kwargs.items()}

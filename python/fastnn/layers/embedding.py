@@ -57,10 +57,10 @@ class Embedding(Layer):
         self.built = True
 
     def _cast(self, inputs: Any) -> Any:
+        from ..ops.promotion import whole_numbers
         from ..tensor import to_tensor
 
-        x = to_tensor(inputs)
-        return x if x.dtype == "int32" else ops.cast(x, "int32")
+        return whole_numbers(to_tensor(inputs))
 
     def call(self, inputs: Any) -> Any:
         y = ops.embedding_lookup(inputs, self.embeddings)

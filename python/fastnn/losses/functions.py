@@ -5,11 +5,18 @@ defaults are Keras'.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 from .. import config, ops
+from ..explain import clear
 from ..tensor import Tensor, to_tensor
 from .base import _family, squeeze_or_expand_to_same_rank
+
+
+def _function(*aliases: str) -> Callable:
+    """Enters a loss function in the family, with errors in the words of its signature."""
+    return lambda function: _family.register(*aliases)(clear(function))
 
 
 def _pair(name: str, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
@@ -23,11 +30,15 @@ def _pair(name: str, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
     return y_true, y_pred
 
 
+def _check_axis(name: str, y_pred: Tensor, axis: int) -> None:
+    if isinstance(axis, bool) or not isinstance(axis, int) or not -y_pred.ndim <= axis < y_pred.ndim:
+        raise ValueError(f"{name}: axis must be an integer that y_pred {y_pred.shape} has; received {axis!r}")
+
+
 def _over_axis(name: str, y_true: Tensor, y_pred: Tensor, axis: Any) -> tuple[Tensor, Tensor]:
     """Both with `axis` last."""
     rank = y_pred.ndim
-    if isinstance(axis, bool) or not isinstance(axis, int) or not -rank <= axis < rank:
-        raise ValueError(f"{name}: axis must be an integer that y_pred {y_pred.shape} has; received {axis!r}")
+    _check_axis(name, y_pred, axis)
     axis %= rank
     if axis == rank - 1:
         return y_true, y_pred
@@ -35,49 +46,49 @@ def _over_axis(name: str, y_true: Tensor, y_pred: Tensor, axis: Any) -> tuple[Te
     return ops.transpose(y_true, order), ops.transpose(y_pred, order)
 
 
-@_family.register("mse", "MSE")
+@_function("mse", "MSE")
 def mean_squared_error(y_true: Any, y_pred: Any) -> Tensor:
     """mean (y_pred - y_true)^2."""
     return ops.pointwise_loss(*_pair("mean_squared_error", y_true, y_pred), "squared_error")
 
 
-@_family.register("mae", "MAE")
+@_function("mae", "MAE")
 def mean_absolute_error(y_true: Any, y_pred: Any) -> Tensor:
     """mean |y_pred - y_true|."""
     return ops.pointwise_loss(*_pair("mean_absolute_error", y_true, y_pred), "absolute_error")
 
 
-@_family.register("mape", "MAPE")
+@_function("mape", "MAPE")
 def mean_absolute_percentage_error(y_true: Any, y_pred: Any) -> Tensor:
     """100 mean(|y_pred - y_true| / max(|y_true|, 1e-7))."""
     return ops.pointwise_loss(*_pair("mean_absolute_percentage_error", y_true, y_pred), "percentage_error")
 
 
-@_family.register("msle", "MSLE")
+@_function("msle", "MSLE")
 def mean_squared_logarithmic_error(y_true: Any, y_pred: Any) -> Tensor:
     """mean (log(1 + y_pred) - log(1 + y_true))^2, both at least 1e-7."""
     return ops.pointwise_loss(*_pair("mean_squared_logarithmic_error", y_true, y_pred), "squared_log_error")
 
 
-@_family.register()
+@_function()
 def huber(y_true: Any, y_pred: Any, delta: float = 1.0) -> Tensor:
     """mean of e^2 / 2 where |e| <= delta, else delta |e| - delta^2 / 2 (Huber 1964)."""
     return ops.pointwise_loss(*_pair("huber", y_true, y_pred), "huber", delta)
 
 
-@_family.register("logcosh")
+@_function("logcosh")
 def log_cosh(y_true: Any, y_pred: Any) -> Tensor:
     """mean log(cosh(y_pred - y_true))."""
     return ops.pointwise_loss(*_pair("log_cosh", y_true, y_pred), "log_cosh")
 
 
-@_family.register()
+@_function()
 def poisson(y_true: Any, y_pred: Any) -> Tensor:
     """mean(y_pred - y_true log(y_pred + 1e-7))."""
     return ops.pointwise_loss(*_pair("poisson", y_true, y_pred), "poisson")
 
 
-@_family.register("kld", "KLD", "kullback_leibler_divergence")
+@_function("kld", "KLD", "kullback_leibler_divergence")
 def kl_divergence(y_true: Any, y_pred: Any) -> Tensor:
     """sum y_true log(y_true / y_pred), both clipped to [1e-7, 1]."""
     return ops.pointwise_loss(*_pair("kl_divergence", y_true, y_pred), "kl_divergence", 0.0, False)
@@ -91,21 +102,21 @@ def _plus_minus(y_true: Tensor) -> Tensor:
     return ops.subtract(ops.multiply(y_true, ops.add(b, 1.0)), b)
 
 
-@_family.register()
+@_function()
 def hinge(y_true: Any, y_pred: Any) -> Tensor:
     """mean max(1 - y_true y_pred, 0), labels -1 and 1 (0 and 1 are converted)."""
     y_true, y_pred = _pair("hinge", y_true, y_pred)
     return ops.pointwise_loss(_plus_minus(y_true), y_pred, "hinge")
 
 
-@_family.register()
+@_function()
 def squared_hinge(y_true: Any, y_pred: Any) -> Tensor:
     """mean max(1 - y_true y_pred, 0)^2, labels -1 and 1 (0 and 1 are converted)."""
     y_true, y_pred = _pair("squared_hinge", y_true, y_pred)
     return ops.pointwise_loss(_plus_minus(y_true), y_pred, "squared_hinge")
 
 
-@_family.register()
+@_function()
 def categorical_hinge(y_true: Any, y_pred: Any) -> Tensor:
     """max(1 + max((1 - y_true) y_pred) - sum(y_true y_pred), 0)."""
     y_true, y_pred = _pair("categorical_hinge", y_true, y_pred)
@@ -114,7 +125,7 @@ def categorical_hinge(y_true: Any, y_pred: Any) -> Tensor:
     return ops.maximum(ops.add(ops.subtract(negative, positive), 1.0), 0.0)
 
 
-@_family.register()
+@_function()
 def cosine_similarity(y_true: Any, y_pred: Any, axis: int = -1) -> Tensor:
     """-sum(y_true y_pred) / (|y_true| |y_pred|) along `axis`: -1 is the same direction."""
     y_true, y_pred = _pair("cosine_similarity", y_true, y_pred)
@@ -127,7 +138,7 @@ def _unit(x: Tensor, axis: int) -> Tensor:
     return ops.divide(x, norm)
 
 
-@_family.register("bce", "BCE")
+@_function("bce", "BCE")
 def binary_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -144,6 +155,7 @@ def binary_crossentropy(
 
 
 def _warn_of_one_class(name: str, y_pred: Tensor, axis: int) -> None:
+    _check_axis(name, y_pred, axis)
     if y_pred.shape[axis] == 1:
         warnings.warn(
             f"{name} of a single class is constant: y_pred has shape {y_pred.shape}. "
@@ -153,7 +165,7 @@ def _warn_of_one_class(name: str, y_pred: Tensor, axis: int) -> None:
         )
 
 
-@_family.register()
+@_function()
 def categorical_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -170,7 +182,7 @@ def categorical_crossentropy(
     return ops.categorical_crossentropy(y_true, y_pred, from_logits, -1, label_smoothing)
 
 
-@_family.register()
+@_function()
 def sparse_categorical_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -194,7 +206,7 @@ def sparse_categorical_crossentropy(
 sparse_categorical_crossentropy.integer_targets = True
 
 
-@_family.register()
+@_function()
 def binary_focal_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -220,7 +232,7 @@ def binary_focal_crossentropy(
     return ops.mean(loss, axis=axis)
 
 
-@_family.register()
+@_function()
 def categorical_focal_crossentropy(
     y_true: Any,
     y_pred: Any,
@@ -243,7 +255,7 @@ def categorical_focal_crossentropy(
     return ops.sum(ops.multiply(weight, ops.multiply(t, ops.log(p))), axis=axis)
 
 
-@_family.register()
+@_function()
 def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Tensor:
     """1 - 2 sum(y_true y_pred) / (sum y_true + sum y_pred + 1e-7), over all axes or `axis`."""
     t, y = _pair("dice", y_true, y_pred)
@@ -251,7 +263,7 @@ def dice(y_true: Any, y_pred: Any, axis: Any = None) -> Tensor:
     return ops.subtract(1.0, ops.divide(ops.multiply(ops.sum(ops.multiply(t, y), axis=axis), 2.0), total))
 
 
-@_family.register()
+@_function()
 def tversky(y_true: Any, y_pred: Any, alpha: float = 0.5, beta: float = 0.5, axis: Any = None) -> Tensor:
     """1 - tp / (tp + alpha fp + beta fn + 1e-7), as Keras counts: fp = sum((1 - y_pred) y_true),
     fn = sum(y_pred (1 - y_true)) (Salehi et al. 2017).

@@ -33,7 +33,7 @@ def categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
 def sparse_categorical_accuracy(y_true: Any, y_pred: Any) -> Tensor:
     """1 where the largest entry of y_pred is at index y_true."""
     y_true, y_pred = to_tensor(y_true), to_tensor(y_pred)
-    if y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1:
+    if 0 < y_true.ndim == y_pred.ndim and y_true.shape[-1] == 1:
         y_true = ops.reshape(y_true, y_true.shape[:-1])
     chosen = ops.argmax(y_pred, axis=-1)
     if y_true.dtype.startswith("float"):  # 1.5 is no class
@@ -54,8 +54,8 @@ def sparse_top_k_categorical_accuracy(y_true: Any, y_pred: Any, k: int = 5, from
     the first k of them.
     """
     y_true, y_pred = to_tensor(y_true), as_float(y_pred)
-    classes = y_pred.shape[-1]
-    if y_true.size * classes != y_pred.size:
+    classes = y_pred.shape[-1] if y_pred.ndim else 0
+    if not y_pred.ndim or y_true.size * classes != y_pred.size:
         raise ValueError(
             f"top k accuracy: y_true {y_true.shape} does not name one class per row of y_pred {y_pred.shape}"
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from operator import index
 from typing import Any
 
 from .. import kernels
@@ -17,6 +18,7 @@ Axes = int | tuple[int, ...] | list[int] | None
 
 def normalized_axis(name: str, axis: int, rank: int) -> int:
     """`axis` counted from the front. Raises ValueError if there is no such axis."""
+    axis = index(axis)
     if not -rank <= axis < rank:
         raise ValueError(f"{name}: axis {axis} is out of range for {rank} dimensions")
     return axis % rank
@@ -26,7 +28,7 @@ def normalized_axes(name: str, axis: Axes, rank: int) -> list[int]:
     """`axis` as a sorted list of axes >= 0. Raises ValueError for what is no axis of the rank."""
     if axis is None:
         return list(range(rank))
-    axes = [axis] if isinstance(axis, int) else [int(a) for a in axis]
+    axes = [axis] if isinstance(axis, int) else [index(a) for a in axis]
     for a in axes:
         if not -rank <= a < rank:
             raise ValueError(f"{name}: axis {a} is out of range for a tensor of {rank} dimensions")

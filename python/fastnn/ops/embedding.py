@@ -7,7 +7,7 @@ from typing import Any
 from .. import kernels
 from ..autograd import grad_to, op
 from ..tensor import empty, to_tensor
-from .elementwise import cast
+from .promotion import whole_numbers
 
 __all__ = ["embedding_lookup"]
 
@@ -21,8 +21,7 @@ def embedding_lookup(indices: Any, table: Any):
     indices, table = to_tensor(indices), to_tensor(table)
     if table.ndim != 2:
         raise ValueError(f"embedding_lookup: table must have 2 dimensions, got {table.shape}")
-    if indices.dtype != "int32":
-        indices = cast(indices, "int32")
+    indices = whole_numbers(indices)
     y = empty((*indices.shape, table.shape[1]), like=table)
     kernels.embedding(indices, table, y)
     return y, lambda dy: (None, grad_to(table, kernels.embedding_grad, indices, dy))

@@ -13,6 +13,7 @@ from ..autograd import grad_to, needs_grad, op
 from ..tensor import Tensor, empty, to_tensor, view
 from .elementwise import cast, divide, multiply, subtract
 from .move import transpose
+from .promotion import whole_numbers
 from .reduce import sum
 
 __all__ = [
@@ -110,8 +111,7 @@ def sparse_categorical_crossentropy(
             f"{name}: target must have the shape of output without its classes, {shape}; got "
             f"target {label.shape} and output {output.shape}"
         )
-    if label.dtype != "int32":
-        label = cast(label, "int32")
+    label = whole_numbers(label)
     ignored = _NO_CLASS if ignore_class is None else int(ignore_class)
     loss, stats = empty(shape, like=output), empty((*shape, 2), like=output)
     kernels.sparse_crossentropy(rows, label, loss, stats, bool(from_logits), ignored)

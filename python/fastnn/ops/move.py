@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import index
 from typing import Any
+
+import numpy as np
 
 from .. import kernels
 from ..autograd import needs_grad, op
@@ -149,7 +152,7 @@ def _repeated(x: Tensor, counts: Sequence[int], inside: bool) -> Tensor:
 def tile(x: Any, repeats: int | Sequence[int]) -> Tensor:
     """x beside itself `repeats[k]` times along axis k; missing counts of leading axes are 1."""
     x = to_tensor(x)
-    counts = [repeats] if isinstance(repeats, int) else [int(r) for r in repeats]
+    counts = [repeats] if isinstance(repeats, int) else [index(r) for r in repeats]
     if any(c < 0 for c in counts):
         raise ValueError(f"tile: repeats cannot be negative, got {tuple(counts)}")
     counts = [1] * (x.ndim - len(counts)) + counts
@@ -175,7 +178,7 @@ def repeat(x: Any, repeats: int | Sequence[int], axis: int | None = None) -> Ten
         raise ValueError(f"repeat: {len(counts)} counts for an axis of {x.shape[axis]}")
     from .index import take
 
-    return take(x, [i for i, c in enumerate(counts) for _ in range(c)], axis)
+    return take(x, np.repeat(np.arange(len(counts), dtype="int32"), counts), axis)
 
 
 def meshgrid(*x: Any, indexing: str = "xy") -> list[Tensor]:

@@ -41,6 +41,20 @@ def converted(x: Tensor, dtype: str) -> Tensor:
     return y
 
 
+def whole_numbers(x: Tensor) -> Tensor:
+    """x as int32, outside of any gradient. What is not a whole number (0.5, NaN) becomes -2^31, which is
+    no index of anything, so that the kernel that takes it as one refuses it.
+    """
+    if is_float(x) and x.device == "cpu":
+        whole, same, lowest = empty(x.shape, like=x), empty(x.shape, "bool", x.device), empty((), like=x)
+        kernels.floor(x, whole)
+        kernels.equal(x, whole, same)
+        kernels.fill(lowest, -(2.0**31))
+        kernels.where(same, x, lowest, whole)
+        x = whole
+    return converted(x, "int32")
+
+
 def common_type(*operands: Any, floating: bool = False) -> str:
     """The type in which tensors and numbers meet; a float type if `floating`."""
     tensors = [x for x in operands if isinstance(x, Tensor)]

@@ -187,7 +187,7 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
     n = x.shape[axis]
     if isinstance(indices_or_sections, int):
         parts = indices_or_sections
-        if parts < 1 or n % parts:
+        if parts < 1 or n % parts or parts > max(n, 4096):  # nothing divides into any number of parts
             raise ValueError(f"split: an axis of {n} does not divide into {parts} equal parts")
         cuts = [n * p // parts for p in range(parts + 1)]
     else:

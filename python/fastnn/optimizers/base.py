@@ -21,6 +21,7 @@ import numpy as np
 from .. import _core, kernels
 from ..autograd import no_grad
 from ..configurable import Configurable
+from ..guards import CtrlCWaits
 from ..serialization import Family, serialize_object, to_snake_case
 from ..tensor import Tensor, empty, to_tensor, view
 from ..variables import Variable
@@ -233,6 +234,15 @@ class Optimizer(Configurable):
             return
         if _core.is_recording():
             _core.spoil("the optimizer is built in its first step: call optimizer.build(variables) before")
+        try:
+            self._build(variables)
+        except BaseException:  # out of memory, Ctrl-C: as if it had not been called
+            self._trainable, self._home, self._arenas, self._states = [], {}, [], []
+            raise
+        self.built = True
+        self._rate.cover(int(self._calls))
+
+    def _build(self, variables: Sequence[Tensor]) -> None:
         self._trainable = list(variables)
         by_type: dict[tuple[str, str], list[Tensor]] = {}
         # Variables with weight decay first, so that they are one run.
@@ -250,8 +260,6 @@ class Optimizer(Configurable):
         initial = {name: value for group in self._all_groups() for name, value in group.items()}
         self._states = [{name: arena.state(value) for name, value in initial.items()} for arena in self._arenas]
         self.bind()
-        self.built = True
-        self._rate.cover(int(self._calls))
 
     def bind(self) -> None:
         """Moves the variables (back) into the arenas; needed after another optimizer took them."""
@@ -296,7 +304,8 @@ class Optimizer(Configurable):
             self.bind()
         with no_grad():
             plan = self._fill_slots(grads, variables)
-            self._step(plan, variables)
+            with CtrlCWaits():
+                self._step(plan, variables)
 
     def _fill_slots(self, grads: Sequence[Tensor | None], variables: Sequence[Tensor]) -> list:
         """Gradients into their slots; returns the plan: what the update kernels are called with."""

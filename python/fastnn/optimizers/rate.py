@@ -48,6 +48,8 @@ class LearningRate:
             raise ValueError(
                 f"learning_rate must be a number, a LearningRateSchedule or a function; received {source!r}"
             ) from None
+        if isinstance(source, str) or not 0 <= rate < np.inf:
+            raise ValueError(f"learning_rate must be a finite number, not below 0; received {source!r}")
         self.source = None
         self.value.assign(rate)
 

@@ -1,0 +1,447 @@
+"""fastnn as a guest in somebody's process: Ctrl-C, fork, several threads, little memory, and nothing
+of the process changed. What forks or sets limits runs in a process of its own.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+import fastnn as keras
+from fastnn import ops
+from test_copying import in_threads
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals, fork and limits of POSIX")
+
+
+def in_fresh_process(function, *arguments, threads=2, timeout=120):
+    """Runs a function of this file where nothing has been computed yet; its standard output."""
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+        "OMP_NUM_THREADS": str(threads),
+    }
+    environment.pop("FASTNN_POISON", None)
+    call = f"import test_process; test_process.{function.__name__}(*{arguments!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", call], env=environment, capture_output=True, text=True, timeout=timeout
+    )
+    assert done.returncode == 0, f"{done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    return done.stdout
+
+
+def small():
+    model = keras.Sequential([keras.layers.Dense(8, activation="relu"), keras.layers.Dense(1)])
+    model.compile("adam", "mse")
+    return model
+
+
+def data(rows=256):
+    rng = np.random.default_rng(0)
+    return rng.standard_normal((rows, 6)).astype("float32"), rng.standard_normal((rows, 1)).astype("float32")
+
+
+# --- Ctrl-C ---------------------------------------------------------------------------------------
+
+
+class Counting(keras.Model):
+    """Every step takes 1/1024 off every weight: what they are says how many steps were made. The
+    weights are of two types, which an optimizer updates in two calls.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.a = keras.layers.Dense(1, kernel_initializer="zeros")
+        self.b = keras.layers.Dense(1, kernel_initializer="zeros", dtype="float64")
+
+    def call(self, x):
+        return ops.add(self.a(x), ops.cast(self.b(x), "float32"))
+
+    def steps(self):
+        counts = {-1024 * float(value) for w in self.get_weights() for value in w.flat}
+        counts.add(float(self.optimizer.iterations.numpy()))
+        return counts
+
+
+def counting(eager):
+    model = Counting()
+    model.compile(keras.optimizers.SGD(1 / 1024), lambda y, p: p, run_eagerly=eager)
+    model.fit(np.ones((8, 3), "float32"), np.ones((8, 1), "float32"), batch_size=8, verbose=0)
+    assert model.steps() == {1.0}
+    return model
+
+
+def endless(x, y):
+    while True:
+        yield x, y
+
+
+LOOPS = {
+    "fit": lambda m, x, y: m.fit(x, y, batch_size=8, epochs=10**6, verbose=0),
+    "fit with callbacks": lambda m, x, y: m.fit(
+        x,
+        y,
+        batch_size=8,
+        epochs=10**6,
+        verbose=0,
+        callbacks=[keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: None)],
+    ),
+    "fit from a generator": lambda m, x, y: m.fit(endless(x[:8], y[:8]), steps_per_epoch=10**6, verbose=0),
+    "evaluate": lambda m, x, y: m.evaluate(endless(x[:8], y[:8]), steps=10**6, verbose=0),
+    "evaluate arrays": lambda m, x, y: [m.evaluate(x, y, batch_size=1, verbose=0) for _ in range(10**6)],
+    "predict": lambda m, x, y: [m.predict(x, batch_size=1, verbose=0) for _ in range(10**6)],
+}
+
+
+@pytest.fixture
+def interruptible():
+    # A suite that was started in the background of a shell ignores the signal.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def interrupted(run, after):
+    """Runs until Ctrl-C, `after` seconds from now; how long it took to answer."""
+    sent = []
+
+    def send():
+        time.sleep(after)
+        sent.append(time.perf_counter())
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    answered = time.perf_counter()
+    thread.join()
+    return answered - sent[0]
+
+
+@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize("loop", LOOPS)
+def test_ctrl_c_leaves_whole_steps(interruptible, capsys, loop, eager):
+    model = counting(eager)
+    x, y = np.ones((4096, 3), "float32"), np.ones((4096, 1), "float32")
+    rng, answers = np.random.default_rng(1), []
+    for _ in range(6):
+        answers.append(interrupted(lambda: LOOPS[loop](model, x, y), 0.02 + 0.05 * rng.random()))
+        assert len(model.steps()) == 1, model.steps()
+    assert sorted(answers)[2] < 0.5  # 50 ms at most, on cores of one's own
+    before = model.steps().pop()
+    model.fit(x[:8], y[:8], batch_size=8, verbose=0)
+    assert model.steps() == {before + 1}
+    assert np.isfinite(model.predict(x[:8], verbose=0)).all()
+
+
+# --- fork -----------------------------------------------------------------------------------------
+
+
+def child_of(parent):
+    """The exit status of a forked child that runs `parent`'s work: 0, or 1 for any error."""
+    child = os.fork()
+    if child:
+        return child
+    try:
+        parent()
+        os._exit(0)
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+        os._exit(1)
+
+
+def wait_for(children, seconds=60):
+    deadline = time.monotonic() + seconds
+    for child in children:
+        while os.waitpid(child, os.WNOHANG) == (0, 0):
+            if time.monotonic() > deadline:
+                for c in children:
+                    os.kill(c, signal.SIGKILL)
+                raise AssertionError("a forked child hangs")
+            time.sleep(0.005)
+
+
+def forked_children_compute():
+    x, y = data(4096)
+    wide = keras.Sequential([keras.layers.Dense(512), keras.layers.Dense(1)])  # worth several threads
+    wide.compile("sgd", "mse")
+    wide.fit(x, y, verbose=0, batch_size=1024)
+    weights = wide.get_weights()
+    wide.fit(x, y, verbose=0, batch_size=1024, shuffle=False)
+    wanted = wide.predict(x, verbose=0)
+
+    def work():
+        wide.set_weights(weights)
+        wide.fit(x, y, verbose=0, batch_size=1024, shuffle=False)
+        np.testing.assert_array_equal(wide.predict(x, verbose=0), wanted)
+        fresh = small()
+        fresh.fit(x, y, verbose=0)
+
+    for _ in range(5):
+        children = [child_of(work) for _ in range(2)]
+        for child in children:
+            assert os.waitpid(child, 0)[1] == 0
+    np.testing.assert_array_equal(wide.predict(x, verbose=0), wanted)  # the parent goes on
+
+
+def test_forked_children_compute():
+    in_fresh_process(forked_children_compute)
+
+
+def forks_while_a_thread_trains():
+    x, y = data(512)
+    trained, shared, stop = small(), small(), []
+    shared.fit(x, y, verbose=0)
+
+    def train():
+        while not stop:
+            trained.fit(x, y, epochs=3, verbose=0)
+            shared.predict(x, verbose=0)
+            np.asarray(ops.matmul(np.ones((50, 6), "float32"), x[:6]))
+
+    thread = threading.Thread(target=train)
+    thread.start()
+
+    def work():
+        shared.predict(x, verbose=0)
+        trained.predict(x, verbose=0)
+        shared.fit(x, y, verbose=0)
+
+    try:
+        for _ in range(40):
+            child = child_of(work)
+            deadline = time.monotonic() + 60
+            while True:
+                pid, status = os.waitpid(child, os.WNOHANG)
+                if pid:
+                    break
+                if time.monotonic() > deadline:
+                    os.kill(child, signal.SIGKILL)
+                    raise AssertionError("a forked child hangs")
+                time.sleep(0.002)
+            assert status == 0
+    finally:
+        stop.append(True)
+        thread.join()
+
+
+def test_forks_while_a_thread_trains():
+    in_fresh_process(forks_while_a_thread_trains)
+
+
+def predictions(rows):
+    """In a worker process."""
+    keras.utils.set_random_seed(1)
+    model = small()
+    x, y = data(rows)
+    model.fit(x, y, verbose=0)
+    return model.predict(x, verbose=0)
+
+
+def workers(method):
+    import multiprocessing
+
+    wanted = predictions(64)
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        for got in pool.map(predictions, [64] * 4):
+            np.testing.assert_array_equal(got, wanted)
+
+
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_multiprocessing(method):
+    in_fresh_process(workers, method)
+
+
+# --- threads --------------------------------------------------------------------------------------
+
+
+def test_eight_threads_predict_with_one_model():
+    x, y = data()
+    model = small()
+    model.fit(x, y, verbose=0)
+    wanted = [model.predict(x[: 10 * k + 3], batch_size=7 + k, verbose=0) for k in range(8)]
+    model._captures.clear()  # the threads meet while programs are being recorded
+
+    def check(k):
+        for _ in range(10):
+            np.testing.assert_array_equal(model.predict(x[: 10 * k + 3], batch_size=7 + k, verbose=0), wanted[k])
+
+    in_threads([lambda k=k: check(k) for k in range(8)])
+
+
+def test_eight_threads_train_eight_models():
+    x, y = data(2048)
+
+    def trained(seed):
+        model = keras.Sequential(
+            [
+                keras.layers.Dense(128, activation="relu", kernel_initializer=keras.initializers.GlorotUniform(seed)),
+                keras.layers.Dense(1, kernel_initializer=keras.initializers.GlorotUniform(seed)),
+            ]
+        )
+        model.compile("adam", "mse")
+        model.fit(x, y, epochs=2, batch_size=256, shuffle=False, verbose=0)
+        return model.get_weights()
+
+    wanted = [trained(k) for k in range(8)]
+    got = {}
+    in_threads([lambda k=k: got.update({k: trained(k)}) for k in range(8)])
+    for k in range(8):
+        for a, b in zip(wanted[k], got[k]):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_the_interpreter_is_free_while_kernels_run():
+    a = np.ones((700, 700), "float32")
+    ticks, stop = [], []
+
+    def tick():
+        while not stop:
+            ticks.append(time.perf_counter())
+            time.sleep(0.0005)
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    t = ops.convert_to_tensor(a)
+    begin = time.perf_counter()
+    for _ in range(30):
+        ops.matmul(t, t)
+    end = time.perf_counter()
+    stop.append(True)
+    thread.join()
+    assert sum(begin < t < end for t in ticks) > 5
+
+
+# --- the state of the process ---------------------------------------------------------------------
+
+
+def process_state():
+    """Everything that a library could change for the others, by name."""
+    import ctypes
+    import ctypes.util
+    import decimal
+    import faulthandler
+    import locale
+    import logging
+    import random
+    import resource
+    import warnings
+
+    state = {
+        "environment": dict(os.environ),
+        "folder": os.getcwd(),
+        "signal handlers": [signal.getsignal(s) for s in sorted(signal.valid_signals())],
+        "NumPy's errors": np.geterr(),
+        "NumPy's random numbers": repr(np.random.get_state()),
+        "NumPy's printing": np.get_printoptions(),
+        "random numbers": random.getstate(),
+        "warnings": list(warnings.filters),
+        "locale": locale.setlocale(locale.LC_ALL),
+        "limits": [resource.getrlimit(i) for i in range(10)],
+        "switch interval": (sys.getswitchinterval(), sys.getrecursionlimit()),
+        "hooks": (sys.excepthook, sys.displayhook, sys.gettrace(), sys.getprofile(), threading.excepthook),
+        "logging": (list(logging.root.handlers), logging.root.level),
+        "decimal": repr(decimal.getcontext()).partition("flags")[0],
+        "faulthandler": faulthandler.is_enabled(),
+        "streams": (sys.stdout, sys.stderr, sys.stdin),
+        "umask": os.umask(0o22),
+    }
+    os.umask(state["umask"])
+    if sys.platform == "linux":
+        state["cores"] = os.sched_getaffinity(0)
+        with open("/proc/self/status") as file:
+            state["signals"] = [line for line in file if line.startswith(("SigBlk", "SigIgn", "SigCgt"))]
+        # How floats round and whether denormals count: MXCSR without its sticky flags.
+        environment = ctypes.create_string_buffer(256)
+        ctypes.CDLL(ctypes.util.find_library("m")).fegetenv(environment)
+        if os.uname().machine == "x86_64":
+            state["MXCSR"] = int.from_bytes(environment.raw[28:32], "little") & 0xFFC0
+    state["denormals"] = float(np.float32(1e-40) * np.float32(0.5))
+    return state
+
+
+USE = """
+import numpy as np, random, sys, warnings
+import test_process_state as t
+before = t.process_state()
+import fastnn as keras
+imported = t.process_state()
+from fastnn import ops
+x = np.random.default_rng(0).standard_normal((2048, 6)).astype("float32")
+y = x[:, :1] * 1e-38
+state = t.process_state()
+model = keras.Sequential([keras.layers.Dense(256, activation="relu"), keras.layers.Dropout(0.5), keras.layers.Dense(1)])
+model.compile("adam", "mse")
+model.fit(x, y, epochs=2, batch_size=512, verbose=0)
+model.evaluate(x, y, verbose=0)
+model.predict(x, verbose=0)
+try:
+    model.fit(x[:, :2], y, verbose=0)
+except ValueError:
+    pass
+after = t.process_state()
+for name, a in before.items():
+    for b, when in ((imported, "the import"), (after, "fit")):
+        assert a == b[name], f"{when} changed {name}: {a} -> {b[name]}"
+print("unchanged")
+"""
+
+
+def test_the_process_is_left_as_it_was(tmp_path):
+    import inspect
+
+    # `process_state` apart from this file, which imports fastnn.
+    helper = "import os, signal, sys, threading\nimport numpy as np\n\n\n" + inspect.getsource(process_state)
+    (tmp_path / "test_process_state.py").write_text(helper)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *filter(None, sys.path)])}
+    environment["OMP_NUM_THREADS"] = "2"
+    done = subprocess.run([sys.executable, "-c", USE], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "unchanged\n", done.stderr[-1500:]
+
+
+# --- little memory --------------------------------------------------------------------------------
+
+
+def small_limits():
+    """Fits under ever larger limits, each in a child: done, or MemoryError and done without a limit."""
+    import resource
+
+    x, y = np.ones((64, 1000), "float32"), np.ones((64, 1), "float32")
+    refused = 0
+    for megabytes in [*range(1, 40, 2), *range(40, 100, 12), 1000]:
+
+        def work(megabytes=megabytes):
+            keras.config.floatx()
+            model = keras.Sequential([keras.layers.Dense(1000, activation="relu"), keras.layers.Dense(1)])
+            model.compile("adam", "mse")
+            with open("/proc/self/statm") as statm:
+                pages = int(statm.read().split()[0])
+            resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (megabytes << 20), -1))
+            status = 0
+            try:
+                model.fit(x, y, verbose=0)
+            except MemoryError as error:
+                assert len(str(error)) > 15, repr(error)
+                status = 7
+            resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+            model.fit(x, y, verbose=0)
+            assert len(model.weights) == 4
+            os._exit(status)
+
+        status = os.waitstatus_to_exitcode(os.waitpid(child_of(work), 0)[1])
+        assert status in (0, 7), (megabytes, status)
+        refused += status == 7
+    assert refused > 5 and status == 0, (refused, status)  # the last limit is none
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of address space")
+def test_little_memory_is_an_error_and_the_model_goes_on():
+    in_fresh_process(small_limits)
