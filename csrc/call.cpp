@@ -42,10 +42,10 @@ struct Unboxed<void (*)(P...) noexcept> {
 const std::vector<Kernel>& catalogue() {
   static const std::vector<Kernel> kernels = [] {
     std::vector<Kernel> list;
-#define ADD(name, params, shapes, flops, doc, cuda)                                   \
-  list.emplace_back(#name, #params, shapes, doc, static_cast<int>(list.size()), cuda, \
-                    &Unboxed<decltype(&baseline::name)>::invoke,                      \
-                    ShapeLine(#name, #params, shapes, flops));
+#define ADD(name, params, shapes, flops, doc, cuda)                                       \
+  list.push_back(Kernel(#name, #params, shapes, doc, static_cast<int>(list.size()), cuda, \
+                        &Unboxed<decltype(&baseline::name)>::invoke,                      \
+                        ShapeLine(#name, #params, shapes, flops)));
 #define KERNEL(name, params, shapes, flops, doc) ADD(name, params, shapes, flops, doc, true)
 #define KERNEL_CPU(name, params, shapes, flops, doc) ADD(name, params, shapes, flops, doc, false)
 #include "kernels.def"
