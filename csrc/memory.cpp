@@ -64,10 +64,6 @@ void fill_with_nan(const Block& block) {
 
 }  // namespace
 
-OutOfMemory::OutOfMemory(size_t bytes, Device device, const char* why)
-    : text("out of memory: " + std::to_string(bytes) + " bytes wanted on " + name(device) +
-           (why ? std::string(" (") + why + ")" : "")) {}
-
 BlockPtr Pool::allocate(size_t bytes) {
   if (bytes > SIZE_MAX / 4) throw OutOfMemory(bytes, device_);
   const bool exact = is_exact(device_);

@@ -16,7 +16,9 @@ namespace fastnn {
 
 struct OutOfMemory : std::bad_alloc {
   std::string text;
-  OutOfMemory(size_t bytes, Device device, const char* why = nullptr);
+  OutOfMemory(size_t bytes, Device device, const char* why = nullptr)
+      : text("out of memory: " + std::to_string(bytes) + " bytes wanted on " + name(device) +
+             (why ? std::string(" (") + why + ")" : "")) {}
   const char* what() const noexcept override { return text.c_str(); }
 };
 
