@@ -139,11 +139,12 @@ def _words(hint: Any) -> str:
         return f"a sequence of {_words(of[0])}" if of else "a sequence"
     if origin is Callable or hint is Callable:
         return "a function"
-    return getattr(hint, "__name__", str(hint))
+    name = getattr(hint, "__name__", None)
+    return name if isinstance(name, str) else str(hint)
 
 
 def _shown(value: Any) -> str:
-    if hasattr(value, "shape") and hasattr(value, "dtype") and getattr(value, "ndim", 0):
+    if hasattr(value, "dtype") and isinstance(getattr(value, "shape", None), tuple) and value.shape:
         return f"an array {tuple(value.shape)} of {value.dtype}"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

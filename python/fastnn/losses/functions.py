@@ -30,7 +30,7 @@ def _pair(name: str, y_true: Any, y_pred: Any) -> tuple[Tensor, Tensor]:
     return y_true, y_pred
 
 
-def _check_axis(name: str, y_pred: Tensor, axis: int) -> None:
+def _check_axis(name: str, y_pred: Tensor, axis: Any) -> None:
     if isinstance(axis, bool) or not isinstance(axis, int) or not -y_pred.ndim <= axis < y_pred.ndim:
         raise ValueError(f"{name}: axis must be an integer that y_pred {y_pred.shape} has; received {axis!r}")
 
