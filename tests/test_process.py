@@ -108,20 +108,25 @@ def interruptible():
 
 def interrupted(run, after):
     """Runs until Ctrl-C, `after` seconds from now; how long it took to answer."""
-    sent = []
+    sent, done = [], threading.Event()
 
     def send():
         time.sleep(after)
-        sent.append(time.perf_counter())
-        os.kill(os.getpid(), signal.SIGINT)
+        # Python loses an interrupt that reaches a finalizer or another package's callback of the
+        # garbage collector (JAX has one); a person would press the keys again.
+        while not done.is_set() and len(sent) < 60:
+            sent.append(time.perf_counter())
+            os.kill(os.getpid(), signal.SIGINT)
+            done.wait(2)
 
     thread = threading.Thread(target=send)
     thread.start()
     with pytest.raises(KeyboardInterrupt):
         run()
     answered = time.perf_counter()
+    done.set()
     thread.join()
-    return answered - sent[0]
+    return answered - sent[-1]
 
 
 @pytest.mark.parametrize("eager", [False, True])
