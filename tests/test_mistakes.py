@@ -222,7 +222,7 @@ MISTAKES = {
     "sparse_1_output": (
         lambda: F(cls("sparse_categorical_crossentropy", 1, "softmax"), x, lab),
         ValueError,
-        r"sparse_crossentropy: label is 2, expected 0 <= value < 1",
+        r"sparse_crossentropy: label is [12], expected 0 <= value < 1",
     ),
     "one_input_of_two": (
         lambda: F(two(), x, [y1, lab]),
@@ -682,7 +682,7 @@ MISTAKES = {
     "embedding_float": (
         lambda: L.Embedding(10, 3)(x),
         ValueError,
-        r"layer 'embedding': embedding: index is -2147483648, expected 0 <= value < 10 \(as fractions, NaN",
+        r"layer 'embedding.*': embedding: index is -2147483648, expected 0 <= value < 10 \(as fractions, NaN",
     ),
     "input_shape_text": (
         lambda: keras.Input("4"),
