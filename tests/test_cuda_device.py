@@ -13,6 +13,7 @@ import sys
 import numpy as np
 import pytest
 
+import cuda_build
 import fastnn
 from fastnn import DeviceError, _core, kernels
 from fastnn.tensor import Tensor, empty
@@ -56,22 +57,40 @@ REFUSED = """
 import numpy as np
 import fastnn
 
-from fastnn.tensor import Tensor
-for _ in range(2):  # every time the same
+from fastnn.tensor import Tensor, empty
+
+
+def scope():
+    with fastnn.device("cuda"):
+        raise AssertionError("there is no GPU")
+
+
+doors = [
+    lambda: fastnn.config.set_device("cuda"),
+    scope,
+    lambda: Tensor([1.0], device="cuda"),
+    lambda: Tensor([1.0]).to("cuda"),
+    lambda: empty((3,), device="cuda"),
+    lambda: fastnn.Variable([1.0], device="cuda"),
+]
+for door in doors * 2:  # at every one, every time the same
     try:
-        fastnn.config.set_device("cuda")
+        door()
     except fastnn.DeviceError as error:
         print(error)
 assert fastnn.config.device() == "cpu"
+model = fastnn.Sequential([fastnn.layers.Dense(2)])
+model.compile("sgd", "mse")
+model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
 assert np.array_equal(np.asarray(fastnn.ops.add(Tensor([1.0, 2.0]), 1.0)), [2, 3])
 """
 
 
 def test_without_the_library(tmp_path):
     path = tmp_path / "libfastnn_cuda.so"
-    first, second = python(REFUSED, FASTNN_CUDA=str(path)).splitlines()
-    assert first == second
-    assert first == (f"device 'cuda' is not available: this build of fastnn has no CUDA kernels (no {path})")
+    said = python(REFUSED, FASTNN_CUDA=str(path)).splitlines()
+    assert len(said) == 12 and len(set(said)) == 1
+    assert said[0] == (f"device 'cuda' is not available: this build of fastnn has no CUDA kernels (no {path})")
 
 
 def test_something_else_than_the_library(tmp_path):
@@ -81,6 +100,32 @@ def test_something_else_than_the_library(tmp_path):
     assert first.startswith("device 'cuda' is not available: ") and str(path) in first
     first = python(REFUSED, FASTNN_CUDA=_core.__file__).splitlines()[0]
     assert first == f"device 'cuda' is not available: {_core.__file__} is not a fastnn CUDA library"
+
+
+NO_DRIVER = """
+#include "cuda/interface.h"
+
+static const char* start() { return "no GPU can be used: the NVIDIA driver is missing"; }
+static const fastnn::CudaBackend backend = {start};
+extern "C" const fastnn::CudaBackend* fastnn_cuda_backend() { return &backend; }
+"""
+
+
+def test_a_library_without_a_driver(tmp_path):
+    """As in a wheel with GPU kernels on a machine without a driver. (What the real library's start()
+    says there is tested where nvcc is, in test_cuda_sim.py.)
+    """
+    if cuda_build.GXX is None:
+        pytest.skip("needs g++")
+    source, library = tmp_path / "no_driver.cpp", tmp_path / "libfastnn_cuda.so"
+    source.write_text(NO_DRIVER)
+    done = cuda_build.run(
+        [cuda_build.GXX, "-std=c++20", f"-I{cuda_build.SOURCES}", "-shared", "-fPIC", source, "-o", library]
+    )
+    assert done.returncode == 0, done.stderr
+    said = python(REFUSED, FASTNN_CUDA=str(library)).splitlines()
+    assert len(said) == 12
+    assert set(said) == {"device 'cuda' is not available: no GPU can be used: the NVIDIA driver is missing"}
 
 
 def test_import_touches_no_cuda():

@@ -2,6 +2,7 @@
 of the process changed. What forks or sets limits runs in a process of its own.
 """
 
+import gc
 import os
 import signal
 import subprocess
@@ -102,7 +103,12 @@ LOOPS = {
 def interruptible():
     # A suite that was started in the background of a shell ignores the signal.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Python loses a Ctrl-C that it answers inside a weakref's callback or a __del__. Ours have none; what
+    # other tests left behind is not collected meanwhile.
+    gc.collect()
+    gc.freeze()
     yield
+    gc.unfreeze()
     signal.signal(signal.SIGINT, before)
 
 

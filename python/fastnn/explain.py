@@ -51,7 +51,7 @@ def explained(name: str, function: Callable, args: tuple, kwargs: dict, error: E
 
     That is `error` itself where it tells enough, or came from other people's code.
     """
-    if isinstance(error, _MEANT) or not _is_ours(error):
+    if isinstance(error, _MEANT) or not is_ours(error):
         return error
     said = str(error)
     try:
@@ -81,17 +81,17 @@ def explained_in(place: str, function: Callable, args: tuple, kwargs: dict, erro
     """The same for an error inside of something that has a name of its own, which it then tells."""
     told = explained(place, function, args, kwargs, error)
     kind = type(told)
-    if kind not in (ValueError, TypeError) or "layer '" in str(told) or not (told is not error or _is_ours(error)):
+    if kind not in (ValueError, TypeError) or "layer '" in str(told) or not (told is not error or is_ours(error)):
         return told
     return kind(f"{place}: {told}")
 
 
-def _is_ours(error: Exception) -> bool:
+def is_ours(error: Exception) -> bool:
     """True if nothing but this package and NumPy ran: no layer or function of the user's."""
     frame = error.__traceback__
     while frame is not None:
         package = frame.tb_frame.f_globals.get("__name__", "").partition(".")[0]
-        if package not in ("fastnn", "numpy", "inspect"):
+        if package not in ("fastnn", "numpy", "inspect", "contextlib"):
             return False
         frame = frame.tb_next
     return True
@@ -101,7 +101,7 @@ def _is_interpreters(text: str) -> bool:
     """True for the words of Python, NumPy and pybind11, which know nothing of the call."""
     return any(words in text for words in (
         "' object", "not supported between", "incompatible function", "incompatible constructor", "operand type", "index out of range",
-        "must be real number", "argument must be", "required argument", "unpack", "ufunc", "only length-1", "not callable",
+        "must be real number", "argument must be", "required argument", "positional argument", "unpack", "ufunc", "only length-1", "not callable",
     ))  # fmt: skip
 
 
@@ -144,7 +144,7 @@ def _words(hint: Any) -> str:
 
 
 def _shown(value: Any) -> str:
-    if hasattr(value, "dtype") and isinstance(getattr(value, "shape", None), tuple) and value.shape:
+    if hasattr(value, "shape") and hasattr(value, "dtype") and getattr(value, "ndim", 0) > 0:
         return f"an array {tuple(value.shape)} of {value.dtype}"
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from collections import defaultdict
+from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from . import _core, config, initializers, kernels
 from .random import check_seed, make_default_seed
@@ -22,6 +27,34 @@ def unique_name(base: str) -> str:
 def clear_session() -> None:
     """Starts automatic names again from the first."""
     _counts.clear()
+
+
+class _Allowance(threading.local):
+    bytes_left: int | None = None  # None: no limit
+
+
+_allowance = _Allowance()
+
+
+@contextmanager
+def at_most(total_bytes: int):
+    """Inside, new variables may take no more memory than this: ValueError before it is taken.
+
+    A file says how large its weights are and what model they belong to; a hostile one may describe a
+    model of terabytes in a hundred bytes.
+    """
+    before, _allowance.bytes_left = _allowance.bytes_left, total_bytes
+    try:
+        yield
+    finally:
+        _allowance.bytes_left = before
+
+
+def _spend(shape: tuple, dtype: str) -> None:
+    if _allowance.bytes_left is not None:
+        _allowance.bytes_left -= math.prod(shape) * np.dtype(dtype).itemsize
+        if _allowance.bytes_left < 0:
+            raise ValueError(f"a weight of shape {tuple(shape)} is more than the file has weights for")
 
 
 class Variable(Tensor):
@@ -49,6 +82,7 @@ class Variable(Tensor):
             if shape is None:
                 raise ValueError("a Variable made by an initializer needs a shape")
             make = initializers.get(initializer)
+            _spend(tuple(shape), dtype or config.floatx())
             array = host_array(make(tuple(shape), dtype=dtype or config.floatx()), dtype or config.floatx())
         _core.Array.__init__(self, array.shape, array.dtype.name, device or config.device())
         self.assign_numpy(array)

@@ -144,6 +144,8 @@ def _functional_from_config(cls: type, config: dict, custom_objects: dict | None
     def find(where: Any) -> Any:
         if isinstance(where, dict):
             return {k: find(v) for k, v in where.items()}
+        if not isinstance(where, (list, tuple)):
+            raise ValueError(f"the model's configuration names {where!r} as an input or output")
         if len(where) == 3 and isinstance(where[0], str):
             return made[where[0], where[1], where[2]]
         return [find(v) for v in where]

@@ -6,13 +6,19 @@ the process allocate more than its architecture implies.
 
 from __future__ import annotations
 
+import math
 import os
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from ..explain import is_ours
 from ..serialization import deserialize_object, serialize_object
+from ..variables import at_most
 from .container import open_container, write_container
+
+_SLACK_BYTES = 1 << 20  # of variables that are no weights of the model
 
 MODEL_SUFFIX, WEIGHTS_SUFFIX = ".fnn", ".weights.fnn"
 
@@ -79,22 +85,41 @@ def load_model(filepath: Any, custom_objects: dict | None = None, compile: bool 
     with open_container(path) as file:
         if file.config is None:
             raise ValueError(f"{path!r} holds weights only: build the model and call load_weights()")
-        config = dict(file.config)
-        compiled = config.pop("compile_config", None)
-        first_call = config.pop("build_config", None)
-        model = deserialize_object(config, custom_objects)
-        if first_call is not None and not model.built:
-            model.build_from_config(first_call)
+        held = sum(math.prod(e.shape) for e in file.weights.values())
+        with _description_of(path):
+            config = dict(file.config)
+            compiled = config.pop("compile_config", None)
+            first_call = config.pop("build_config", None)
+            with at_most(8 * held + _SLACK_BYTES):  # a weight has 8 bytes at most, however the file keeps it
+                model = deserialize_object(config, custom_objects)
+                if not isinstance(model, models.Model):
+                    raise ValueError(f"{path!r} describes no model")
+                if first_call is not None and not model.built:
+                    model.build_from_config(first_call)
         _assign(list(_arrays(model).values()), file.weights, file.read_weights, path)
         if compile and compiled is not None:
             from ..custom_objects import custom_object_scope
 
-            with custom_object_scope(custom_objects):
+            with _description_of(path), custom_object_scope(custom_objects):
                 model.compile_from_config(compiled)
+                if file.optimizer is not None:
+                    model.optimizer.build(model.trainable_variables)
             if file.optimizer is not None:
-                model.optimizer.build(model.trainable_variables)
                 _assign(model.optimizer.variables, file.optimizer, file.read_optimizer, path)
     return model
+
+
+@contextmanager
+def _description_of(path: str):
+    """What is wrong in a description is a ValueError, wherever it shows; errors of the user's own
+    classes stay what they are.
+    """
+    try:
+        yield
+    except (TypeError, LookupError, AttributeError, ArithmeticError) as error:
+        if not is_ours(error):
+            raise
+        raise ValueError(f"{path!r}: the description of the model is malformed ({error!r})") from error
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True) -> None:
