@@ -285,7 +285,7 @@ def test_random_configurations(name):
             with pytest.raises((ValueError, TypeError)):
                 getattr(fastnn.layers, name)(**make(fastnn))(Tensor(x))
             continue
-        if not want.size:  # Keras pools windows that do not fit into nothing
+        if "Pooling" in name and not want.size:  # Keras makes nothing of windows that do not fit
             with pytest.raises(ValueError, match="does not fit"):
                 getattr(fastnn.layers, name)(**make(fastnn))(Tensor(x))
             continue
