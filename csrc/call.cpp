@@ -40,18 +40,27 @@ struct Unboxed<void (*)(P...) noexcept> {
 }  // namespace
 
 const std::vector<Kernel>& catalogue() {
-  static const std::vector<Kernel> kernels = [] {
-    std::vector<Kernel> list;
-#define ADD(name, params, shapes, flops, doc, cuda)                                       \
-  list.push_back(Kernel(#name, #params, shapes, doc, static_cast<int>(list.size()), cuda, \
-                        &Unboxed<decltype(&baseline::name)>::invoke,                      \
-                        ShapeLine(#name, #params, shapes, flops)));
-#define KERNEL(name, params, shapes, flops, doc) ADD(name, params, shapes, flops, doc, true)
-#define KERNEL_CPU(name, params, shapes, flops, doc) ADD(name, params, shapes, flops, doc, false)
+  struct Line {
+    const char *name, *params, *shapes, *operations, *doc;
+    bool on_cuda;
+    void (*invoke)(AnyKernel, const Arg*);
+  };
+#define LINE(name, params, shapes, flops, doc, cuda) \
+  {#name, #params, shapes, flops, doc, cuda, &Unboxed<decltype(&baseline::name)>::invoke},
+#define KERNEL(name, params, shapes, flops, doc) LINE(name, params, shapes, flops, doc, true)
+#define KERNEL_CPU(name, params, shapes, flops, doc) LINE(name, params, shapes, flops, doc, false)
+  static constexpr Line lines[] = {
 #include "kernels.def"
+  };
 #undef KERNEL
 #undef KERNEL_CPU
-#undef ADD
+#undef LINE
+  static const std::vector<Kernel> kernels = [] {
+    std::vector<Kernel> list;
+    for (const Line& l : lines)
+      list.push_back(Kernel(l.name, l.params, l.shapes, l.doc, static_cast<int>(list.size()),
+                            l.on_cuda, l.invoke,
+                            ShapeLine(l.name, l.params, l.shapes, l.operations)));
     return list;
   }();
   return kernels;

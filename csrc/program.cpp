@@ -38,6 +38,9 @@ Range range_of(const View& v) {
 
 }  // namespace
 
+void* ZeroedWhenBare::operator new(size_t bytes) { return memset(::operator new(bytes), 0, bytes); }
+void ZeroedWhenBare::operator delete(void* p) { ::operator delete(p); }
+
 Program::Program(Device device) : device_(device), pool_(std::make_shared<Pool>(device)) {}
 
 Program* Program::recording() { return current; }
@@ -192,7 +195,7 @@ std::string Program::describe() const {
 
 Profile Program::profile(int rounds) {
   require_recorded();
-  Profile profile{{}, device_, threads_};
+  Profile profile{{}, {}, device_, threads_};
   std::vector<CallTiming>& rows = profile.calls;
   for (const Step& s : steps_) {
     std::string shapes;
@@ -200,7 +203,7 @@ Profile Program::profile(int rounds) {
     for (size_t a = 0; a < params.size(); ++a)
       if (is_tensor(params[a].kind) && s.call.args[a].view.data)
         shapes += (shapes.empty() ? "" : " ") + params[a].name + shape_text(s.call.args[a].view);
-    rows.push_back({s.call.kernel->name, shapes, 0, s.call.flops, s.call.bytes});
+    rows.push_back({{}, s.call.kernel->name, shapes, 0, s.call.flops, s.call.bytes});
   }
   if (device_ == Device::cuda) {
     for (int r = 0; r < rounds; ++r)
@@ -271,7 +274,7 @@ std::string Profile::table() const {
     snprintf(line, sizeof line, "%3d", i++);
     row(line, c);
   }
-  row("   ", {"all", "", seconds, flops, bytes});
+  row("   ", {{}, "all", "", seconds, flops, bytes});
   if (cpu) {
     snprintf(
         line, sizeof line,

@@ -5,8 +5,6 @@
 // tensors; a plain scalar in a call is structure. A value that crosses between Python and a tensor
 // inside the step spoils the recording.
 #pragma once
-#include <string.h>
-
 #include <map>
 #include <string>
 #include <vector>
@@ -15,17 +13,19 @@
 
 namespace fastnn {
 
-// Zeroed where Python makes one without its constructor (see NeverBare): empty texts.
-struct CallTiming {
+// Where Python makes one without its constructor (see NeverBare) it is an empty one: zeros.
+struct ZeroedWhenBare {
+  static void* operator new(size_t bytes);
+  static void operator delete(void* p);
+};
+
+struct CallTiming : ZeroedWhenBare {
   std::string kernel, shapes;
   double seconds, flops, bytes;
-
-  static void* operator new(size_t bytes) { return memset(::operator new(bytes), 0, bytes); }
-  static void operator delete(void* p) { ::operator delete(p); }
 };
 
 // The calls of a program in their order, with the time of each.
-struct Profile {
+struct Profile : ZeroedWhenBare {
   std::vector<CallTiming> calls;
   Device device;
   int threads;
@@ -33,9 +33,6 @@ struct Profile {
   // One line a call: its time and share of the step, GFLOP/s and GB/s with their percentages of
   // what this machine does at most (peak.h) on as many threads.
   std::string table() const;
-
-  static void* operator new(size_t bytes) { return memset(::operator new(bytes), 0, bytes); }
-  static void operator delete(void* p) { ::operator delete(p); }
 };
 
 class Program : public NeverBare {

@@ -170,10 +170,40 @@ MERGES = _cases([
     *[("Dot", arguments, [shape, shape]) for arguments in (dict(axes=-1), dict(axes=1, normalize=True)) for shape in (ROWS, STEPS)],
 ])  # fmt: skip
 
-CASES = [*DENSE, *ACTIVATIONS, *MOVES, *CONVOLUTIONS, *POOLING, *NORMS, *RANDOM, *SEQUENCES, *MERGES]
+ATTENTION = _cases([
+    *[("Attention", arguments, [(2, 4, 6), (2, 5, 6)]) for arguments in
+      ({}, dict(use_scale=True), dict(score_mode="concat"), dict(score_mode="concat", use_scale=True))],
+    ("Attention", {}, [(2, 4, 6), (2, 5, 3), (2, 5, 6)]),
+    ("AdditiveAttention", {}, [(2, 4, 6), (2, 5, 6)]),
+    ("AdditiveAttention", dict(use_scale=False), [(2, 4, 6), (2, 5, 6)]),
+])  # fmt: skip
 
-# Registered, but no layer to configure, and why.
-BASES = {
+PREPARING = _cases([
+    ("Rescaling", dict(scale=0.5, offset=-1.0), IMAGES),
+    ("Rescaling", dict(scale=[0.5, 1.0, 2.0, 3.0], offset=0.1), IMAGES),
+    ("Normalization", dict(mean=[0.1, 0.2, 0.3, 0.4, 0.5], variance=[1.0, 2.0, 3.0, 4.0, 5.0]), STEPS),
+    ("Normalization", dict(axis=None, mean=0.5, variance=4.0, invert=True), STEPS),
+    *[("CategoryEncoding", dict(num_tokens=7, output_mode=mode), (3, 9), 7) for mode in ("one_hot", "multi_hot", "count")],
+    ("CategoryEncoding", dict(num_tokens=7, output_mode="one_hot"), (3, 1), 7),
+])  # fmt: skip
+
+CASES = [
+    *DENSE,
+    *ACTIVATIONS,
+    *MOVES,
+    *CONVOLUTIONS,
+    *POOLING,
+    *NORMS,
+    *RANDOM,
+    *SEQUENCES,
+    *MERGES,
+    *ATTENTION,
+    *PREPARING,
+]
+
+# Registered, but without a case here, and why.
+ELSEWHERE = {
+    "MultiHeadAttention": "takes its inputs by name: test_attention_keras.py",
     "Operation": "what has no weights: base of models' nodes",
     "Wrapper": "base of TimeDistributed, without a call",
     "InputLayer": "begins every functional model",

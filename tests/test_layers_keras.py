@@ -17,7 +17,7 @@ from fastnn import autograd, ops
 from fastnn.symbolic import flatten
 from fastnn.tensor import Tensor
 from keras_reference import keras
-from layer_cases import BASES, CASES, MERGES, RANDOM, STEPS, classes_in
+from layer_cases import CASES, ELSEWHERE, MERGES, RANDOM, STEPS, classes_in
 
 # Each configuration is compiled and run once.
 jax.config.update("jax_disable_most_optimizations", True)
@@ -58,8 +58,8 @@ def make_pair(case, inputs):
 def test_every_registered_layer_has_a_case():
     """A new layer belongs into `layer_cases.py`, which this and the tests of replays read."""
     used = set().union(*(classes_in(case.make(fastnn)) for case in CASES))
-    assert sorted(registered.classes("layers") - used - set(BASES)) == []
-    assert not used & set(BASES)
+    assert sorted(registered.classes("layers") - used - set(ELSEWHERE)) == []
+    assert not used & set(ELSEWHERE)
 
 
 MODES = [(case, training) for case in CASES for training in (False, True) if case not in RANDOM or not training]

@@ -285,13 +285,9 @@ def test_random_configurations(name):
             with pytest.raises((ValueError, TypeError)):
                 getattr(fastnn.layers, name)(**make(fastnn))(Tensor(x))
             continue
-        if not want.size:  # Keras pools windows that do not fit into nothing
-            try:
-                nothing = getattr(fastnn.layers, name)(**make(fastnn))(Tensor(x))
-            except ValueError as error:
-                assert "does not fit" in str(error), where
-            else:
-                assert nothing.shape == want.shape, where
+        if "Pooling" in name and not want.size:  # Keras makes nothing of windows that do not fit
+            with pytest.raises(ValueError, match="does not fit"):
+                getattr(fastnn.layers, name)(**make(fastnn))(Tensor(x))
             continue
         compared += 1
         ours = getattr(fastnn.layers, name)(**make(fastnn))

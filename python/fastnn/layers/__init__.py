@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .activation import ELU, Activation, LeakyReLU, PReLU, ReLU, Softmax
+from .attention import AdditiveAttention, Attention, MultiHeadAttention
 from .base import LAYERS, InputSpec, Layer
 from .conv import (
     Conv1D,
@@ -70,6 +71,7 @@ from .pooling import (
     UpSampling1D,
     UpSampling2D,
 )
+from .preprocessing import CategoryEncoding, Normalization, Rescaling
 from .recurrent import (
     GRU,
     LSTM,

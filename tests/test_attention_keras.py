@@ -1,0 +1,151 @@
+"""MultiHeadAttention beside Keras: several inputs by name, masks, scores; replayed steps."""
+
+import warnings
+
+import jax
+import numpy as np
+import pytest
+
+import fastnn
+from fastnn import autograd, ops
+from fastnn.tensor import Tensor
+from keras_reference import keras
+
+jax.config.update("jax_disable_most_optimizations", True)
+
+ARGUMENTS = [
+    {},
+    dict(value_dim=5),
+    dict(use_bias=False),
+    dict(output_shape=7, bias_initializer="ones"),
+    dict(output_shape=(2, 3)),
+]
+CALLS = ["plain", "key", "causal", "mask", "scores"]
+
+
+def close(got, want, tolerance=2e-5):
+    got, want = np.asarray(got), np.asarray(want)
+    assert got.shape == want.shape
+    np.testing.assert_allclose(got, want, atol=tolerance * max(1.0, np.abs(want).max()), rtol=0)
+
+
+def passes(call, rng):
+    mask = rng.random((2, 4, 5)) < 0.7
+    mask[..., 0] = True  # a row that sees nothing is uniform in one of Keras' ways, and zeros in the other
+    return {
+        "causal": dict(use_causal_mask=True),
+        "mask": dict(attention_mask=mask),
+        "scores": dict(return_attention_scores=True, attention_mask=mask),
+    }.get(call, {})
+
+
+@pytest.mark.parametrize("arguments", ARGUMENTS, ids=str)
+@pytest.mark.parametrize("call", CALLS)
+def test_as_keras(arguments, call):
+    rng = np.random.default_rng(0)
+    shapes = [(2, 4, 6), (2, 5, 8), (2, 5, 3)][: 3 if call == "key" else 2]
+    inputs = [rng.standard_normal(s).astype("float32") for s in shapes]
+    ours, theirs = (k.layers.MultiHeadAttention(3, 4, **arguments) for k in (fastnn, keras))
+    theirs.build(*shapes)
+    ours.build(*shapes)
+    values = [rng.standard_normal(w.shape).astype("float32") * 0.5 for w in theirs.weights]
+    assert [(w.name, w.shape) for w in ours.weights] == [(w.name, w.shape) for w in theirs.weights]
+    theirs.set_weights(values)
+    ours.set_weights(values)
+    kwargs = passes(call, rng)
+    leaves = [Tensor(x) for x in inputs]
+    for t in leaves:
+        t.requires_grad = True
+    got = ours(*leaves, **kwargs)
+    y, scores = got if call == "scores" else (got, None)
+    w = rng.standard_normal(y.shape).astype("float32")
+
+    def loss(values, inputs):
+        # With the scores: Keras' other way is that of jax, which takes no values of another width.
+        out, _ = theirs.stateless_call(values, [], *inputs, **{**kwargs, "return_attention_scores": True})
+        return (out[0] * w).sum(), out
+
+    (_, want), slopes = jax.value_and_grad(loss, argnums=(0, 1), has_aux=True)(values, inputs)
+    close(y, want[0])
+    if scores is not None:
+        close(scores, want[1])
+    assert tuple(ours.compute_output_shape(*shapes)) == y.shape
+    found = autograd.gradients(ops.sum(ops.multiply(y, Tensor(w))), [*ours.trainable_weights, *leaves])
+    for g, s in zip(found, jax.tree.leaves(slopes)):
+        close(g, s, 1e-4)
+
+
+@pytest.mark.parametrize("kind", ["MultiHeadAttention", "Attention", "AdditiveAttention"])
+def test_masks_of_padded_steps(kind):
+    tokens = np.array([[1, 2, 3, 0, 0], [4, 1, 0, 0, 0]])
+    results = []
+    for k in (keras, fastnn):
+        embedding = k.layers.Embedding(5, 6, mask_zero=True)
+        embedding.build((None, 5))
+        embedding.set_weights([np.arange(30, dtype="float32").reshape(5, 6) / 10])
+        layer = getattr(k.layers, kind)(2, 3) if kind.startswith("Multi") else getattr(k.layers, kind)()
+        for _ in range(2):  # the second time with other weights; Keras takes the masks off its inputs
+            x = embedding(tokens)
+            y = layer(x, x) if kind.startswith("Multi") else layer([x, x])
+            layer.set_weights([np.full(w.shape, 0.1, "float32") for w in layer.get_weights()])
+        results.append(y)
+    want, got = results
+    close(got.numpy()[tokens != 0], np.asarray(want)[tokens != 0])
+    np.testing.assert_array_equal(np.asarray(got._keras_mask), tokens != 0)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("kind", ["MultiHeadAttention", "Attention"])
+def test_replayed_steps_equal_eager_ones(kind, dropout):
+    rng = np.random.default_rng(1)
+    x, y = rng.integers(0, 7, (16, 5)), rng.integers(0, 3, 16)
+    results = []
+    for eager in (True, False):
+        fastnn.utils.set_random_seed(3)
+        tokens = fastnn.Input((5,), dtype="int32")
+        h = fastnn.layers.Embedding(7, 6, mask_zero=True)(tokens)
+        if kind == "Attention":
+            h = fastnn.layers.Attention(use_scale=True, dropout=dropout, seed=1)([h, h], use_causal_mask=True)
+        else:
+            h, scores = fastnn.layers.MultiHeadAttention(2, 3, dropout=dropout, seed=1)(
+                h, h, use_causal_mask=True, return_attention_scores=True
+            )
+            assert scores.shape == (None, 2, 5, 5)
+        h = fastnn.layers.GlobalAveragePooling1D()(h)
+        model = fastnn.Model(tokens, fastnn.layers.Dense(3, activation="softmax")(h))
+        model.compile("adam", "sparse_categorical_crossentropy", run_eagerly=eager)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            model.fit(x, y, batch_size=8, epochs=5, verbose=0)
+        results.append([w.tobytes() for w in model.get_weights()])
+    assert results[0] == results[1]
+
+
+def test_configs_go_both_ways(tmp_path):
+    ours, theirs = (k.layers.MultiHeadAttention(3, 4, output_shape=7, dropout=0.1) for k in (fastnn, keras))
+    read = fastnn.layers.MultiHeadAttention.from_config(theirs.get_config())
+    assert {**read.get_config(), "name": ""} == {**ours.get_config(), "name": ""}
+    want, got = theirs.get_config(), keras.layers.MultiHeadAttention.from_config(ours.get_config()).get_config()
+    assert {**got, "name": ""} == {**want, "name": ""}
+    x = fastnn.Input((4, 6))
+    model = fastnn.Model(x, fastnn.layers.MultiHeadAttention(2, 3)(x, x))
+    model.save(tmp_path / "m.fnn")
+    again = fastnn.models.load_model(tmp_path / "m.fnn")
+    data = np.random.default_rng(0).standard_normal((2, 4, 6)).astype("float32")
+    np.testing.assert_array_equal(again.predict(data, verbose=0), model.predict(data, verbose=0))
+
+
+@pytest.mark.parametrize(
+    "make, message",
+    [
+        (lambda: fastnn.layers.MultiHeadAttention(0, 3), "num_heads is a positive integer"),
+        (lambda: fastnn.layers.MultiHeadAttention(2, 3, attention_axes=(1, 2)), "axis 1 only"),
+        (lambda: fastnn.layers.MultiHeadAttention(2, 3, use_gate=True), "use_gate=True is not supported"),
+        (lambda: fastnn.layers.MultiHeadAttention(2, 3)(*[np.ones((2, 3), "float32")] * 2), "batch, steps, features"),
+        (lambda: fastnn.layers.Attention(score_mode="sum"), "score_mode"),
+        (lambda: fastnn.layers.Attention()(np.ones((2, 3, 4), "float32")), r"\[query, value\]"),
+    ],
+)
+def test_mistakes_are_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
