@@ -51,6 +51,7 @@ gate: $(STAMPS)/wheel $(STAMPS)/test ## fail where a kernel is clearly slower th
 
 # The baseline build: its vectors are read and written by plain loads and stores, which the sanitizer
 # sees, not by the masked ones of newer instruction sets. Comparisons with Keras would add nothing.
+# Odd sizes of gigabytes are refused, as under a limit of memory, which the sanitizer cannot work with.
 SANITIZED := build/sanitize
 SANITIZED_TESTS := kernels gradients matmul bad_input replay tensor op operators dropout
 SANITIZER := LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so.6)" \

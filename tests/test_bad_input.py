@@ -51,8 +51,8 @@ def tries(count):
 
 @pytest.fixture(scope="module", autouse=True)
 def little_memory():
-    """Sizes that memory cannot hold are refused, not tried: 3 GB more than now. (The sanitizer has
-    such a limit of its own, and reserves more than there is.)
+    """Sizes that memory cannot hold are refused, not tried: 3 GB more than now. (The sanitizer
+    reserves more addresses than there is memory, and is told a limit by ASAN_OPTIONS.)
     """
     resource = pytest.importorskip("resource")
     before = resource.getrlimit(resource.RLIMIT_AS)
