@@ -1,6 +1,7 @@
-// Pooling over windows (geometry.h) in NHWC, lanes over channels. Every gradient is a gather over
-// the windows that hold an input, so it is written once, in a fixed order, overlapping windows or
-// not. All of it is bound by memory.
+// Pooling over windows (geometry.h) in NHWC, lanes over channels. Gradients of windows that lie apart
+// are spread over their inputs, each window read once. Where windows overlap, a gradient is a gather
+// over the windows that hold an input, so it too is written once, in a fixed order. All of it is
+// bound by memory.
 #include "cpu/pooling.h"
 
 namespace fastnn::FASTNN_ISA {
@@ -121,9 +122,62 @@ FASTNN_INLINE void gather(const Pool& s, T* dx, Add add) {
   });
 }
 
+// Windows that lie apart: each writes the inputs that it holds and the gap after it; the last one's
+// gap goes to the end.
+FASTNN_INLINE bool apart(const Axis& a) {
+  return a.stride >= a.taps && a.pad >= 0 && a.out > 0;
+}
+// Inputs of window o: [begin, end) of held, then the gap up to `next`.
+struct Held {
+  Range held;
+  int64_t next;
+
+  Held(const Axis& a, int64_t o) {
+    const int64_t first = a.at(o, 0), begin = larger(first, 0);
+    next = o + 1 == a.out ? a.in : smaller(first + a.stride, a.in);
+    held = {begin, larger(smaller(first + a.taps, next), begin)};
+  }
+};
+
+// window(at, p, q, left) reads vectors of the window (p, q), whose channels start at `at`, and gives
+// what each tap's input receives.
+template <class T, class Window>
+FASTNN_INLINE void spread(const Pool& s, T* dx, Window window) {
+  lines(s.n * s.h.out, s.h.stride * s.w.in * s.c, [&](int64_t line) {
+    const int64_t image = line / s.h.out, p = line % s.h.out;
+    const Held rows(s.h, p);
+    T* to = dx + image * s.h.in * s.w.in * s.c;
+    for (int64_t q = 0; q < s.w.out; ++q) {
+      const Held cols(s.w, q);
+      channels<T>(s.c, [&](int64_t j, int64_t left) {
+        const auto value = window((line * s.w.out + q) * s.c + j, p, q, left);
+        for (int64_t i = rows.held.begin; i < rows.held.end; ++i)
+          for (int64_t k = cols.held.begin; k < cols.held.end; ++k)
+            value((i - s.h.at(p, 0)) * s.w.taps + k - s.w.at(q, 0))
+                .store_n(to + (i * s.w.in + k) * s.c + j, left);
+      });
+      if (cols.held.end < cols.next)
+        for (int64_t i = rows.held.begin; i < rows.held.end; ++i)
+          put_zero(to + (i * s.w.in + cols.held.end) * s.c, (cols.next - cols.held.end) * s.c);
+    }
+    if (rows.held.end < rows.next)
+      put_zero(to + rows.held.end * s.w.in * s.c, (rows.next - rows.held.end) * s.w.in * s.c);
+  });
+}
+
 template <class T, class Index>
 void max_backward(const Pool& s, const T* dy, const Index* arg, T* dx) {
   using V = Vec<T>;
+  if (apart(s.h) && apart(s.w)) {
+    spread(s, dx, [&](int64_t at, int64_t, int64_t, int64_t left) {
+      const auto winner = load_index<Index, T>(arg + at, left);
+      const V share = V::load_n(dy + at, left);
+      return [=](int64_t tap) {
+        return V::from_bits(share.bits() & (winner == (typename V::Lane)tap));
+      };
+    });
+    return;
+  }
   gather(s, dx, [&](T* to, bool first, int64_t at, int64_t, int64_t, int64_t tap) {
     put(to, first, s.c, [&](int64_t j, int64_t left) {
       const auto same = load_index<Index, T>(arg + at + j, left) == (typename V::Lane)tap;
@@ -220,6 +274,13 @@ void average_pool2d_grad(In dy, Out dx, int64_t pool_h, int64_t pool_w, int64_t 
     // Away from the border all shares are equal.
     const Range ps = s.h.whole_windows(), qs = s.w.whole_windows();
     const T usual = T(1) / T(s.h.taps * s.w.taps);
+    if (apart(s.h) && apart(s.w)) {
+      spread(s, dx.data<T>(), [&](int64_t at, int64_t p, int64_t q, int64_t left) {
+        const V share = V::load_n(from + at, left) * V(share_of<T>(s, p, q));
+        return [=](int64_t) { return share; };
+      });
+      return;
+    }
     gather(s, dx.data<T>(), [&](T* to, bool first, int64_t at, int64_t p, int64_t q, int64_t) {
       const bool whole = p >= ps.begin && p < ps.end && q >= qs.begin && q < qs.end;
       const V share(whole ? usual : share_of<T>(s, p, q));
