@@ -328,6 +328,19 @@ PYBIND11_MODULE(_core, m) {
   m.def("set_isa", &set_isa, py::arg("name"));
   m.def("max_threads", &team::max_threads);
   m.def("set_max_threads", &team::set_max_threads, py::arg("threads"));
+  m.def("matmul_precision", [] {
+    return team::precision() == team::Precision::float32 ? "float32" : "float32_strict";
+  });
+  m.def(
+      "set_matmul_precision",
+      [](const std::string& name) {
+        if (name != "float32" && name != "float32_strict")
+          throw std::invalid_argument(
+              "matmul_precision is 'float32' or 'float32_strict', got '" + name + "'");
+        team::set_precision(name == "float32" ? team::Precision::float32
+                                              : team::Precision::float32_strict);
+      },
+      py::arg("name"));
   m.def("peak_flops", &peak::flops, py::arg("threads"), py::call_guard<py::gil_scoped_release>(),
         "float32 operations a second of multiply-adds on registers, measured now.");
   m.def("copy_bandwidth", &peak::bytes, py::arg("threads"), py::arg("bytes"),

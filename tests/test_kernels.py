@@ -9,6 +9,7 @@ import math
 import numpy as np
 import pytest
 
+import fastnn
 from fastnn import _core, reference
 from fastnn.tensor import Tensor, from_numpy
 
@@ -110,6 +111,44 @@ def test_meaning(name, isa, storage):
                 check(case, kernel, sizes, scalars, storage)
     finally:
         _core.set_isa(before)
+
+
+@pytest.fixture()
+def strict():
+    fastnn.config.set_matmul_precision("float32_strict")
+    yield
+    fastnn.config.set_matmul_precision("float32")
+
+
+@pytest.mark.parametrize("isa", _core.available_isas())
+@pytest.mark.parametrize("name", [n for n in _core.kernels if n.startswith(("conv", "dense", "matmul", "lstm"))])
+def test_meaning_in_strict_precision(name, isa, strict):
+    test_meaning(name, isa, "float32")
+
+
+def test_strict_precision_makes_every_product():
+    """Winograd's transforms add neighbours before they multiply: with 1e8 among small numbers they lose
+    what plain sums with weights of 0 and 1 keep. A recorded step follows the setting as well.
+    """
+    layer = fastnn.layers.Conv2D(32, 3, padding="same", use_bias=False)
+    model = fastnn.Sequential([fastnn.Input((32, 32, 32)), layer])
+    centre = np.zeros((3, 3, 32, 32), "float32")
+    centre[1, 1] = np.eye(32)
+    layer.set_weights([centre])
+    x = np.random.default_rng(0).choice(np.float32([1, 1e8]), (1, 32, 32, 32))
+    for name, same in [("float32_strict", True), ("float32", False), ("float32_strict", True)]:
+        fastnn.config.set_matmul_precision(name)
+        try:
+            assert fastnn.config.matmul_precision() == name
+            assert (model.predict_on_batch(x) == x).all() == same
+        finally:
+            fastnn.config.set_matmul_precision("float32")
+
+
+@pytest.mark.parametrize("name", ["tf32", "", None, 1, "float64"])
+def test_unknown_precision(name):
+    with pytest.raises(ValueError, match="matmul_precision is 'float32' or 'float32_strict', got"):
+        fastnn.config.set_matmul_precision(name)
 
 
 @pytest.mark.parametrize("name", list(_core.kernels))

@@ -120,6 +120,7 @@ struct Quads {
   // Whether transforms and the tiles that reach beyond the edge cost less than they save, in
   // multiplications: what a transform takes for a vector is like that many of them.
   bool pay(int64_t c, int64_t k) const {
+    if (team::self().precision == team::Precision::float32_strict) return false;
     if (!fit(h) || !fit(w) || c < 8 || k < 8) return false;
     const double plain = 9.0 * n * h.out * w.out * c * k, weights = 600.0 * c * k;
     return 1.1 * (count() * (18.0 * c * k + 70.0 * c + 60.0 * k) + weights) < plain;

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <utility>
@@ -177,6 +178,8 @@ thread_local struct Owned {
 thread_local Member lone{0, 1, 0, nullptr, nullptr, nullptr, nullptr};
 thread_local Member* current = nullptr;
 
+std::atomic<Precision> precision_setting{Precision::float32};
+
 // libgomp's threads do not survive fork(): the child computes on one thread.
 bool forked = false;
 
@@ -224,6 +227,9 @@ Member& self() noexcept { return current ? *current : lone; }
 
 int max_threads() noexcept { return forked ? 1 : thread_setting(); }
 void set_max_threads(int n) noexcept { thread_setting() = std::clamp(n, 1, kMaxMembers); }
+
+Precision precision() noexcept { return precision_setting; }
+void set_precision(Precision p) noexcept { precision_setting = p; }
 
 void barrier() noexcept {
   Member& me = self();
@@ -407,9 +413,9 @@ Fault run_rounds(int threads, bool (*next)(void*), void (*body)(void*), void* co
   crew.fault = {};
   crew.fault_taken = 0;
   for (int id = 1; id < threads; ++id) crew.doors[id] = Door{};
-  auto work = [&](int id, int count) {
+  auto work = [&, chosen = precision()](int id, int count) {
     FlushDenormals flush;
-    Member me{id, count, 0, crew.cursors, scratch.local[id], scratch.shared, &crew};
+    Member me{id, count, 0, crew.cursors, scratch.local[id], scratch.shared, &crew, chosen};
     current = &me;
     if (id == 0)
       lead(me, count, next, body, context);

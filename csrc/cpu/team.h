@@ -24,6 +24,10 @@ struct alignas(128) Cursor {
 
 struct Crew;
 
+// What float32 products may trade for speed. `float32`: what has about the error of plain sums,
+// such as Winograd's convolutions; `float32_strict`: nothing, every product is made and added.
+enum class Precision { float32, float32_strict };
+
 struct Member {
   int rank;
   int size;
@@ -32,6 +36,7 @@ struct Member {
   void* local;
   void* shared;
   Crew* crew;
+  Precision precision = Precision::float32;  // the same for all members of a run
   const char* kernel = nullptr;  // running now, named in a fault
   int64_t slept_ns = 0;          // at barriers, since the round began
 };
@@ -66,6 +71,10 @@ struct Fault {
 // Threads a region may use: min(affinity, cgroup quota, OMP_NUM_THREADS), or what was set.
 int max_threads() noexcept;
 void set_max_threads(int n) noexcept;
+
+// The precision of the runs that begin from now on.
+Precision precision() noexcept;
+void set_precision(Precision) noexcept;
 
 // True once a member of the running team has reported a fault.
 bool faulted() noexcept;

@@ -1,4 +1,4 @@
-"""Global settings, with Keras' names: floatx, epsilon, image_data_format; and the default device."""
+"""Global settings, with Keras' names: floatx, epsilon, image_data_format; precision and the default device."""
 
 from __future__ import annotations
 
@@ -34,6 +34,28 @@ def epsilon() -> float:
 def set_epsilon(value: float) -> None:
     global _epsilon
     _epsilon = float(value)
+
+
+def matmul_precision() -> str:
+    """What float32 products may trade for speed: see `set_matmul_precision`."""
+    from . import _core
+
+    return _core.matmul_precision()
+
+
+def set_matmul_precision(value: str) -> None:
+    """Chooses how float32 products are computed, in matrix products, convolutions and recurrent layers.
+
+    "float32" (the default) takes faster algorithms whose error is about that of plain sums: Winograd's
+    for 3x3 convolutions with stride 1 (docs/performance.md has the errors). "float32_strict" makes and
+    adds every product. It holds for all that is computed from now on, recorded steps too, on the CPU;
+    float64 and other devices know no difference.
+    """
+    from . import _core
+
+    if not isinstance(value, str):
+        raise ValueError(f"matmul_precision is 'float32' or 'float32_strict', got {value!r}")
+    _core.set_matmul_precision(value)
 
 
 def image_data_format() -> str:
