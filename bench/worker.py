@@ -128,8 +128,8 @@ class Torch:
     def predict(self, x):
         self.model.eval()
         with self.torch.inference_mode():
-            for i in range(0, len(x), PREDICT_BATCH):
-                self.model(self.channels_first(x[i : i + PREDICT_BATCH])).numpy()
+            batches = x.split(PREDICT_BATCH)
+            self.torch.cat([self.model(self.channels_first(batch)) for batch in batches]).numpy()
 
     def latency(self, x):
         self.model.eval()

@@ -111,6 +111,31 @@ void assign_numpy(Array& a, const py::array& values) {
   a.copy_from_host(values.data());
 }
 
+// --- programs ----------------------------------------------------------------------------------
+
+using Pairs = std::vector<std::pair<py::array, const Array*>>;
+
+// The memory of `pairs`, which has room for `end` batches of each.
+std::vector<Program::Stream> streams(const Program& p, const Pairs& pairs, int64_t end,
+                                     bool written) {
+  std::vector<Program::Stream> found;
+  for (const auto& [array, slot] : pairs) {
+    if (!slot) throw std::invalid_argument("run_batches: a tensor is None");
+    const View& v = slot->view();
+    if (v.device != p.pool_device() || (!written && slot->block()->readonly))
+      throw std::invalid_argument(
+          "run_batches: expected writable tensors on the program's device");
+    if (!(array.flags() & py::array::c_style) || dtype_of_numpy(array) != v.dtype ||
+        (written && !array.writeable()))
+      throw std::invalid_argument(
+          "run_batches: expected C-contiguous arrays of their tensors' types");
+    if (slot->size() && array.size() / slot->size() < end)
+      throw std::invalid_argument("run_batches: an array holds fewer batches than asked for");
+    found.push_back({static_cast<char*>(const_cast<void*>(array.data())), v});
+  }
+  return found;
+}
+
 // --- kernels -----------------------------------------------------------------------------------
 
 [[noreturn]] void wrong_type(const Kernel& k, const Param& p, const char* wanted, py::handle got) {
@@ -294,21 +319,18 @@ PYBIND11_MODULE(_core, m) {
       .def("run", &Program::run, py::call_guard<py::gil_scoped_release>())
       .def(
           "run_batches",
-          [](Program& p, const py::array_t<int32_t, py::array::c_style>& order, const Array& slot,
-             int64_t begin, int64_t end, double seconds) {
-            const View& v = slot.view();
-            if (v.rank != 1 || v.dtype != DType::int32 || v.shape[0] < 1 ||
-                v.device != p.pool_device() || slot.block()->readonly)
-              throw std::invalid_argument(
-                  "run_batches: slot must be a non-empty, writable int32 vector on the program's "
-                  "device");
-            if (begin < 0 || end < begin || order.size() / v.shape[0] < end)
-              throw std::invalid_argument("run_batches: order holds fewer batches than asked for");
-            const int32_t* data = order.data();
+          [](Program& p, const Pairs& inputs, const Pairs& outputs, int64_t begin, int64_t end,
+             double seconds) {
+            if (begin < 0 || end < begin)
+              throw std::invalid_argument("run_batches: expected 0 <= begin <= end");
+            const auto from = streams(p, inputs, end, false), to = streams(p, outputs, end, true);
             py::gil_scoped_release release;
-            return p.run_batches(data, v, begin, end, seconds);
+            return p.run_batches(from, to, begin, end, seconds);
           },
-          py::arg("order"), py::arg("slot"), py::arg("begin"), py::arg("end"), py::arg("seconds"))
+          py::arg("inputs"), py::arg("outputs"), py::arg("begin"), py::arg("end"),
+          py::arg("seconds"),
+          "Runs the step for batches [begin, end). Inputs and outputs are pairs of a NumPy array of\n"
+          "rows, batch after batch, and the tensor of the step that holds one batch.")
       .def("describe", &Program::describe,
            "One line a kernel: number, | where it waits for the others, name, shapes.")
       .def("profile", &Program::profile, py::arg("rounds") = 10,

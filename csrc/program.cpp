@@ -129,17 +129,24 @@ void Program::run() {
   if (fault.what) throw_fault(fault);
 }
 
-int64_t Program::run_batches(const int32_t* order, const View& slot, int64_t begin, int64_t end,
-                             double seconds) {
+size_t Program::Stream::bytes() const {
+  const Range range = range_of(slot);
+  return static_cast<size_t>(range.end - range.begin);
+}
+
+int64_t Program::run_batches(const std::vector<Stream>& inputs, const std::vector<Stream>& outputs,
+                             int64_t begin, int64_t end, double seconds) {
   require_recorded();
-  const int64_t batch = slot.shape[0];
-  const size_t bytes = static_cast<size_t>(batch) * sizeof(int32_t);
   const double deadline = now() + seconds;
   if (device_ == Device::cuda) {
     int64_t i = begin;
     while (i < end) {
-      check(cuda_backend().copy_in(slot.data, order + i * batch, bytes), "program");
+      for (const Stream& s : inputs)
+        check(cuda_backend().copy_in(s.slot.data, s.rows + i * s.bytes(), s.bytes()), "program");
       for (const Step& s : steps_) run_on_cuda(s.call);
+      if (!outputs.empty()) wait_for_cuda("program");
+      for (const Stream& s : outputs)
+        check(cuda_backend().copy_out(s.rows + i * s.bytes(), s.slot.data, s.bytes()), "program");
       ++i;
       if (now() >= deadline) break;
     }
@@ -147,23 +154,52 @@ int64_t Program::run_batches(const int32_t* order, const View& slot, int64_t beg
     return i;
   }
   struct Loop {
-    Program* program;
-    const int32_t* order;
-    const View& slot;
-    int64_t batch, end, batch_size;
-    size_t bytes;
+    const Program* program;
+    const std::vector<Stream>&inputs, &outputs;
+    int64_t batch, end;
     double deadline;
-    bool started;
-  } loop{this, order, slot, begin, end, batch, bytes, deadline, false};
+    bool started, shared;
+
+    // This member's part of the copies.
+    void copy(const std::vector<Stream>& streams, bool in) const {
+      const team::Member& me = team::self();
+      for (const Stream& s : streams) {
+        const size_t bytes = s.bytes();
+        const size_t from = bytes * me.rank / me.size, to = bytes * (me.rank + 1) / me.size;
+        char *slot = static_cast<char*>(s.slot.data), *rows = s.rows + batch * bytes;
+        if (in)
+          memcpy(slot + from, rows + from, to - from);
+        else
+          memcpy(rows + from, slot + from, to - from);
+      }
+    }
+  };
+  size_t bytes = 0;
+  for (const Stream& s : inputs) bytes += s.bytes();
+  // Row numbers are copied by the first member alone, images by all.
+  Loop loop{this, inputs, outputs, begin, end, deadline, false, bytes > 8192};
   const auto next = [](void* context) {
     Loop& l = *static_cast<Loop*>(context);
     l.batch += l.started;
     if (l.batch >= l.end || (l.started && (now() >= l.deadline || team::faulted()))) return false;
     l.started = true;
-    memcpy(l.slot.data, l.order + l.batch * l.batch_size, l.bytes);
+    if (!l.shared)
+      for (const Stream& s : l.inputs)
+        memcpy(s.slot.data, s.rows + l.batch * s.bytes(), s.bytes());
     return true;
   };
-  const auto body = [](void* context) { static_cast<Loop*>(context)->program->run_steps(); };
+  const auto body = [](void* context) {
+    const Loop& l = *static_cast<const Loop*>(context);
+    if (l.shared) {
+      l.copy(l.inputs, true);
+      team::barrier();
+    }
+    l.program->run_steps();
+    if (!l.outputs.empty()) {
+      team::barrier();
+      l.copy(l.outputs, false);
+    }
+  };
   const auto fault = team::run_rounds(threads_, next, body, &loop);
   if (fault.what) throw_fault(fault);
   return loop.batch;

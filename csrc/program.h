@@ -52,11 +52,18 @@ class Program : public NeverBare {
 
   void run();
 
-  // Trains on batches [begin, end) of `order`: copies each batch's indices into `slot` (int32, of
-  // exactly `batch` elements) and runs the step. Returns the first batch not run: it stops early
-  // after `seconds`, so that the caller can look for signals and redraw.
-  int64_t run_batches(const int32_t* order, const View& slot, int64_t begin, int64_t end,
-                      double seconds);
+  // Batches of rows that lie in the host's memory, and the tensor of the step that holds one.
+  struct Stream {
+    char* rows;
+    View slot;
+    size_t bytes() const;  // of one batch
+  };
+
+  // Runs the step for batches [begin, end): copies each batch of the inputs into their slots first,
+  // and what the step left in the outputs' slots to its place afterwards. Returns the first batch
+  // not run: it stops early after `seconds`, so that the caller can look for signals and redraw.
+  int64_t run_batches(const std::vector<Stream>& inputs, const std::vector<Stream>& outputs,
+                      int64_t begin, int64_t end, double seconds);
 
   std::string describe() const;
   Profile profile(int rounds);

@@ -113,7 +113,7 @@ def test_meaning(name, isa, storage):
         _core.set_isa(before)
 
 
-@pytest.fixture()
+@pytest.fixture
 def strict():
     fastnn.config.set_matmul_precision("float32_strict")
     yield

@@ -4,9 +4,8 @@ fastnn's kernels: tensors, one function per kernel, recorded programs.
 from __future__ import annotations
 import collections.abc
 import numpy
-import numpy.typing
 import typing
-__all__: list[str] = ['Array', 'CallTiming', 'DeviceError', 'Kernel', 'Profile', 'Program', 'activations', 'available_isas', 'copy_bandwidth', 'cuda_description', 'current_isa', 'is_recording', 'kernels', 'max_threads', 'peak_flops', 'set_isa', 'set_max_threads', 'spoil']
+__all__: list[str] = ['Array', 'CallTiming', 'DeviceError', 'Kernel', 'Profile', 'Program', 'activations', 'available_isas', 'copy_bandwidth', 'cuda_description', 'current_isa', 'is_recording', 'kernels', 'matmul_precision', 'max_threads', 'peak_flops', 'set_isa', 'set_matmul_precision', 'set_max_threads', 'spoil']
 class DeviceError(RuntimeError):
     pass
 class Array:
@@ -142,8 +141,11 @@ class Program:
         """
     def run(self) -> None:
         ...
-    def run_batches(self, order: typing.Annotated[numpy.typing.ArrayLike, numpy.int32], slot: Array, begin: typing.SupportsInt | typing.SupportsIndex, end: typing.SupportsInt | typing.SupportsIndex, seconds: typing.SupportsFloat | typing.SupportsIndex) -> int:
-        ...
+    def run_batches(self, inputs: collections.abc.Sequence[tuple[numpy.ndarray, Array]], outputs: collections.abc.Sequence[tuple[numpy.ndarray, Array]], begin: typing.SupportsInt | typing.SupportsIndex, end: typing.SupportsInt | typing.SupportsIndex, seconds: typing.SupportsFloat | typing.SupportsIndex) -> int:
+        """
+        Runs the step for batches [begin, end). Inputs and outputs are pairs of a NumPy array of
+        rows, batch after batch, and the tensor of the step that holds one batch.
+        """
     @property
     def calls(self) -> int:
         ...
@@ -168,6 +170,8 @@ def current_isa() -> str:
     ...
 def is_recording() -> bool:
     ...
+def matmul_precision() -> str:
+    ...
 def max_threads() -> int:
     ...
 def peak_flops(threads: typing.SupportsInt | typing.SupportsIndex) -> float:
@@ -175,6 +179,8 @@ def peak_flops(threads: typing.SupportsInt | typing.SupportsIndex) -> float:
     float32 operations a second of multiply-adds on registers, measured now.
     """
 def set_isa(name: str) -> None:
+    ...
+def set_matmul_precision(name: str) -> None:
     ...
 def set_max_threads(threads: typing.SupportsInt | typing.SupportsIndex) -> None:
     ...

@@ -23,6 +23,9 @@ from .tensor import Tensor
 # The first may make weights, the second states that depend on them; nothing is left to make then.
 _ATTEMPTS = 3
 
+# How long C++ keeps the interpreter: Ctrl-C is answered and the bar redrawn after at most this.
+SLICE_SECONDS = 0.05
+
 
 class _Current(threading.local):
     capture: Capture | None = None
@@ -70,22 +73,31 @@ class Capture:
         else:
             self._record()
 
-    def run_batches(self, order: np.ndarray, slot: Tensor, begin: int, end: int, seconds: float) -> int:
-        """Steps over batches [begin, end) of the int32 `order`, each copied into `slot` first.
+    def run_batches(
+        self,
+        inputs: list[tuple[np.ndarray, Tensor]],
+        outputs: list[tuple[np.ndarray, Tensor]],
+        begin: int,
+        end: int,
+        seconds: float,
+    ) -> int:
+        """Steps over batches [begin, end). Inputs are pairs of rows in memory and the slot that each
+        batch of them is copied into, outputs of rows and the tensor that is copied there afterwards.
 
         Returns the first batch that was not run: it comes back after about `seconds` so that the
-        caller can redraw and answer signals.
+        caller can redraw and answer signals. Steps that return outputs must be recorded already.
         """
         deadline = time.perf_counter() + seconds
-        batch = slot.shape[0]
         while begin < end and self.program is None:
-            slot.assign_numpy(order[begin * batch : (begin + 1) * batch])
+            for rows, slot in inputs:
+                size = slot.shape[0]
+                slot.assign_numpy(rows[begin * size : (begin + 1) * size])
             self.run()
             begin += 1
             if time.perf_counter() > deadline:
                 return begin
         if begin < end:
-            begin = self.program.run_batches(order, slot, begin, end, seconds)
+            begin = self.program.run_batches(inputs, outputs, begin, end, seconds)
         return begin
 
     def _record(self) -> None:

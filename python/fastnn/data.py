@@ -66,6 +66,15 @@ def whole_number(name: str, value: Any, least: int) -> Any:
     return number
 
 
+def batch_size_or_default(value: Any) -> int:
+    """`batch_size` as an int; 32 for None."""
+    if value is None:
+        return 32
+    if not isinstance(value, (int, np.integer)) or value < 1:
+        raise ValueError(f"batch_size is a positive integer, got {value!r}")
+    return int(value)
+
+
 def where_not_finite(structure: Any) -> str:
     """Which of x, y and sample weights hold NaN or infinities, for the text of an error."""
     for what, part in zip(("x", "y", "sample_weight"), structure):

@@ -1,4 +1,4 @@
-"""fit, evaluate, predict: how steps are repeated.
+"""fit and evaluate: how steps are repeated.
 
 On arrays, runs of batches are handed to C++ and Python comes back at most every 50 ms, for the
 progress bar and for Ctrl-C; where a callback wants every batch, after each
@@ -17,17 +17,24 @@ import numpy as np
 
 from . import callbacks as callbacks_module
 from . import config, kernels
-from .capture import Capture
-from .data import Arrays, Passes, Stream, is_stream, unpack_x_y_sample_weight, where_not_finite, whole_number
+from .capture import SLICE_SECONDS, Capture
+from .data import (
+    Arrays,
+    Passes,
+    Stream,
+    batch_size_or_default,
+    is_stream,
+    unpack_x_y_sample_weight,
+    where_not_finite,
+    whole_number,
+)
+from .prediction import Prediction
 from .progress import Progress
-from .symbolic import flatten, map_structure
+from .symbolic import map_structure
 from .tensor import Tensor, empty
 
-# How long C++ keeps the interpreter: Ctrl-C is answered and the bar redrawn after at most this.
-_SLICE_SECONDS = 0.05
 
-
-class Loops:
+class Loops(Prediction):
     """The part of a Trainer that goes over data."""
 
     # --- fit -----------------------------------------------------------------------------------
@@ -64,11 +71,13 @@ class Loops:
         source, validation = self._sources(
             x, y, sample_weight, class_weight, validation_split, validation_data, steps_per_epoch
         )
-        batch = _batch_size(batch_size)
+        batch = batch_size_or_default(batch_size)
         if isinstance(source, Arrays):
             source = Passes(source, batch, shuffle, steps_per_epoch)
         if isinstance(validation, Arrays):
-            validation = Passes(validation, _batch_size(validation_batch_size or batch_size), False, validation_steps)
+            validation = Passes(
+                validation, batch_size_or_default(validation_batch_size or batch_size), False, validation_steps
+            )
         steps = steps_per_epoch or source.length
         progress = Progress(verbose)
         called = callbacks if isinstance(callbacks, callbacks_module.CallbackList) else None
@@ -167,7 +176,7 @@ class Loops:
             phase = self.optimizer.phase
         capture, slot = self._array_capture(passes, self.train_step if training else self.test_step, phase)
         part = passes.next_rows(steps)
-        done = capture.run_batches(part, slot, 0, len(part) // passes.next_size, _SLICE_SECONDS)
+        done = capture.run_batches([(part, slot)], [], 0, len(part) // passes.next_size, SLICE_SECONDS)
         passes.advance(done)
         return capture, done
 
@@ -273,7 +282,7 @@ class Loops:
         if is_stream(x):
             source: Any = Stream(x, steps)
         else:
-            source = Passes(Arrays(x, y, sample_weight), _batch_size(batch_size), False, steps)
+            source = Passes(Arrays(x, y, sample_weight), batch_size_or_default(batch_size), False, steps)
         progress = Progress(verbose)
         called = callbacks if isinstance(callbacks, callbacks_module.CallbackList) else None
         if called is None:
@@ -325,65 +334,6 @@ class Loops:
         called.on_test_end(logs)
         return logs
 
-    # --- predict -------------------------------------------------------------------------------
-    def predict(
-        self,
-        x: Any,
-        batch_size: int | None = None,
-        verbose: Any = "auto",
-        steps: int | None = None,
-        callbacks: Any = None,
-    ) -> Any:
-        """The outputs for all rows of x, as NumPy arrays in the structure of the outputs.
-
-        Several threads may predict with one model at the same time.
-        """
-        steps = whole_number("steps", steps, 1)
-        source = Stream(x, steps) if is_stream(x) else Arrays(x)
-        batch = _batch_size(batch_size)
-        progress = Progress(verbose)
-        called = callbacks_module.CallbackList(callbacks, model=self)
-        progress.start(steps=source.steps(batch) if isinstance(source, Arrays) else source.length)
-        self.stop_predicting = False
-        called.on_predict_begin()
-        parts: list[list[np.ndarray]] = []
-        structure: Any = None
-        done = 0
-        for group in _grouped(self._predict_batches(source, batch, steps), self.steps_per_execution):
-            if called.needs_predict_batches:
-                called.on_predict_batch_begin(done)
-            fresh = []
-            for batch_data in group:
-                with self._lock:
-                    structure = self._run_batch("predict", self.predict_step, batch_data).logs
-                    fresh.append([t.numpy() for t in flatten(structure)])
-            parts += fresh
-            if called.needs_predict_batches:
-                outputs = [np.concatenate(p) for p in zip(*fresh)]
-                called.on_predict_batch_end(done + self.steps_per_execution - 1, {"outputs": outputs})
-            done += len(group)
-            progress.update(done)
-            if self.stop_predicting:
-                break
-        if not parts:
-            raise ValueError("predict() got no data")
-        progress.end_epoch()
-        called.on_predict_end()
-        whole = iter([np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts)])
-        return map_structure(lambda _: next(whole), structure)
-
-    def _predict_batches(self, source: Any, batch: int, steps: int | None) -> Iterator:
-        if isinstance(source, Stream):
-            for x, _, _ in source.batches(steps):
-                yield (x, None, None)
-            return
-        if source.rows == 0:
-            raise ValueError("predict() got arrays without rows")
-        count = source.steps(batch) if steps is None else min(steps, source.steps(batch))
-        for i in range(count):
-            rows = slice(i * batch, min((i + 1) * batch, source.rows))
-            yield map_structure(lambda a, rows=rows: None if a is None else a[rows], source.structure)
-
 
 def _grouped(batches: Iterator, size: int) -> Iterator[list]:
     """The batches that callbacks see as one."""
@@ -397,14 +347,6 @@ def _warn_of_too_little_data() -> None:
         "steps_per_epoch * epochs batches, or arrays no steps_per_epoch at all",
         stacklevel=4,
     )
-
-
-def _batch_size(value: int | None) -> int:
-    if value is None:
-        return 32
-    if not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"batch_size is a positive integer, got {value!r}")
-    return int(value)
 
 
 def _is_due(epoch: int, frequency: Any) -> bool:
