@@ -25,6 +25,10 @@ void rnn_forward(const Extent& e, const T* u, const T* h0, const uint8_t* mask,
     strips(p, [&](int64_t row, int64_t j, int64_t count) {
       const T* before = states.before(row, step);
       T* to = h + (row * e.t + step) * e.n + j;
+      if (step + 1 < e.t) {
+        fetch(z + (row * e.t + e.time(step + 1)) * e.n + j, count);
+        fetch(to + e.n, count);
+      }
       if (mask && !mask[row * e.t + time]) {
         scaled<T>(before ? before + j : nullptr, nullptr, to, count);
       } else {
@@ -61,6 +65,14 @@ void rnn_backward(const Extent& e, const T* u, const T* z, const T* h, const T* 
       const T *before = states.before(row, step), *scale = drop.at(0, row);
       const T* later = dy ? dy + (row * e.t + step) * e.n + j : nullptr;
       scaled<T>(before ? before + j : nullptr, scale ? scale + j : nullptr, hp + at, count);
+      if (step) {
+        const int64_t next = (row * e.t + e.time(step - 1)) * e.n + j;
+        fetch(z + next, count);
+        fetch(hp + next, count);
+        fetch(dz + next, count);
+        if (dy) fetch(dy + (row * e.t + step - 1) * e.n + j, count);
+        if (step > 1) fetch(h + (row * e.t + step - 2) * e.n + j, count);
+      }
       T* d = dh + row * e.n + j;
       const bool masked = mask && !mask[row * e.t + time];
       T y[kStrip], slope[kStrip];

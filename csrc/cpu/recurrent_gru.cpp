@@ -48,6 +48,12 @@ void forward(const Extent& e, const Gru<T>& q, T* gates, T* h, T* s, T* hn) {
       const int64_t at = (row * e.t + step) * e.n + j;
       T* zt = gates + (row * e.t + time) * 3 * e.n + j;
       const T* sum = sums + (row - p.row) * ld + j - p.unit;
+      if (phase == 0 && step + 1 < e.t) {
+        const int64_t next = row * e.t + e.time(step + 1);
+        for (int g = 0; g < 3; ++g) fetch(gates + (next * 3 + g) * e.n + j, count);
+        fetch(s + at + e.n, count);
+        fetch(h + at + e.n, count);
+      }
       T z[kStrip], r[kStrip], x[kStrip];
       auto previous = [&](int64_t i, int64_t left) {
         return before ? V::load_n(before + i, left) : V(T(0));
@@ -134,6 +140,19 @@ void backward(const Extent& e, const Gru<T>& q, const T* gates, const T* h, cons
       T *dh = d.dh + row * e.n + j, *dz = d.dz + place * 3 * e.n + j;
       T* ds = d.ds ? d.ds + place * 3 * e.n + j : nullptr;
       const bool masked = q.masked(e, row, time);
+      if (phase == 0 && step) {
+        const int64_t next = row * e.t + e.time(step - 1);
+        for (int g = 0; g < 3; ++g) {
+          fetch(gates + (next * 3 + g) * e.n + j, count);
+          fetch(d.dz + (next * 3 + g) * e.n + j, count);
+          if (d.ds) fetch(d.ds + (next * 3 + g) * e.n + j, count);
+        }
+        for (int64_t k = 0; k < count_planes; ++k)
+          fetch(d.hp + (k * e.b * e.t + next) * e.n + j, count);
+        fetch(s + at - e.n, count);
+        if (d.dy) fetch(d.dy + at - e.n, count);
+        if (step > 1) fetch(h + at - 2 * e.n, count);
+      }
       T z[kStrip], z_slope[kStrip], r[kStrip], r_slope[kStrip], hh[kStrip], hh_slope[kStrip];
       auto previous = [&](int64_t i, int64_t left) {
         return before ? V::load_n(before + i, left) : V(T(0));

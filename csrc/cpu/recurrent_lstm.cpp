@@ -38,6 +38,12 @@ void forward(const Extent& e, const Lstm<T>& s, T* z, T* h, T* c, T* hn, T* cn) 
       if (h_before) h_before += j;
       if (c_before) c_before += j;
       const int64_t at = (row * e.t + step) * e.n + j;
+      if (step + 1 < e.t) {
+        const T* zt = z + (row * e.t + e.time(step + 1)) * 4 * e.n + j;
+        for (int g = 0; g < 4; ++g) fetch(zt + g * e.n, count);
+        fetch(h + at + e.n, count);
+        fetch(c + at + e.n, count);
+      }
       if (s.masked(e, row, time)) {
         scaled<T>(h_before, nullptr, h + at, count);
         scaled<T>(c_before, nullptr, c + at, count);
@@ -95,6 +101,20 @@ void backward(const Extent& e, const Lstm<T>& s, const T* z, const T* h, const T
       const int64_t place = row * e.t + time, at = (row * e.t + step) * e.n + j;
       const T *h_before = hs.before(row, step), *c_before = cs.before(row, step);
       if (c_before) c_before += j;
+      if (step) {
+        const int64_t place = row * e.t + e.time(step - 1);
+        for (int g = 0; g < 4; ++g) {
+          fetch(z + (place * 4 + g) * e.n + j, count);
+          fetch(d.dz + (place * 4 + g) * e.n + j, count);
+        }
+        for (int64_t q = 0; q < planes; ++q)
+          fetch(d.hp + (q * e.b * e.t + place) * e.n + j, count);
+        if (d.dy) fetch(d.dy + at - e.n, count);
+        if (step > 1) {
+          fetch(h + at - 2 * e.n, count);
+          fetch(c + at - 2 * e.n, count);
+        }
+      }
       for (int64_t q = 0; q < planes; ++q) {
         const T* scale = s.drop.at(q, row);
         scaled<T>(h_before ? h_before + j : nullptr, scale ? scale + j : nullptr,
