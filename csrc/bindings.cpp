@@ -76,6 +76,13 @@ Array share_numpy(const py::array& array) {
   return Array(block, {array.shape(), array.shape() + array.ndim()}, dtype);
 }
 
+Array copy_numpy(const py::array& values, const std::string& device) {
+  if (!(values.flags() & py::array::c_style))
+    throw std::invalid_argument("the array is not C-contiguous");
+  return Array(values.data(), {values.shape(), values.shape() + values.ndim()},
+               dtype_of_numpy(values), device_of(device));
+}
+
 py::buffer_info buffer_of(Array& a) {
   if (a.view().device != Device::cpu)
     throw std::invalid_argument("this tensor is on the GPU; call .numpy() to copy it");
@@ -201,6 +208,8 @@ PYBIND11_MODULE(_core, m) {
                  return Array(shape_from(shape), dtype_of(dtype), device_of(device));
                }),
            py::arg("shape"), py::arg("dtype") = "float32", py::arg("device") = "cpu")
+      .def(py::init(&copy_numpy), py::kw_only(), py::arg("values").noconvert(), py::arg("device"),
+           "A copy of the values. In a recording it is a constant: replays read it as it is now.")
       .def(py::init([](const Array& base, const py::sequence& shape, int64_t offset) {
              return Array(base, shape_from(shape), offset);
            }),
@@ -216,8 +225,13 @@ PYBIND11_MODULE(_core, m) {
           "address", [](const Array& a) { return reinterpret_cast<uintptr_t>(a.view().data); })
       .def("to_numpy", &to_numpy, "A copy as a NumPy array.")
       .def("assign_numpy", &assign_numpy, py::arg("values"))
-      .def("rebind", &Array::rebind, py::arg("other"),
-           "Moves this tensor, with its values, onto other's memory.")
+      .def(
+          "rebind",
+          [](Array& a, const Array& other) {
+            value_leaves("a tensor was moved to other memory");
+            a.rebind(other);
+          },
+          py::arg("other"), "Moves this tensor, with its values, onto other's memory.")
       .def_buffer(&buffer_of);
 
   py::class_<Kernel>(m, "Kernel", py::dynamic_attr(),
@@ -294,11 +308,13 @@ PYBIND11_MODULE(_core, m) {
       .def("run", &Program::run, py::call_guard<py::gil_scoped_release>())
       .def(
           "run_batches",
-          [](Program& p, const py::array_t<int32_t, py::array::c_style>& order, const Array& slot,
+          [](Program& p, const Program& feeder,
+             const py::array_t<int32_t, py::array::c_style>& order, const Array& slot,
              int64_t begin, int64_t end, double seconds) {
             const View& v = slot.view();
             if (v.rank != 1 || v.dtype != DType::int32 || v.shape[0] < 1 ||
-                v.device != p.pool_device() || slot.block()->readonly)
+                v.device != p.pool_device() || v.device != feeder.pool_device() ||
+                slot.block()->readonly)
               throw std::invalid_argument(
                   "run_batches: slot must be a non-empty, writable int32 vector on the program's "
                   "device");
@@ -306,9 +322,10 @@ PYBIND11_MODULE(_core, m) {
               throw std::invalid_argument("run_batches: order holds fewer batches than asked for");
             const int32_t* data = order.data();
             py::gil_scoped_release release;
-            return p.run_batches(data, v, begin, end, seconds);
+            return p.run_batches(feeder, data, v, begin, end, seconds);
           },
-          py::arg("order"), py::arg("slot"), py::arg("begin"), py::arg("end"), py::arg("seconds"))
+          py::arg("feeder"), py::arg("order"), py::arg("slot"), py::arg("begin"), py::arg("end"),
+          py::arg("seconds"))
       .def("describe", &Program::describe,
            "One line a kernel: number, | where it waits for the others, name, shapes.")
       .def("profile", &Program::profile, py::arg("rounds") = 10,
@@ -317,6 +334,8 @@ PYBIND11_MODULE(_core, m) {
            "Print what comes back: a table with GFLOP/s, GB/s and percent of this machine's peaks.")
       .def_property_readonly("spoiled", &Program::spoiled)
       .def_property_readonly("calls", &Program::calls)
+      .def_property_readonly("constants", &Program::constants)
+      .def_property_readonly("fingerprint", &Program::fingerprint)
       .def_property_readonly("pool_bytes", &Program::pool_bytes)
       .def_property_readonly("threads", &Program::threads);
 

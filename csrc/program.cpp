@@ -72,9 +72,46 @@ Program::~Program() { pool_->trim(); }
 // Permanent blocks are held; the program's own are not, so that what Python lets go while recording
 // can be used again by what comes later. Their memory stays with the pool.
 void Program::record(Call call) {
-  for (BlockPtr& block : call.blocks)
+  const auto& params = call.kernel->line.params();
+  mix(&call.kernel->index, sizeof call.kernel->index);
+  for (size_t i = 0; i < params.size(); ++i) {
+    const Arg& arg = call.args[i];
+    BlockPtr& block = call.blocks[i];
+    if (block && block->constant && is_written(params[i].kind))
+      spoil("a tensor that the step makes from numbers is written to afterwards");
     if (block && block->pool == pool_.get()) block.reset();
+    switch (params[i].kind) {
+      case Kind::real:
+        mix(&arg.real, sizeof arg.real);
+        break;
+      case Kind::integer:
+      case Kind::flag:
+        mix(&arg.integer, sizeof arg.integer);
+        break;
+      case Kind::ints:
+        mix(arg.ints.values, static_cast<size_t>(arg.ints.count) * sizeof arg.ints.values[0]);
+        break;
+      default:
+        break;
+    }
+  }
   steps_.push_back({std::move(call), false});
+}
+
+// FNV-1a (Fowler, Noll, Vo) over words of eight bytes, the last filled up with zeros.
+void Program::mix(const void* data, size_t bytes) {
+  const char* p = static_cast<const char*>(data);
+  for (size_t i = 0; i < bytes; i += 8) {
+    uint64_t word = 0;
+    memcpy(&word, p + i, std::min<size_t>(8, bytes - i));
+    fingerprint_ = (fingerprint_ ^ word) * 0x100000001b3;
+    fingerprint_ ^= fingerprint_ >> 29;  // high bits of a word would never reach the low ones
+  }
+}
+
+void Program::note_constant(const void* values, size_t bytes) {
+  ++constants_;
+  mix(values, bytes);
 }
 
 void Program::spoil(const std::string& reason) {
@@ -129,9 +166,10 @@ void Program::run() {
   if (fault.what) throw_fault(fault);
 }
 
-int64_t Program::run_batches(const int32_t* order, const View& slot, int64_t begin, int64_t end,
-                             double seconds) {
+int64_t Program::run_batches(const Program& feeder, const int32_t* order, const View& slot,
+                             int64_t begin, int64_t end, double seconds) {
   require_recorded();
+  feeder.require_recorded();
   const int64_t batch = slot.shape[0];
   const size_t bytes = static_cast<size_t>(batch) * sizeof(int32_t);
   const double deadline = now() + seconds;
@@ -139,6 +177,7 @@ int64_t Program::run_batches(const int32_t* order, const View& slot, int64_t beg
     int64_t i = begin;
     while (i < end) {
       check(cuda_backend().copy_in(slot.data, order + i * batch, bytes), "program");
+      for (const Step& s : feeder.steps_) run_on_cuda(s.call);
       for (const Step& s : steps_) run_on_cuda(s.call);
       ++i;
       if (now() >= deadline) break;
@@ -147,14 +186,14 @@ int64_t Program::run_batches(const int32_t* order, const View& slot, int64_t beg
     return i;
   }
   struct Loop {
-    Program* program;
+    const Program *feeder, *program;
     const int32_t* order;
     const View& slot;
     int64_t batch, end, batch_size;
     size_t bytes;
     double deadline;
     bool started;
-  } loop{this, order, slot, begin, end, batch, bytes, deadline, false};
+  } loop{&feeder, this, order, slot, begin, end, batch, bytes, deadline, false};
   const auto next = [](void* context) {
     Loop& l = *static_cast<Loop*>(context);
     l.batch += l.started;
@@ -163,7 +202,12 @@ int64_t Program::run_batches(const int32_t* order, const View& slot, int64_t beg
     memcpy(l.slot.data, l.order + l.batch * l.batch_size, l.bytes);
     return true;
   };
-  const auto body = [](void* context) { static_cast<Loop*>(context)->program->run_steps(); };
+  const auto body = [](void* context) {
+    const Loop& l = *static_cast<Loop*>(context);
+    l.feeder->run_steps();
+    team::barrier();  // the batch is there
+    l.program->run_steps();
+  };
   const auto fault = team::run_rounds(threads_, next, body, &loop);
   if (fault.what) throw_fault(fault);
   return loop.batch;

@@ -371,7 +371,7 @@ def test_programs_out_of_order():
     order, slot = np.zeros(4, "int32"), np.zeros(2, "int32")
     slot.flags.writeable = False
     with pytest.raises(ValueError, match="slot"):
-        program.run_batches(order, from_numpy(slot), 0, 2, 0.1)
+        program.run_batches(_core.Program(), order, from_numpy(slot), 0, 2, 0.1)
 
     def forget():
         forgotten = _core.Program()

@@ -223,10 +223,11 @@ def test_fault_in_a_replay(cuda):
     kernels.gather_rows(data, slot, out)
     program.end()
     program.run()
+    step = _core.Program(cuda)  # of nothing; the other one feeds it
     with pytest.raises(ValueError, match="gather_rows: index is 7, expected 0 <= value < 5"):
-        program.run_batches(np.int32([0, 1, 7, 1, 2, 3]), slot, 0, 3, 60.0)
-    assert program.run_batches(np.int32([3, 1]), slot, 1, 1, 60.0) == 1  # nothing to do
-    assert program.run_batches(np.int32([3, 1]), slot, 0, 1, 60.0) == 1
+        step.run_batches(program, np.int32([0, 1, 7, 1, 2, 3]), slot, 0, 3, 60.0)
+    assert step.run_batches(program, np.int32([3, 1]), slot, 1, 1, 60.0) == 1  # nothing to do
+    assert step.run_batches(program, np.int32([3, 1]), slot, 0, 1, 60.0) == 1
 
 
 def test_failed_launch_names_the_kernel(cuda):

@@ -370,7 +370,7 @@ MISTAKES = {
     "val_four": (
         lambda: F(reg(), x, y1, validation_data=(x, y1, y1[:, 0], x)),
         ValueError,
-        r"a batch is x, \(x, y\) or \(x, y, sample_weight\), got a tuple of 4",
+        r"a batch is x, \(x, y\) or \(x, y, sample_weight\), got 4 parts",
     ),
     "val_width": (
         lambda: F(reg(), x, y1, validation_data=(x[:, :2], y1)),
@@ -453,7 +453,7 @@ MISTAKES = {
     "gen_4tuple": (
         lambda: F(reg(), gen((x, y1, y1, y1))),
         ValueError,
-        r"a batch is x, \(x, y\) or \(x, y, sample_weight\), got a tuple of 4",
+        r"a batch is x, \(x, y\) or \(x, y, sample_weight\), got 4 parts",
     ),
     "gen_raises": (lambda: F(reg(), gen((x, y1), error=OSError("disk gone"))), OSError, r"disk gone"),
     "gen_wrong_width": (

@@ -20,6 +20,11 @@ class Array:
     def __init__(self, shape: collections.abc.Sequence, dtype: str = 'float32', device: str = 'cpu') -> None:
         ...
     @typing.overload
+    def __init__(self, *, values: numpy.ndarray, device: str) -> None:
+        """
+        A copy of the values. In a recording it is a constant: replays read it as it is now.
+        """
+    @typing.overload
     def __init__(self, base: Array, shape: collections.abc.Sequence, offset: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
         ...
     def __buffer__(self, flags: int, /) -> memoryview:
@@ -142,10 +147,16 @@ class Program:
         """
     def run(self) -> None:
         ...
-    def run_batches(self, order: typing.Annotated[numpy.typing.ArrayLike, numpy.int32], slot: Array, begin: typing.SupportsInt | typing.SupportsIndex, end: typing.SupportsInt | typing.SupportsIndex, seconds: typing.SupportsFloat | typing.SupportsIndex) -> int:
+    def run_batches(self, feeder: Program, order: typing.Annotated[numpy.typing.ArrayLike, numpy.int32], slot: Array, begin: typing.SupportsInt | typing.SupportsIndex, end: typing.SupportsInt | typing.SupportsIndex, seconds: typing.SupportsFloat | typing.SupportsIndex) -> int:
         ...
     @property
     def calls(self) -> int:
+        ...
+    @property
+    def constants(self) -> int:
+        ...
+    @property
+    def fingerprint(self) -> int:
         ...
     @property
     def pool_bytes(self) -> int:

@@ -109,6 +109,7 @@ class CompiledLoss:
     def __init__(self, loss: Any, loss_weights: Any):
         self.loss, self.loss_weights = loss, loss_weights
         self.built = False
+        self.functions: list[Any] = []
         self.parts: list[tuple[str, Tensor]] = []
 
     def build(self, outputs: Outputs, y: list, y_pred: list) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import config, kernels
+from . import _core, config, kernels
 from .random import numpy_generator
 from .symbolic import flatten, map_structure
 from .tensor import Tensor, empty, from_numpy, host_array
@@ -78,12 +78,24 @@ def where_not_finite(structure: Any) -> str:
 
 
 def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
-    """A batch as Keras hands it to train_step: x, (x,), (x, y) or (x, y, sample_weight)."""
-    if not isinstance(data, (list, tuple)) or isinstance(data, list):
+    """x, y and sample weights, None for what is not there, of the `data` that `train_step` gets: x,
+    (x,), (x, y) or (x, y, sample_weight).
+    """
+    if not isinstance(data, (list, tuple)):
         return data, None, None
     if not 1 <= len(data) <= 3:
-        raise ValueError(f"a batch is x, (x, y) or (x, y, sample_weight), got a tuple of {len(data)}")
-    return (*data, None, None)[:3]  # type: ignore[return-value]
+        raise ValueError(f"a batch is x, (x, y) or (x, y, sample_weight), got {len(data)} parts")
+    x, y, sample_weight = (*data, None, None)[:3]
+    return x, y, sample_weight
+
+
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """What `train_step` gets: (x, y, sample_weight) without what is None, and x alone unless it is a
+    list.
+    """
+    if y is None:
+        return (x,) if isinstance(x, (list, tuple)) else x
+    return (x, y) if sample_weight is None else (x, y, sample_weight)
 
 
 def class_weights_of(y: np.ndarray, class_weight: dict) -> np.ndarray:
@@ -148,17 +160,14 @@ class Arrays:
             return numpy_generator().permutation(self.rows).astype(np.int32)
         return np.arange(self.rows, dtype=np.int32)
 
-    def gather(self, index: Tensor) -> tuple[Any, Any, Any]:
-        """The rows of one minibatch, by kernels that a recording can hold."""
+    def batch(self, begin: int, end: int) -> Any:
+        """Rows [begin, end) as `train_step` gets them."""
+        return map_structure(lambda a: None if a is None else a[begin:end], pack_x_y_sample_weight(*self.structure))
 
-        def rows_of(data: Tensor | None) -> Tensor | None:
-            if data is None:
-                return None
-            out = empty((index.shape[0], *data.shape[1:]), like=data)
-            kernels.gather_rows(data, index, out)
-            return out
-
-        return map_structure(rows_of, self._tensors)
+    @property
+    def tensors(self) -> Any:
+        """All rows, on the device, in the structure of `batch`."""
+        return pack_x_y_sample_weight(*self._tensors)
 
     def part(self, begin: int, end: int) -> Arrays:
         """Rows [begin, end)."""
@@ -167,6 +176,40 @@ class Arrays:
         other.rows = end - begin
         other._tensors = map_structure(lambda a: None if a is None else _resident(a), other.structure)
         return other
+
+
+class Slots:
+    """Tensors of fixed place that batches are copied into: what a recorded step reads."""
+
+    def __init__(self, structure: Any):
+        self.structure = map_structure(
+            lambda a: None if a is None else empty(a.shape, a.dtype.name, config.device()), structure
+        )
+
+    def fill(self, structure: Any) -> None:
+        for slot, array in zip(flatten(self.structure), flatten(structure)):
+            if slot is not None:
+                slot.assign_numpy(np.ascontiguousarray(array))
+
+
+class Feeder:
+    """Brings the rows of arrays that `index` names into slots: a program, run before every step."""
+
+    def __init__(self, source: Arrays, slots: Slots, first_rows: np.ndarray):
+        self.slots = slots
+        self.index = Tensor(first_rows)
+        self.program = _core.Program(config.device())
+        self.program.begin()
+        try:
+            for data, slot in zip(flatten(source.tensors), flatten(slots.structure)):
+                if slot is not None:
+                    kernels.gather_rows(data, self.index, slot)
+        finally:
+            self.program.end()
+
+    def bring(self, rows: np.ndarray) -> None:
+        self.index.assign_numpy(rows)
+        self.program.run()
 
 
 class Passes:
@@ -180,7 +223,7 @@ class Passes:
         self.source, self.batch, self.shuffle, self.limit = source, batch, shuffle, limit
         self.length = source.steps(batch)  # batches in a pass
         self.steps = limit or self.length
-        self.captures: dict[Any, Any] = {}  # the programs that are fed from these arrays
+        self._feeders: dict[int, Feeder] = {}  # by batch size
         self._order = np.zeros(0, np.int32)
         self._seen = self.length  # batches of this pass; it begins with the first epoch
 
@@ -204,6 +247,17 @@ class Passes:
         if size < self.batch:
             return self._order[begin:]
         return self._order[begin : begin + min(batches, (self.source.rows - begin) // size) * size]
+
+    def next_batch(self) -> Any:
+        """Arrays of the shapes and types of the next batch."""
+        return self.source.batch(0, self.next_size)
+
+    def feeder(self, slots: Slots) -> Feeder:
+        """What brings the next batches into `slots`."""
+        size = self.next_size
+        if size not in self._feeders or self._feeders[size].slots is not slots:
+            self._feeders[size] = Feeder(self.source, slots, self.next_rows(1))
+        return self._feeders[size]
 
     def advance(self, batches: int) -> None:
         self._seen += batches
@@ -295,8 +349,8 @@ class Stream:
             return iter(source.as_numpy_iterator())
         return iter(source)
 
-    def batches(self, steps: int | None) -> Iterator[tuple[Any, Any, Any]]:
-        """The next `steps` batches, or all that one pass gives."""
+    def batches(self, steps: int | None) -> Iterator[Any]:
+        """The next `steps` batches, or all that one pass gives, in the form they were handed over."""
         limit = steps if steps is not None else self.length
         if self._iterator is None:
             self._iterator = self._start()
@@ -326,15 +380,17 @@ class Stream:
             self.source.on_epoch_end()
 
 
-def _host_batch(batch: Any) -> tuple[Any, Any, Any]:
+def _host_batch(batch: Any) -> Any:
+    """A batch that was handed over, as arrays of supported types in the form it came in."""
     if isinstance(batch, list):
         batch = tuple(batch)
-    x, y, w = unpack_x_y_sample_weight(batch)
-    if x is None:
+    parts = unpack_x_y_sample_weight(batch)
+    if parts[0] is None:
         raise ValueError("the data handed over a batch that is None, expected x, (x, y) or (x, y, sample_weight)")
-    convert = lambda what: lambda v: None if v is None else as_array(v, what)  # noqa: E731
-    x = map_structure(convert("x"), x)
-    y = map_structure(convert("y"), y)
-    w = map_structure(convert("sample_weight"), w)
-    _check_rows((x, y, w))
-    return x, y, w
+
+    def convert(part: Any, what: str) -> Any:
+        return map_structure(lambda v: None if v is None else as_array(v, what), part)
+
+    arrays = tuple(convert(part, what) for part, what in zip(parts, ("x", "y", "sample_weight")))
+    _check_rows(arrays)
+    return arrays[: len(batch)] if isinstance(batch, tuple) else arrays[0]

@@ -21,7 +21,7 @@ from .capture import Capture
 from .data import Arrays, Passes, Stream, is_stream, unpack_x_y_sample_weight, where_not_finite, whole_number
 from .progress import Progress
 from .symbolic import flatten, map_structure
-from .tensor import Tensor, empty
+from .tensor import empty
 
 # How long C++ keeps the interpreter: Ctrl-C is answered and the bar redrawn after at most this.
 _SLICE_SECONDS = 0.05
@@ -77,7 +77,8 @@ class Loops:
                 callbacks, add_history=True, model=self, verbose=0, epochs=epochs, steps=steps
             )
         self._nan_watchers = [c for c in called.callbacks if isinstance(c, callbacks_module.TerminateOnNaN)]
-        self._finite_steps = empty((), "float64", config.device()) if self._nan_watchers else None
+        if self._nan_watchers and self._finite_steps is None:
+            self._finite_steps = empty((), "float64", config.device())
         self._initial_epoch: int | None = None  # set by BackupAndRestore
         called.on_train_begin()
         initial_epoch = self._initial_epoch or initial_epoch
@@ -86,7 +87,7 @@ class Loops:
         try:
             for epoch in range(initial_epoch, epochs):
                 self.reset_metrics()
-                if self._finite_steps is not None:
+                if self._nan_watchers:
                     kernels.fill(self._finite_steps, 0.0)
                 called.on_epoch_begin(epoch)
                 if isinstance(source, Passes):
@@ -109,7 +110,7 @@ class Loops:
                 raise
             raise FloatingPointError(f"{error} {found}.") from None
         finally:
-            self._nan_watchers, self._finite_steps = [], None
+            self._nan_watchers = []
             if self.optimizer.built:
                 self.optimizer.finalize_variable_values(self.trainable_variables)
         called.on_train_end(logs)
@@ -142,32 +143,15 @@ class Loops:
             source = Arrays(*source.structure, class_weight)
         return source, held_out
 
-    def _array_capture(self, passes: Passes, step: Any, phase: Any) -> tuple[Capture, Tensor]:
-        """The capture of `step` on the next batch, and the slot its row numbers are put into."""
-        version = (self._versions(), self.run_eagerly)
-        if passes.captures.get("version") != version:
-            passes.captures.clear()
-            passes.captures["version"] = version
-        size = passes.next_size
-        if size not in passes.captures:
-            passes.captures[size] = empty((size,), "int32", config.device())
-        slot = passes.captures[size]
-        if (size, phase) not in passes.captures:
-            source = passes.source
-            passes.captures[size, phase] = self._new_capture(step, lambda: source.gather(slot))
-            if not self.run_eagerly:
-                self._build_from_shapes(map_structure(lambda a: a if a is None else a[:size], source.structure))
-        return passes.captures[size, phase], slot
-
     def _run_some(self, passes: Passes, steps: int, training: bool) -> tuple[Capture, int]:
         """At most `steps` steps, for about one slice of time: the capture, and how many were run."""
-        phase = None
-        if training:
-            steps = min(steps, self.optimizer.cover())
-            phase = self.optimizer.phase
-        capture, slot = self._array_capture(passes, self.train_step if training else self.test_step, phase)
-        part = passes.next_rows(steps)
-        done = capture.run_batches(part, slot, 0, len(part) // passes.next_size, _SLICE_SECONDS)
+        mode, step = ("train", self.train_step) if training else ("test", self.test_step)
+        with self._lock:
+            if training:
+                steps = min(steps, self.optimizer.cover())
+            capture, slots = self._fed_capture(mode, step, passes.next_batch())
+            rows = passes.next_rows(steps)
+            done = capture.run_batches(passes.feeder(slots), rows, 0, len(rows) // passes.next_size, _SLICE_SECONDS)
         passes.advance(done)
         return capture, done
 
@@ -238,11 +222,12 @@ class Loops:
         for group in _grouped(source.batches(steps), self.steps_per_execution):
             if called.needs_batches:
                 called.on_train_batch_begin(done)
-            for x, y, w in group:
+            for batch in group:
                 if class_weight:
-                    x, y, w = Arrays(x, y, w, class_weight).structure
+                    x, y, w = unpack_x_y_sample_weight(batch)
+                    batch = Arrays(x, y, w, class_weight).structure
                 with self._lock:
-                    capture = self._run_batch("train", self.train_step, (x, y, w))
+                    capture = self._run_batch("train", self.train_step, batch)
             last = done + self.steps_per_execution - 1
             done += len(group)
             self._after_batches(capture, called, progress, last, done, epoch)
@@ -374,15 +359,13 @@ class Loops:
 
     def _predict_batches(self, source: Any, batch: int, steps: int | None) -> Iterator:
         if isinstance(source, Stream):
-            for x, _, _ in source.batches(steps):
-                yield (x, None, None)
+            yield from source.batches(steps)
             return
         if source.rows == 0:
             raise ValueError("predict() got arrays without rows")
         count = source.steps(batch) if steps is None else min(steps, source.steps(batch))
         for i in range(count):
-            rows = slice(i * batch, min((i + 1) * batch, source.rows))
-            yield map_structure(lambda a, rows=rows: None if a is None else a[rows], source.structure)
+            yield source.batch(i * batch, min((i + 1) * batch, source.rows))
 
 
 def _grouped(batches: Iterator, size: int) -> Iterator[list]:

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from . import autograd, config, kernels, ops, optimizers
-from .capture import Capture
+from .capture import Capture, is_own_code
 from .compiled import CompiledLoss, CompiledMetrics, Outputs
-from .data import Arrays, unpack_x_y_sample_weight
+from .data import Arrays, Slots, unpack_x_y_sample_weight
 from .guards import ForkSafeLock
 from .loops import Loops
 from .metrics import Mean
@@ -23,20 +23,6 @@ from .metrics.pending import PendingResult
 from .symbolic import flatten, map_structure
 from .tensor import Tensor, empty
 from .variables import Variable
-
-
-class Slots:
-    """Tensors of fixed place that batches are copied into, for steps fed from outside."""
-
-    def __init__(self, structure: Any):
-        self.structure = map_structure(
-            lambda a: None if a is None else empty(a.shape, a.dtype.name, config.device()), structure
-        )
-
-    def fill(self, structure: Any) -> None:
-        for slot, array in zip(flatten(self.structure), flatten(structure)):
-            if slot is not None:
-                slot.assign_numpy(np.ascontiguousarray(array))
 
 
 class StepLogs(MutableMapping):
@@ -64,8 +50,19 @@ class StepLogs(MutableMapping):
         return len({**self._read(), **self._added})
 
 
-def _signature(structure: Any) -> tuple:
-    return tuple(None if a is None else (a.shape, a.dtype.name) for a in flatten(structure))
+def _signature(structure: Any) -> Any:
+    """Shapes and types of a batch, with the kinds of its containers, as a key."""
+    if isinstance(structure, dict):
+        return (dict, *((k, _signature(v)) for k, v in sorted(structure.items())))
+    if isinstance(structure, (list, tuple)):
+        return (type(structure), *map(_signature, structure))
+    return None if structure is None else (structure.shape, structure.dtype.name)
+
+
+def _numbers(value: Any) -> tuple:
+    """The plain attributes of an optimizer, loss or metric: a recorded step holds them as they are."""
+    plain = (bool, int, float, str, type(None))
+    return tuple((k, v) for k, v in vars(value).items() if k[0] != "_" and k != "phase" and isinstance(v, plain))
 
 
 class Trainer(Loops):
@@ -84,9 +81,11 @@ class Trainer(Loops):
         self._set_loss_tracker(None)
         self._part_trackers: dict[str, Any] = {}
         self._compile_metrics: Any = None
-        self._finite_steps: Tensor | None = None  # how many of the epoch's steps had a finite loss
+        self._finite_steps: Tensor | None = None  # of the epoch: those with a finite loss, if watched
         self._nan_watchers: list[Any] = []
-        self._captures: dict[tuple, tuple[Capture, Slots]] = {}
+        # By kind and shapes of the batch: the step, its slots, and what it depends on.
+        self._captures: dict[tuple, tuple[Capture, Slots, tuple]] = {}
+        self._warned: set[str] = set()  # why steps run eagerly, as told
         self._lock = ForkSafeLock()  # round a batch: its slots and its program are one at a time
 
     def __getstate__(self) -> dict:
@@ -151,8 +150,15 @@ class Trainer(Loops):
             raise ValueError(f"call compile() before {what}()")
 
     # --- one step, as Python -------------------------------------------------------------------
-    def train_step(self, data: tuple) -> dict[str, Any] | None:
-        """One optimization step on (x, y, sample_weight). May be overridden, as in Keras."""
+    def train_step(self, data: Any) -> dict[str, Any] | None:
+        """One optimization step on x, (x, y) or (x, y, sample_weight). May be overridden, as in Keras;
+        `utils.unpack_x_y_sample_weight` takes `data` apart.
+
+        An override is recorded, too: Python numbers and NumPy arrays in it become constants, as in
+        `tf.function`, until something that the step depends on changes. Write what is to change from
+        step to step as tensors or Variables. A step that reads values of tensors, or whose numbers are
+        others each time, runs as Python.
+        """
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         self._clear_losses()
         y_pred = self(x, training=True)
@@ -169,7 +175,8 @@ class Trainer(Loops):
             optimizer.apply_gradients(zip(gradients, variables))
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
-    def test_step(self, data: tuple) -> dict[str, Any] | None:
+    def test_step(self, data: Any) -> dict[str, Any] | None:
+        """Loss and metrics of one batch; see `train_step`."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         self._clear_losses()
         with autograd.no_grad():
@@ -179,6 +186,7 @@ class Trainer(Loops):
             return self.compute_metrics(x, y, y_pred, sample_weight)
 
     def predict_step(self, data: Any) -> Any:
+        """The outputs of one batch; see `train_step`."""
         x, _, _ = unpack_x_y_sample_weight(data)
         with autograd.no_grad():
             return self(x, training=False)
@@ -213,7 +221,7 @@ class Trainer(Loops):
     def _track_loss(self, loss: Tensor, x: Any) -> None:
         batch = flatten(x)[0].shape[0]
         self._loss_tracker.add(loss, batch)
-        if self._finite_steps is not None:  # the sum stays NaN, so this counts up to the first
+        if self._nan_watchers:  # the sum stays NaN, so this counts up to the first
             finite = ops.cast(ops.isfinite(self._loss_tracker.total), "float64")
             kernels.accumulate(finite, 1.0, self._finite_steps)
         parts = self._compiled_loss.parts if self._compiled_loss is not None else []
@@ -225,16 +233,16 @@ class Trainer(Loops):
 
     # --- recorded steps ------------------------------------------------------------------------
     def programs(self, mode: str = "train") -> list[Any]:
-        """The recorded steps of `train_on_batch`, `test_on_batch` or `predict` (`mode` "train", "test",
-        "predict"), one for each size of a batch. `fit` on arrays runs the same step behind a call
-        that gathers its rows; its programs last as long as it does, for they hold the data.
+        """The recorded steps of `mode` "train" (`fit`, `train_on_batch`), "test" (`evaluate`,
+        `test_on_batch`) or "predict", one for each size of a batch. They read the batch from tensors
+        of their own, which calls that are not part of the step fill.
 
         `program.describe()` lists the kernels of a step with their shapes; `program.profile()` runs
         the step kernel by kernel and times each, which moves the weights as a step does.
         """
         if mode not in ("train", "test", "predict"):
             raise ValueError(f"mode is 'train', 'test' or 'predict', got {mode!r}")
-        found = [capture.program for (kind, *_), (capture, _) in self._captures.items() if kind == mode]
+        found = [capture.program for (kind, *_), (capture, *_) in self._captures.items() if kind == mode]
         return [program for program in found if program is not None]
 
     # --- metrics -------------------------------------------------------------------------------
@@ -304,31 +312,55 @@ class Trainer(Loops):
 
         return tuple(walk(self))
 
-    def _new_capture(self, step: Any, batch: Any) -> Capture:
-        """Captures step(batch())."""
-        return Capture(lambda: step(batch()), config.device(), eager=self.run_eagerly, version=self._versions)
+    def _depends_on(self) -> tuple:
+        """What recorded steps hold fast: they are made anew where it has changed."""
+        used = []
+        if self.compiled:
+            losses = self._compiled_loss.functions if self._compiled_loss is not None else []
+            used = [self.optimizer, *losses, *self._compile_metrics.metrics]
+        return (
+            self._versions(),
+            tuple((w.address, w.requires_grad) for w in self.weights),
+            tuple(_numbers(value) for value in used if value is not None),
+            (config.floatx(), config.epsilon(), bool(self._nan_watchers)),
+        )
+
+    def _holds_own_code(self) -> bool:
+        """Whether Python that is not ours takes part in the steps."""
+
+        def walk(layer: Any) -> bool:
+            return is_own_code(layer) or any(walk(s) for s in layer._sublayers)
+
+        names = ("optimizer", "loss", "metrics", "weighted_metrics") if self.compiled else ()
+        return walk(self) or any(map(is_own_code, flatten([self._compile_arguments[name] for name in names])))
 
     def _fed_capture(self, mode: str, step: Any, structure: Any) -> tuple[Capture, Slots]:
         """The capture of a step that is fed through slots, by the shapes of its batch."""
-        key = (mode, _signature(structure), self._versions(), config.device(), self.run_eagerly)
+        key = (mode, _signature(structure), config.device(), self.run_eagerly)
         if mode == "train":
-            self.optimizer.cover()
-            key += (self.optimizer.phase, self._finite_steps is not None)
-        if key not in self._captures:
-            if len(self._captures) >= 32:  # ragged batches: do not hoard a program for every length
+            key += (self.optimizer.phase,)
+        found, depends_on = self._captures.get(key), self._depends_on()
+        if found is None or found[2] != depends_on:
+            # Ragged batches: do not hoard a program for every length.
+            if found is None and len(self._captures) >= 32:
                 self._captures.pop(next(iter(self._captures)))
-            slots = Slots(structure)
-            self._captures[key] = (self._new_capture(step, lambda: slots.structure), slots)
+            slots = Slots(structure) if found is None else found[1]
+            failed = 0 if found is None or found[0].eager else found[0].attempts
             if mode == "train" and not self.run_eagerly:
                 self._build_from_shapes(slots.structure)
-        return self._captures[key]
+            capture = Capture(
+                lambda: step(slots.structure), config.device(), self.run_eagerly, self._versions,
+                self._holds_own_code, self._warned, failed,
+            )  # fmt: skip
+            self._captures[key] = found = (capture, slots, self._depends_on())
+        return found[:2]
 
-    def _build_from_shapes(self, batch: tuple) -> None:
+    def _build_from_shapes(self, batch: Any) -> None:
         """Makes the state of optimizer and metrics from shapes alone, where a graph tells those of
         the outputs: what is there before the first step does not spoil its recording.
         """
         graph = getattr(self, "_graph", None)
-        x, y, _ = batch
+        x, y, _ = unpack_x_y_sample_weight(batch)
         if graph is None or not self.built or self._compiled_loss is None:
             return
         rows = flatten(x)[0].shape[0]
@@ -362,7 +394,7 @@ class Trainer(Loops):
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs of one batch."""
         with self._lock:
-            capture = self._run_batch("predict", self.predict_step, Arrays(x).structure)
+            capture = self._run_batch("predict", self.predict_step, Arrays(x).structure[:1])
             return map_structure(lambda t: t.numpy(), capture.logs)
 
     def _one_batch(self, mode: str, step: Any, batch: tuple, return_dict: bool) -> Any:
@@ -372,8 +404,10 @@ class Trainer(Loops):
             logs = self._logs(capture.logs)
         return logs if return_dict else self._in_order(logs)
 
-    def _run_batch(self, mode: str, step: Any, batch: tuple) -> Capture:
+    def _run_batch(self, mode: str, step: Any, batch: Any) -> Capture:
         """One step on a batch from outside; the caller holds the lock."""
+        if mode == "train":
+            self.optimizer.cover()
         capture, slots = self._fed_capture(mode, step, batch)
         slots.fill(batch)
         capture.run()

@@ -12,7 +12,7 @@ from fastnn.custom_objects import (
     get_registered_object,
     register_keras_serializable,
 )
-from fastnn.data import PyDataset
+from fastnn.data import PyDataset, pack_x_y_sample_weight, unpack_x_y_sample_weight
 from fastnn.data import PyDataset as Sequence
 from fastnn.explain import clear
 from fastnn.random import set_random_seed
@@ -25,10 +25,12 @@ __all__ = [
     "get_registered_object",
     "normalize",
     "optional_import",
+    "pack_x_y_sample_weight",
     "pad_sequences",
     "register_keras_serializable",
     "set_random_seed",
     "to_categorical",
+    "unpack_x_y_sample_weight",
 ]
 
 
