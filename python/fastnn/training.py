@@ -360,16 +360,21 @@ class Trainer(Loops):
         the outputs: what is there before the first step does not spoil its recording.
         """
         graph = getattr(self, "_graph", None)
-        x, y, _ = unpack_x_y_sample_weight(batch)
-        if graph is None or not self.built or self._compiled_loss is None:
+        if graph is None or not self.built:
             return
+        if self.trainable_variables and not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        steps = ("train_step", "compute_loss", "compute_metrics")
+        if self._compiled_loss is None or any(
+            getattr(getattr(self, n), "__func__", None) is not getattr(Trainer, n) for n in steps
+        ):
+            return  # an override may hand the loss something else than the batch's y
+        x, y, _ = unpack_x_y_sample_weight(batch)
         rows = flatten(x)[0].shape[0]
         outputs = flatten(graph.outputs)
         if any(None in t.shape[1:] for t in outputs):
             return
         y_pred = map_structure(lambda t: empty((rows, *t.shape[1:]), t.dtype, config.device()), graph.outputs)
-        if self.trainable_variables and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
         resolved = Outputs(self, y_pred)
         self._compiled_loss.build_for(resolved, y, flatten(y_pred))
         self._compile_metrics.build_for(resolved, y, flatten(y_pred))
