@@ -133,6 +133,14 @@ class CompiledLoss:
         self.weights = outputs.split(weights, "loss_weights")
         self.built = True
 
+    @property
+    def names(self) -> list[str]:
+        """The outputs with a loss, in Keras' order: of outputs by name, that of a dict of losses."""
+        names = [name for name, f in zip(self.outputs.names, self.functions) if f is not None]
+        if self.outputs.keys and isinstance(self.loss, dict):
+            names.sort(key=list(self.loss).index)
+        return names
+
     def build_for(self, outputs: Outputs, y: Any, y_pred: list) -> None:
         """Resolves losses for such targets and outputs, of which only the shapes matter."""
         if not self.built:

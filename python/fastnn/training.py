@@ -226,10 +226,17 @@ class Trainer(Loops):
             kernels.accumulate(finite, 1.0, self._finite_steps)
         parts = self._compiled_loss.parts if self._compiled_loss is not None else []
         if len(parts) > 1:
+            self._make_part_trackers()
             for name, value in parts:
-                if name not in self._part_trackers:
-                    self._part_trackers[name] = Mean(name=f"{name}_loss")
                 self._part_trackers[name].add(value, batch)
+
+    def _make_part_trackers(self) -> None:
+        """The mean loss of each output, where several have one."""
+        if self._part_trackers:
+            return
+        names = self._compiled_loss.names
+        if len(names) > 1:  # in place: metrics that are assigned to attributes count as the user's
+            self._part_trackers.update({name: Mean(name=f"{name}_loss") for name in names})
 
     # --- recorded steps ------------------------------------------------------------------------
     def programs(self, mode: str = "train") -> list[Any]:
@@ -292,9 +299,11 @@ class Trainer(Loops):
         return {k: _number(v) for k, v in values.items()}
 
     def _logs(self, step_logs: Any) -> dict[str, Any]:
-        if step_logs is None:
-            return self.get_metrics_result()
-        return {k: _number(v) for k, v in dict(step_logs).items()}
+        """What a step returned as numbers, in order of their names, as in Keras; inner dicts are spread."""
+        logs: dict[str, Any] = {}
+        for name, value in sorted((self.get_metrics_result() if step_logs is None else dict(step_logs)).items()):
+            logs.update(self._logs(value) if isinstance(value, dict) else {name: _number(value)})
+        return logs
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
         """The values as Keras' list: by `metrics`, what has no place there by name; one as it is."""
@@ -378,9 +387,7 @@ class Trainer(Loops):
         resolved = Outputs(self, y_pred)
         self._compiled_loss.build_for(resolved, y, flatten(y_pred))
         self._compile_metrics.build_for(resolved, y, flatten(y_pred))
-        names = [name for name, f in zip(resolved.names, self._compiled_loss.functions) if f is not None]
-        for name in names if len(names) > 1 else []:
-            self._part_trackers.setdefault(name, Mean(name=f"{name}_loss"))
+        self._make_part_trackers()
 
     # --- single batches ------------------------------------------------------------------------
     def train_on_batch(
