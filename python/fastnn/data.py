@@ -57,12 +57,17 @@ def _check_columns(frame: Any, what: str) -> None:
 
 
 def whole_number(name: str, value: Any, least: int) -> Any:
-    """`value` as an int; None stays None. Raises ValueError for another kind or a smaller number."""
+    """`value` as an int; None stays None. Raises TypeError for another kind, ValueError for a smaller
+    number.
+    """
     if value is None:
         return None
-    number = value.__index__() if hasattr(value, "__index__") else least - 1
+    wrong = f"{name} is an integer, at least {least}; got {value!r}"
+    if not hasattr(value, "__index__"):
+        raise TypeError(wrong)
+    number = value.__index__()
     if number < least:
-        raise ValueError(f"{name} is an integer, at least {least}; got {value!r}")
+        raise ValueError(wrong)
     return number
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,7 @@ class Loops:
         source, validation = self._sources(
             x, y, sample_weight, class_weight, validation_split, validation_data, steps_per_epoch
         )
+        is_due = _due_epochs(validation_freq) if validation is not None else None
         batch = _batch_size(batch_size)
         if isinstance(source, Arrays):
             source = Passes(source, batch, shuffle, steps_per_epoch)
@@ -83,7 +84,8 @@ class Loops:
         called.on_train_begin()
         initial_epoch = self._initial_epoch or initial_epoch
         progress.start(epochs=epochs, steps=steps, initial_epoch=initial_epoch)
-        logs: dict[str, Any] = {}
+        logs: dict[str, Any] | None = {}
+        validated = False
         try:
             for epoch in range(initial_epoch, epochs):
                 self.reset_metrics()
@@ -94,9 +96,20 @@ class Loops:
                     logs = self._train_arrays(source, called, progress, epoch)
                 else:
                     logs = self._train_stream(source, steps_per_epoch, class_weight, called, progress, epoch)
-                if validation is not None and _is_due(epoch, validation_freq):
+                if logs is None:
+                    if epoch == initial_epoch:
+                        raise ValueError("the data handed over no batch")
+                    _warn_of_too_little_data("training")
+                    break
+                if is_due is not None and is_due(epoch):
                     values = self._evaluate(validation, validation_steps, called, None)
-                    logs.update({f"val_{k}": v for k, v in values.items()})
+                    if values is not None:
+                        logs.update({f"val_{k}": v for k, v in values.items()})
+                        validated = True
+                    elif validated:
+                        _warn_of_too_little_data("validation")
+                    else:
+                        raise ValueError("validation_data handed over no batch")
                 logs = called.on_epoch_end(epoch, logs)
                 progress.end_epoch(logs)
                 if self.stop_training:
@@ -132,6 +145,8 @@ class Loops:
             if source.rows == 0:
                 raise ValueError("fit() got arrays without rows")
         held_out = None if validation is None else _validation_source(validation)
+        if isinstance(held_out, Arrays) and held_out.rows == 0:
+            raise ValueError("validation_data has no rows")
         if held_out is None and split:
             if not isinstance(split, (int, float)) or not 0 < split < 1:
                 raise ValueError(f"validation_split lies between 0 and 1, got {split!r}")
@@ -160,7 +175,7 @@ class Loops:
         done, logs = 0, {}
         while done < passes.steps:
             if not passes.left:
-                _warn_of_too_little_data()
+                _warn_of_too_little_data("training")
                 break
             first, goal = done, passes.steps
             if called.needs_batches:
@@ -216,7 +231,8 @@ class Loops:
 
     def _train_stream(
         self, source: Stream, steps: int | None, class_weight: Any, called: Any, progress: Progress, epoch: int
-    ) -> dict:
+    ) -> dict | None:
+        """An epoch over what others hand over; None if that has come to its end."""
         done, capture = 0, None
         source.begin_epoch()
         for group in _grouped(source.batches(steps), self.steps_per_execution):
@@ -234,9 +250,9 @@ class Loops:
             if self.stop_training:
                 break
         if capture is None:
-            raise ValueError("the data handed over no batch; a generator must go on for all epochs")
+            return None
         if steps is not None and done < steps and not self.stop_training:
-            _warn_of_too_little_data()
+            _warn_of_too_little_data("training")
         source.end_epoch()
         return self._logs(capture.logs)
 
@@ -265,10 +281,13 @@ class Loops:
             called = callbacks_module.CallbackList(callbacks, model=self)
         progress.start(steps=steps or source.length)
         values = self._evaluate(source, steps, called, progress)
+        if values is None:
+            raise ValueError("evaluate() got no data")
         progress.end_epoch(values)
         return values if return_dict else self._in_order(values)
 
-    def _evaluate(self, source: Any, steps: int | None, called: Any, progress: Progress | None) -> dict:
+    def _evaluate(self, source: Any, steps: int | None, called: Any, progress: Progress | None) -> dict | None:
+        """Loss and metrics; None if there was no batch."""
         self.stop_evaluating = False
         self.reset_metrics()
         called.on_test_begin()
@@ -305,7 +324,9 @@ class Loops:
                 if self.stop_evaluating:
                     break
         if capture is None:
-            raise ValueError("evaluate() got no data")
+            return None
+        if steps is not None and done < steps and not self.stop_evaluating:
+            _warn_of_too_little_data("evaluation")
         logs = self._logs(capture.logs)
         called.on_test_end(logs)
         return logs
@@ -352,6 +373,8 @@ class Loops:
                 break
         if not parts:
             raise ValueError("predict() got no data")
+        if steps is not None and done < steps and not self.stop_predicting:
+            _warn_of_too_little_data("prediction")
         progress.end_epoch()
         called.on_predict_end()
         whole = iter([np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts)])
@@ -374,10 +397,10 @@ def _grouped(batches: Iterator, size: int) -> Iterator[list]:
         yield group
 
 
-def _warn_of_too_little_data() -> None:
+def _warn_of_too_little_data(what: str) -> None:
     warnings.warn(
-        "the data ran out before the epoch's last step; an epoch ends there. Arrays and generators need "
-        "steps_per_epoch * epochs batches, or arrays no steps_per_epoch at all",
+        f"the data ran out before the last step, and {what} ends there. Arrays and generators need as many "
+        "batches as steps, in fit steps_per_epoch * epochs; arrays need no steps at all",
         stacklevel=4,
     )
 
@@ -385,15 +408,17 @@ def _warn_of_too_little_data() -> None:
 def _batch_size(value: int | None) -> int:
     if value is None:
         return 32
-    if not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"batch_size is a positive integer, got {value!r}")
-    return int(value)
+    return whole_number("batch_size", value, 1)
 
 
-def _is_due(epoch: int, frequency: Any) -> bool:
-    if not isinstance(frequency, (list, tuple, set)):
-        return (epoch + 1) % whole_number("validation_freq", frequency, 1) == 0
-    return epoch + 1 in frequency
+def _due_epochs(frequency: Any) -> Callable[[int], bool]:
+    """Whether an epoch, from 0 on, is followed by validation."""
+    if isinstance(frequency, (list, tuple, set)):
+        return lambda epoch: epoch + 1 in frequency
+    if not hasattr(frequency, "__index__"):
+        raise ValueError(f"validation_freq is an integer or a list of epochs, got {frequency!r}")
+    every = whole_number("validation_freq", frequency, 1)
+    return lambda epoch: (epoch + 1) % every == 0
 
 
 def _validation_source(validation: Any) -> Any:

@@ -418,6 +418,8 @@ class Trainer(Loops):
 
     def _run_batch(self, mode: str, step: Any, batch: Any) -> Capture:
         """One step on a batch from outside; the caller holds the lock."""
+        if mode != "predict" and 0 in (len(a) for a in flatten(batch) if a is not None):
+            raise ValueError("a batch without rows has no loss")
         if mode == "train":
             self.optimizer.cover()
         capture, slots = self._fed_capture(mode, step, batch)
