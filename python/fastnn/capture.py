@@ -140,9 +140,11 @@ class Capture:
         self.attempts += 1
         if self.attempts >= _ATTEMPTS:
             self.eager = True
-            self._warn(reason + (f" in layer {self.spoiled_in!r}" if self.spoiled_in else ""))
+            self._warn(reason)
 
     def _warn(self, reason: str) -> None:
+        if self.spoiled_in:
+            reason += f" in layer {self.spoiled_in!r}"
         if reason not in self._warned:
             self._warned.add(reason)
             warnings.warn(

@@ -1,16 +1,9 @@
-"""fit, evaluate, predict: how steps are repeated.
-
-On arrays, runs of batches are handed to C++ and Python comes back at most every 50 ms, for the
-progress bar and for Ctrl-C; where a callback wants every batch, after each
-(`steps_per_execution`: after every so many).
-"""
+"""fit: how training steps are repeated. The loops without learning stand in `inference.py`."""
 
 from __future__ import annotations
 
-import itertools
 import math
-import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,18 +12,19 @@ from . import callbacks as callbacks_module
 from . import config, kernels
 from .capture import Capture
 from .data import Arrays, Passes, Stream, is_stream, unpack_x_y_sample_weight, where_not_finite, whole_number
+from .inference import Inference, batch_size_of, grouped, warn_of_too_little_data
 from .progress import Progress
-from .symbolic import flatten, map_structure
 from .tensor import empty
 
-# How long C++ keeps the interpreter: Ctrl-C is answered and the bar redrawn after at most this.
-_SLICE_SECONDS = 0.05
 
+class Loops(Inference):
+    """The part of a model that goes over data and learns."""
 
-class Loops:
-    """The part of a Trainer that goes over data."""
+    on_nan: str
+    history: Any
+    stop_training: bool
+    _initial_epoch: int  # set by BackupAndRestore
 
-    # --- fit -----------------------------------------------------------------------------------
     def fit(
         self,
         x: Any = None,
@@ -65,11 +59,11 @@ class Loops:
             x, y, sample_weight, class_weight, validation_split, validation_data, steps_per_epoch
         )
         is_due = _due_epochs(validation_freq) if validation is not None else None
-        batch = _batch_size(batch_size)
+        batch = batch_size_of(batch_size)
         if isinstance(source, Arrays):
             source = Passes(source, batch, shuffle, steps_per_epoch)
         if isinstance(validation, Arrays):
-            validation = Passes(validation, _batch_size(validation_batch_size or batch_size), False, validation_steps)
+            validation = Passes(validation, batch_size_of(validation_batch_size or batch_size), False, validation_steps)
         steps = steps_per_epoch or source.length
         progress = Progress(verbose)
         called = callbacks if isinstance(callbacks, callbacks_module.CallbackList) else None
@@ -78,9 +72,9 @@ class Loops:
                 callbacks, add_history=True, model=self, verbose=0, epochs=epochs, steps=steps
             )
         self._nan_watchers = [c for c in called.callbacks if isinstance(c, callbacks_module.TerminateOnNaN)]
-        if self._nan_watchers and self._finite_steps is None:
+        if self._nan_watchers and not hasattr(self, "_finite_steps"):
             self._finite_steps = empty((), "float64", config.device())
-        self._initial_epoch: int | None = None  # set by BackupAndRestore
+        self._initial_epoch = 0
         called.on_train_begin()
         initial_epoch = self._initial_epoch or initial_epoch
         progress.start(epochs=epochs, steps=steps, initial_epoch=initial_epoch)
@@ -99,7 +93,7 @@ class Loops:
                 if logs is None:
                     if epoch == initial_epoch:
                         raise ValueError("the data handed over no batch")
-                    _warn_of_too_little_data("training")
+                    warn_of_too_little_data("training")
                     break
                 if is_due is not None and is_due(epoch):
                     values = self._evaluate(validation, validation_steps, called, None)
@@ -107,7 +101,7 @@ class Loops:
                         logs.update({f"val_{k}": v for k, v in values.items()})
                         validated = True
                     elif validated:
-                        _warn_of_too_little_data("validation")
+                        warn_of_too_little_data("validation")
                     else:
                         raise ValueError("validation_data handed over no batch")
                 logs = called.on_epoch_end(epoch, logs)
@@ -130,7 +124,7 @@ class Loops:
         return self.history
 
     def _sources(
-        self, x: Any, y: Any, sample_weight: Any, class_weight: Any, split: float, validation: Any, steps: int | None
+        self, x: Any, y: Any, sample_weight: Any, class_weight: Any, split: Any, validation: Any, steps: int | None
     ) -> tuple[Any, Any]:
         if x is None:
             raise ValueError("fit() needs training data x")
@@ -158,24 +152,13 @@ class Loops:
             source = Arrays(*source.structure, class_weight)
         return source, held_out
 
-    def _run_some(self, passes: Passes, steps: int, training: bool) -> tuple[Capture, int]:
-        """At most `steps` steps, for about one slice of time: the capture, and how many were run."""
-        mode, step = ("train", self.train_step) if training else ("test", self.test_step)
-        with self._lock:
-            if training:
-                steps = min(steps, self.optimizer.cover())
-            capture, slots = self._fed_capture(mode, step, passes.next_batch())
-            rows = passes.next_rows(steps)
-            done = capture.run_batches(passes.feeder(slots), rows, 0, len(rows) // passes.next_size, _SLICE_SECONDS)
-        passes.advance(done)
-        return capture, done
-
     def _train_arrays(self, passes: Passes, called: Any, progress: Progress, epoch: int) -> dict:
         passes.begin_epoch()
+        capture: Capture | None = None
         done, logs = 0, {}
         while done < passes.steps:
             if not passes.left:
-                _warn_of_too_little_data("training")
+                warn_of_too_little_data("training")
                 break
             first, goal = done, passes.steps
             if called.needs_batches:
@@ -192,7 +175,7 @@ class Loops:
                         break
             if self.stop_training:
                 break
-        return self._logs(capture.logs) if not logs or not called.needs_batches else logs
+        return logs if logs and called.needs_batches else self._logs(capture and capture.logs)
 
     def _after_batches(
         self, capture: Capture, called: Any, progress: Progress, batch: int, done: int, epoch: int
@@ -233,17 +216,15 @@ class Loops:
         self, source: Stream, steps: int | None, class_weight: Any, called: Any, progress: Progress, epoch: int
     ) -> dict | None:
         """An epoch over what others hand over; None if that has come to its end."""
-        done, capture = 0, None
+        capture: Capture | None = None
+        done = 0
         source.begin_epoch()
-        for group in _grouped(source.batches(steps), self.steps_per_execution):
+        for group in grouped(source.batches(steps), self.steps_per_execution):
             if called.needs_batches:
                 called.on_train_batch_begin(done)
-            for batch in group:
-                if class_weight:
-                    x, y, w = unpack_x_y_sample_weight(batch)
-                    batch = Arrays(x, y, w, class_weight).structure
-                with self._lock:
-                    capture = self._run_batch("train", self.train_step, batch)
+            if class_weight:
+                group = [Arrays(*unpack_x_y_sample_weight(batch), class_weight).structure for batch in group]
+            capture = self._run_group("train", self.train_step, group)
             last = done + self.steps_per_execution - 1
             done += len(group)
             self._after_batches(capture, called, progress, last, done, epoch)
@@ -252,163 +233,9 @@ class Loops:
         if capture is None:
             return None
         if steps is not None and done < steps and not self.stop_training:
-            _warn_of_too_little_data("training")
+            warn_of_too_little_data("training")
         source.end_epoch()
         return self._logs(capture.logs)
-
-    # --- evaluate ------------------------------------------------------------------------------
-    def evaluate(
-        self,
-        x: Any = None,
-        y: Any = None,
-        batch_size: int | None = None,
-        verbose: Any = "auto",
-        sample_weight: Any = None,
-        steps: int | None = None,
-        callbacks: Any = None,
-        return_dict: bool = False,
-    ) -> Any:
-        """Loss and metrics over the data: a list in order, or a dict; a number if only the loss."""
-        self._require_compiled("evaluate")
-        steps = whole_number("steps", steps, 1)
-        if is_stream(x):
-            source: Any = Stream(x, steps)
-        else:
-            source = Passes(Arrays(x, y, sample_weight), _batch_size(batch_size), False, steps)
-        progress = Progress(verbose)
-        called = callbacks if isinstance(callbacks, callbacks_module.CallbackList) else None
-        if called is None:
-            called = callbacks_module.CallbackList(callbacks, model=self)
-        progress.start(steps=steps or source.length)
-        values = self._evaluate(source, steps, called, progress)
-        if values is None:
-            raise ValueError("evaluate() got no data")
-        progress.end_epoch(values)
-        return values if return_dict else self._in_order(values)
-
-    def _evaluate(self, source: Any, steps: int | None, called: Any, progress: Progress | None) -> dict | None:
-        """Loss and metrics; None if there was no batch."""
-        self.stop_evaluating = False
-        self.reset_metrics()
-        called.on_test_begin()
-        capture, done = None, 0
-
-        def after(batch: int) -> None:
-            if called.needs_test_batches:
-                called.on_test_batch_end(batch, self._logs(capture.logs))
-            if progress is not None:
-                progress.update(done, self._logs(capture.logs) if progress.is_due else None)
-
-        if isinstance(source, Passes):
-            source.begin_epoch(anew=True)
-            while done < source.steps and source.left and not self.stop_evaluating:
-                first, goal = done, min(source.steps, done + source.left)
-                if called.needs_test_batches:
-                    goal = min(goal, done + self.steps_per_execution)
-                    called.on_test_batch_begin(first)
-                while done < goal:
-                    capture, ran = self._run_some(source, goal - done, False)
-                    done += ran
-                    if done == goal or not called.needs_test_batches:
-                        after(first + self.steps_per_execution - 1)
-        else:
-            for group in _grouped(source.batches(steps), self.steps_per_execution):
-                if called.needs_test_batches:
-                    called.on_test_batch_begin(done)
-                for batch in group:
-                    with self._lock:
-                        capture = self._run_batch("test", self.test_step, batch)
-                last = done + self.steps_per_execution - 1
-                done += len(group)
-                after(last)
-                if self.stop_evaluating:
-                    break
-        if capture is None:
-            return None
-        if steps is not None and done < steps and not self.stop_evaluating:
-            _warn_of_too_little_data("evaluation")
-        logs = self._logs(capture.logs)
-        called.on_test_end(logs)
-        return logs
-
-    # --- predict -------------------------------------------------------------------------------
-    def predict(
-        self,
-        x: Any,
-        batch_size: int | None = None,
-        verbose: Any = "auto",
-        steps: int | None = None,
-        callbacks: Any = None,
-    ) -> Any:
-        """The outputs for all rows of x, as NumPy arrays in the structure of the outputs.
-
-        Several threads may predict with one model at the same time.
-        """
-        steps = whole_number("steps", steps, 1)
-        source = Stream(x, steps) if is_stream(x) else Arrays(x)
-        batch = _batch_size(batch_size)
-        progress = Progress(verbose)
-        called = callbacks_module.CallbackList(callbacks, model=self)
-        progress.start(steps=source.steps(batch) if isinstance(source, Arrays) else source.length)
-        self.stop_predicting = False
-        called.on_predict_begin()
-        parts: list[list[np.ndarray]] = []
-        structure: Any = None
-        done = 0
-        for group in _grouped(self._predict_batches(source, batch, steps), self.steps_per_execution):
-            if called.needs_predict_batches:
-                called.on_predict_batch_begin(done)
-            fresh = []
-            for batch_data in group:
-                with self._lock:
-                    structure = self._run_batch("predict", self.predict_step, batch_data).logs
-                    fresh.append([t.numpy() for t in flatten(structure)])
-            parts += fresh
-            if called.needs_predict_batches:
-                outputs = [np.concatenate(p) for p in zip(*fresh)]
-                called.on_predict_batch_end(done + self.steps_per_execution - 1, {"outputs": outputs})
-            done += len(group)
-            progress.update(done)
-            if self.stop_predicting:
-                break
-        if not parts:
-            raise ValueError("predict() got no data")
-        if steps is not None and done < steps and not self.stop_predicting:
-            _warn_of_too_little_data("prediction")
-        progress.end_epoch()
-        called.on_predict_end()
-        whole = iter([np.concatenate(p) if len(p) > 1 else p[0] for p in zip(*parts)])
-        return map_structure(lambda _: next(whole), structure)
-
-    def _predict_batches(self, source: Any, batch: int, steps: int | None) -> Iterator:
-        if isinstance(source, Stream):
-            yield from source.batches(steps)
-            return
-        if source.rows == 0:
-            raise ValueError("predict() got arrays without rows")
-        count = source.steps(batch) if steps is None else min(steps, source.steps(batch))
-        for i in range(count):
-            yield source.batch(i * batch, min((i + 1) * batch, source.rows))
-
-
-def _grouped(batches: Iterator, size: int) -> Iterator[list]:
-    """The batches that callbacks see as one."""
-    while group := list(itertools.islice(batches, size)):
-        yield group
-
-
-def _warn_of_too_little_data(what: str) -> None:
-    warnings.warn(
-        f"the data ran out before the last step, and {what} ends there. Arrays and generators need as many "
-        "batches as steps, in fit steps_per_epoch * epochs; arrays need no steps at all",
-        stacklevel=4,
-    )
-
-
-def _batch_size(value: int | None) -> int:
-    if value is None:
-        return 32
-    return whole_number("batch_size", value, 1)
 
 
 def _due_epochs(frequency: Any) -> Callable[[int], bool]:

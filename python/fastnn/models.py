@@ -22,7 +22,7 @@ from .training import Trainer
 
 
 @LAYERS.register("Functional")
-class Model(Trainer, Layer):
+class Model(Trainer):
     """A layer that can be compiled, fitted, evaluated and saved."""
 
     def __init__(self, inputs: Any = None, outputs: Any = None, name: str | None = None, **kwargs: Any):
@@ -34,7 +34,7 @@ class Model(Trainer, Layer):
 
             name = unique_name("functional")
         Layer.__init__(self, name=name, **kwargs)
-        Trainer.__init__(self)
+        self._start_training()
         if functional:
             if inputs is None or outputs is None:
                 raise ValueError("Model takes both inputs and outputs, or neither")
@@ -108,7 +108,7 @@ class Model(Trainer, Layer):
             return None
         if isinstance(self._graph.outputs, dict):
             return sorted(self._graph.outputs)
-        return [t.node.layer.name for t in self.outputs]
+        return [t.node.layer.name for t in self.outputs if t.node is not None]
 
     # --- calling -------------------------------------------------------------------------------
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -157,7 +157,7 @@ class Model(Trainer, Layer):
         # Other shapes than the model was made with: walk the graph again symbolically, and forget
         # the calls that this leaves behind.
         before = {id(layer): list(layer._inbound) for layer in self._sublayers}
-        out = self._graph.run(inputs)
+        out = self._need_graph().run(inputs)
         for layer in self._sublayers:
             layer._inbound[:] = before[id(layer)]
         return map_structure(lambda t: KerasTensor(t.shape, t.dtype), out)
