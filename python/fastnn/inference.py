@@ -16,9 +16,10 @@ import numpy as np
 
 from . import callbacks as callbacks_module
 from .capture import Capture
-from .data import Arrays, Passes, Stream, is_stream, whole_number
+from .data import Arrays, Passes, whole_number
 from .progress import Progress
 from .recorded import RecordedSteps
+from .streams import Stream, is_stream
 from .symbolic import flatten, map_structure
 
 # How long C++ keeps the interpreter: Ctrl-C is answered and the bar redrawn after at most this.

@@ -11,9 +11,10 @@ import numpy as np
 from . import callbacks as callbacks_module
 from . import config, kernels
 from .capture import Capture
-from .data import Arrays, Passes, Stream, is_stream, unpack_x_y_sample_weight, where_not_finite, whole_number
+from .data import Arrays, Passes, unpack_x_y_sample_weight, where_not_finite, whole_number
 from .inference import Inference, batch_size_of, grouped, warn_of_too_little_data
 from .progress import Progress
+from .streams import Stream, is_stream
 from .tensor import empty
 
 
