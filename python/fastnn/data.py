@@ -4,6 +4,7 @@ batch, into the slots that a recorded step reads. Batches that others hand over 
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -151,8 +152,6 @@ class Arrays:
             )
         self.structure = (x, y, sample_weight)
         self.rows = check_rows(self.structure)
-        # The arrays stay referenced by their tensors: no copy where the layout fits.
-        self._tensors = map_structure(lambda a: None if a is None else _resident(a), self.structure)
 
     def steps(self, batch: int) -> int:
         return -(-self.rows // batch)
@@ -167,17 +166,17 @@ class Arrays:
         """Rows [begin, end) as `train_step` gets them."""
         return map_structure(lambda a: None if a is None else a[begin:end], pack_x_y_sample_weight(*self.structure))
 
-    @property
+    @functools.cached_property
     def tensors(self) -> Any:
-        """All rows, on the device, in the structure of `batch`."""
-        return pack_x_y_sample_weight(*self._tensors)
+        """All rows, on the device, in the structure of `batch`; without a copy where the layout fits."""
+        packed = pack_x_y_sample_weight(*self.structure)
+        return map_structure(lambda a: None if a is None else _resident(a), packed)
 
     def part(self, begin: int, end: int) -> Arrays:
         """Rows [begin, end)."""
         other = object.__new__(Arrays)
         other.structure = map_structure(lambda a: None if a is None else a[begin:end], self.structure)
         other.rows = end - begin
-        other._tensors = map_structure(lambda a: None if a is None else _resident(a), other.structure)
         return other
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from . import config
 from .capture import Capture, is_own_code
 from .compiled import Outputs
@@ -15,6 +17,7 @@ from .tensor import empty
 
 # Ragged batches: do not hoard a program for every length.
 _MOST_CAPTURES = 32
+_PLAIN = {bool, int, float, str, type(None), np.float32, np.float64, np.int32, np.int64}
 
 
 def _signature(structure: Any) -> Any:
@@ -23,13 +26,12 @@ def _signature(structure: Any) -> Any:
         return (dict, *((k, _signature(v)) for k, v in sorted(structure.items())))
     if isinstance(structure, (list, tuple)):
         return (type(structure), *map(_signature, structure))
-    return None if structure is None else (structure.shape, structure.dtype.name)
+    return None if structure is None else (structure.shape, structure.dtype)
 
 
-def _numbers(value: Any) -> tuple:
+def _numbers(value: Any) -> list:
     """The plain attributes of an optimizer, loss or metric: a recorded step holds them as they are."""
-    plain = (bool, int, float, str, type(None))
-    return tuple((k, v) for k, v in vars(value).items() if k[0] != "_" and k != "phase" and isinstance(v, plain))
+    return [v for k, v in vars(value).items() if type(v) in _PLAIN and k[0] != "_" and k != "phase"]
 
 
 class RecordedSteps(Steps):
@@ -38,7 +40,7 @@ class RecordedSteps(Steps):
     run_eagerly: bool
     _compile_arguments: dict[str, Any]
     # By kind and shapes of the batch: the step, its slots, and what it depends on.
-    _captures: dict[tuple, tuple[Capture, Slots, tuple]]
+    _captures: dict[tuple, tuple[Capture, Slots, list]]
     _warned: set[str]  # why steps run eagerly, as told
     _lock: ForkSafeLock  # round a batch: its slots and its program are one at a time
 
@@ -61,18 +63,31 @@ class RecordedSteps(Steps):
 
         return tuple(walk(self))
 
-    def _depends_on(self) -> tuple:
-        """What recorded steps hold fast: they are made anew where it has changed."""
-        used = []
-        if self.compiled:
+    def _depends_on(self, mode: str) -> list:
+        """What recorded steps hold fast: they are made anew where it has changed. (Asked for before
+        every batch that comes from outside, so it is one flat list.)
+        """
+        found: list = [config.floatx(), config.epsilon(), bool(self._nan_watchers)]
+
+        def walk(layer: Any) -> None:
+            found.append(layer.version)
+            for w in layer._trainable_weights:
+                found.append(w.address)
+                found.append(w.requires_grad)
+            for w in layer._non_trainable_weights:
+                found.append(w.address)
+            for sublayer in layer._sublayers:
+                walk(sublayer)
+
+        walk(self)
+        if mode == "train":
+            found += _numbers(self.optimizer)
+        if mode != "predict":
             losses = self._compiled_loss.functions if self._compiled_loss is not None else []
-            used = [self.optimizer, *losses, *self._compile_metrics.metrics]
-        return (
-            self._versions(),
-            tuple((w.address, w.requires_grad) for w in self.weights),
-            tuple(_numbers(value) for value in used if value is not None),
-            (config.floatx(), config.epsilon(), bool(self._nan_watchers)),
-        )
+            for value in (*losses, *self._compile_metrics.metrics):
+                if value is not None:
+                    found += _numbers(value)
+        return found
 
     def _holds_own_code(self) -> bool:
         """Whether Python that is not ours takes part in the steps."""
@@ -88,7 +103,7 @@ class RecordedSteps(Steps):
         key: tuple = (mode, _signature(structure), config.device(), self.run_eagerly)
         if mode == "train":
             key += (self.optimizer.phase,)
-        found, depends_on = self._captures.get(key), self._depends_on()
+        found, depends_on = self._captures.get(key), self._depends_on(mode)
         if found is None or found[2] != depends_on:
             if found is None and len(self._captures) >= _MOST_CAPTURES:
                 self._captures.pop(next(iter(self._captures)))
@@ -100,7 +115,7 @@ class RecordedSteps(Steps):
                 lambda: step(slots.structure), config.device(), self.run_eagerly, self._versions,
                 self._holds_own_code, self._warned, failed,
             )  # fmt: skip
-            self._captures[key] = found = (capture, slots, self._depends_on())
+            self._captures[key] = found = (capture, slots, self._depends_on(mode))
         return found[:2]
 
     def _build_from_shapes(self, batch: Any) -> None:

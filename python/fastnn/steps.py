@@ -30,6 +30,10 @@ class StepLogs(MutableMapping):
         self._read = read
         self._added: dict[str, Any] = {}
 
+    def read(self) -> dict[str, Any]:
+        """All of them, as they stand now."""
+        return {**self._read(), **self._added}
+
     def __getitem__(self, name: str) -> Any:
         return self._added[name] if name in self._added else self._read()[name]
 
@@ -40,10 +44,10 @@ class StepLogs(MutableMapping):
         del self._added[name]
 
     def __iter__(self) -> Iterator[str]:
-        return iter({**self._read(), **self._added})
+        return iter(self.read())
 
     def __len__(self) -> int:
-        return len({**self._read(), **self._added})
+        return len(self.read())
 
 
 class Steps(Layer):
@@ -193,7 +197,10 @@ class Steps(Layer):
     def _logs(self, step_logs: Any) -> dict[str, Any]:
         """What a step returned as numbers, in order of their names, as in Keras; inner dicts are spread."""
         logs: dict[str, Any] = {}
-        for name, value in sorted((self.get_metrics_result() if step_logs is None else dict(step_logs)).items()):
+        if step_logs is None:
+            step_logs = self.get_metrics_result()
+        values = step_logs.read() if isinstance(step_logs, StepLogs) else dict(step_logs)
+        for name, value in sorted(values.items()):
             logs.update(self._logs(value) if isinstance(value, dict) else {name: _number(value)})
         return logs
 
