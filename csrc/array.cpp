@@ -45,17 +45,29 @@ int64_t Array::size() const {
   return n;
 }
 
-Array::Array(const std::vector<int64_t>& shape, DType dtype, Device device) {
+void Array::allocate(const std::vector<int64_t>& shape, DType dtype, Device device, Pool& pool) {
   set_shape(shape);
   const int64_t size = checked_size(view_.shape, view_.rank, item_bytes(dtype));
   if (device == Device::cuda) cuda_backend();  // a missing GPU is a DeviceError, not out of memory
-  const Program* program = Program::recording();
-  const auto& pool =
-      program && program->pool_device() == device ? program->pool() : common_pool(device);
-  block_ = pool->allocate(static_cast<size_t>(size) * item_bytes(dtype));
+  block_ = pool.allocate(static_cast<size_t>(size) * item_bytes(dtype));
   view_.data = block_->data;
   view_.dtype = dtype;
   view_.device = device;
+}
+
+Array::Array(const std::vector<int64_t>& shape, DType dtype, Device device) {
+  const Program* program = Program::recording();
+  const bool own = program && program->pool_device() == device;
+  allocate(shape, dtype, device, own ? *program->pool() : *common_pool(device));
+}
+
+Array::Array(const void* values, const std::vector<int64_t>& shape, DType dtype, Device device) {
+  allocate(shape, dtype, device, *common_pool(device));
+  copy_from_host(values);
+  if (Program* program = Program::recording()) {
+    block_->constant = true;
+    program->note_constant(values, static_cast<size_t>(bytes()));
+  }
 }
 
 Array::Array(const Array& base, const std::vector<int64_t>& shape, int64_t offset)

@@ -12,6 +12,9 @@ namespace fastnn {
 class Array {
  public:
   Array(const std::vector<int64_t>& shape, DType dtype, Device device);
+  // A copy of host values. In a recording it is a constant, with memory of its own that no later
+  // call of the step takes over.
+  Array(const void* values, const std::vector<int64_t>& shape, DType dtype, Device device);
   // Another shape over the same elements, from element `offset` of `base` on.
   Array(const Array& base, const std::vector<int64_t>& shape, int64_t offset);
   // Memory of somebody else's, kept alive by `block`.
@@ -44,6 +47,7 @@ class Array {
  private:
   void require_built() const;  // throws std::invalid_argument
   void set_shape(const std::vector<int64_t>& shape);
+  void allocate(const std::vector<int64_t>& shape, DType dtype, Device device, Pool& pool);
 
   BlockPtr block_;
   View view_;

@@ -3,6 +3,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
+#include <pybind11/typing.h>
 
 #include "activations.h"
 #include "array.h"
@@ -76,6 +77,13 @@ Array share_numpy(const py::array& array) {
   return Array(block, {array.shape(), array.shape() + array.ndim()}, dtype);
 }
 
+Array copy_numpy(const py::array& values, const std::string& device) {
+  if (!(values.flags() & py::array::c_style))
+    throw std::invalid_argument("the array is not C-contiguous");
+  return Array(values.data(), {values.shape(), values.shape() + values.ndim()},
+               dtype_of_numpy(values), device_of(device));
+}
+
 py::buffer_info buffer_of(Array& a) {
   if (a.view().device != Device::cpu)
     throw std::invalid_argument("this tensor is on the GPU; call .numpy() to copy it");
@@ -123,8 +131,7 @@ std::vector<Program::Stream> streams(const Program& p, const Pairs& pairs, int64
     if (!slot) throw std::invalid_argument("run_batches: a tensor is None");
     const View& v = slot->view();
     if (v.device != p.pool_device() || (!written && slot->block()->readonly))
-      throw std::invalid_argument(
-          "run_batches: expected writable tensors on the program's device");
+      throw std::invalid_argument("run_batches: expected writable tensors on the program's device");
     if (!(array.flags() & py::array::c_style) || dtype_of_numpy(array) != v.dtype ||
         (written && !array.writeable()))
       throw std::invalid_argument(
@@ -226,6 +233,8 @@ PYBIND11_MODULE(_core, m) {
                  return Array(shape_from(shape), dtype_of(dtype), device_of(device));
                }),
            py::arg("shape"), py::arg("dtype") = "float32", py::arg("device") = "cpu")
+      .def(py::init(&copy_numpy), py::kw_only(), py::arg("values").noconvert(), py::arg("device"),
+           "A copy of the values. In a recording it is a constant: replays read it as it is now.")
       .def(py::init([](const Array& base, const py::sequence& shape, int64_t offset) {
              return Array(base, shape_from(shape), offset);
            }),
@@ -241,8 +250,13 @@ PYBIND11_MODULE(_core, m) {
           "address", [](const Array& a) { return reinterpret_cast<uintptr_t>(a.view().data); })
       .def("to_numpy", &to_numpy, "A copy as a NumPy array.")
       .def("assign_numpy", &assign_numpy, py::arg("values"))
-      .def("rebind", &Array::rebind, py::arg("other"),
-           "Moves this tensor, with its values, onto other's memory.")
+      .def(
+          "rebind",
+          [](Array& a, const Array& other) {
+            value_leaves("a tensor was moved to other memory");
+            a.rebind(other);
+          },
+          py::arg("other"), "Moves this tensor, with its values, onto other's memory.")
       .def_buffer(&buffer_of);
 
   py::class_<Kernel>(m, "Kernel", py::dynamic_attr(),
@@ -319,18 +333,26 @@ PYBIND11_MODULE(_core, m) {
       .def("run", &Program::run, py::call_guard<py::gil_scoped_release>())
       .def(
           "run_batches",
-          [](Program& p, const Pairs& inputs, const Pairs& outputs, int64_t begin, int64_t end,
-             double seconds) {
+          [](Program& p, const py::typing::Optional<Program>& feed, const Pairs& inputs,
+             const Pairs& outputs, int64_t begin, int64_t end, double seconds) {
+            if (!feed.is_none() && !py::isinstance<Program>(feed))
+              throw py::type_error("run_batches: feeder is a Program or None");
+            const Program* feeder = feed.is_none() ? nullptr : feed.cast<const Program*>();
+            if (feeder && feeder->pool_device() != p.pool_device())
+              throw std::invalid_argument("run_batches: feeder is a program of another device");
             if (begin < 0 || end < begin)
               throw std::invalid_argument("run_batches: expected 0 <= begin <= end");
             const auto from = streams(p, inputs, end, false), to = streams(p, outputs, end, true);
             py::gil_scoped_release release;
-            return p.run_batches(from, to, begin, end, seconds);
+            return p.run_batches(feeder, from, to, begin, end, seconds);
           },
-          py::arg("inputs"), py::arg("outputs"), py::arg("begin"), py::arg("end"),
-          py::arg("seconds"),
-          "Runs the step for batches [begin, end). Inputs and outputs are pairs of a NumPy array of\n"
-          "rows, batch after batch, and the tensor of the step that holds one batch.")
+          py::arg("feeder"), py::arg("inputs"), py::arg("outputs"), py::arg("begin"),
+          py::arg("end"), py::arg("seconds"),
+          "Runs the step for batches [begin, end). Inputs and outputs are pairs of a NumPy array "
+          "of\n"
+          "rows, batch after batch, and the tensor that holds one batch. `feeder`, a program or "
+          "None,\n"
+          "runs between the copy of the inputs and the step.")
       .def("describe", &Program::describe,
            "One line a kernel: number, | where it waits for the others, name, shapes.")
       .def("profile", &Program::profile, py::arg("rounds") = 10,
@@ -339,6 +361,8 @@ PYBIND11_MODULE(_core, m) {
            "Print what comes back: a table with GFLOP/s, GB/s and percent of this machine's peaks.")
       .def_property_readonly("spoiled", &Program::spoiled)
       .def_property_readonly("calls", &Program::calls)
+      .def_property_readonly("constants", &Program::constants)
+      .def_property_readonly("fingerprint", &Program::fingerprint)
       .def_property_readonly("pool_bytes", &Program::pool_bytes)
       .def_property_readonly("threads", &Program::threads);
 
@@ -357,8 +381,8 @@ PYBIND11_MODULE(_core, m) {
       "set_matmul_precision",
       [](const std::string& name) {
         if (name != "float32" && name != "float32_strict")
-          throw std::invalid_argument(
-              "matmul_precision is 'float32' or 'float32_strict', got '" + name + "'");
+          throw std::invalid_argument("matmul_precision is 'float32' or 'float32_strict', got '" +
+                                      name + "'");
         team::set_precision(name == "float32" ? team::Precision::float32
                                               : team::Precision::float32_strict);
       },

@@ -3,6 +3,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include <new>
 #include <string>
@@ -14,6 +15,7 @@ namespace fastnn {
 namespace {
 
 constexpr size_t kAlign = 64;
+constexpr size_t kHugePage = size_t{2} << 20;
 
 // Powers of two and their halves in between waste at most a third and make blocks reusable.
 size_t size_class(size_t bytes) {
@@ -24,11 +26,23 @@ size_t size_class(size_t bytes) {
   return bytes <= between && between % kAlign == 0 ? between : power;
 }
 
+// Large blocks ask for huge pages: whoever touches one first then waits for one page fault in 2 MB
+// instead of 512, which took half the time of a model's first step, and kernels miss fewer entries
+// of the TLB. It is a wish: where the system has none, pages are small.
+void* host_allocate(size_t bytes) {
+  if (bytes < kHugePage) return aligned_alloc(kAlign, bytes);
+  void* p = aligned_alloc(kHugePage, bytes);
+#ifdef MADV_HUGEPAGE
+  if (p) madvise(p, bytes / kHugePage * kHugePage, MADV_HUGEPAGE);
+#endif
+  return p;
+}
+
 void* system_allocate(size_t bytes, Device device) {
   void* p = nullptr;
   const char* why = nullptr;
   if (device == Device::cpu)
-    p = aligned_alloc(kAlign, bytes);
+    p = host_allocate(bytes);
   else
     why = cuda_backend().allocate(bytes, &p);
   if (!p) throw OutOfMemory(bytes, device, why);

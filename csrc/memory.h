@@ -27,6 +27,7 @@ struct Block {
   size_t bytes = 0;
   Device device = Device::cpu;
   bool readonly = false;
+  bool constant = false;  // made from host values in a recording: replays find it as it is now
   const class Pool* pool = nullptr;  // where it goes back to
   std::function<void(Block&)> release;
 

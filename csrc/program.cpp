@@ -72,9 +72,46 @@ Program::~Program() { pool_->trim(); }
 // Permanent blocks are held; the program's own are not, so that what Python lets go while recording
 // can be used again by what comes later. Their memory stays with the pool.
 void Program::record(Call call) {
-  for (BlockPtr& block : call.blocks)
+  const auto& params = call.kernel->line.params();
+  mix(&call.kernel->index, sizeof call.kernel->index);
+  for (size_t i = 0; i < params.size(); ++i) {
+    const Arg& arg = call.args[i];
+    BlockPtr& block = call.blocks[i];
+    if (block && block->constant && is_written(params[i].kind))
+      spoil("a tensor that the step makes from numbers is written to afterwards");
     if (block && block->pool == pool_.get()) block.reset();
+    switch (params[i].kind) {
+      case Kind::real:
+        mix(&arg.real, sizeof arg.real);
+        break;
+      case Kind::integer:
+      case Kind::flag:
+        mix(&arg.integer, sizeof arg.integer);
+        break;
+      case Kind::ints:
+        mix(arg.ints.values, static_cast<size_t>(arg.ints.count) * sizeof arg.ints.values[0]);
+        break;
+      default:
+        break;
+    }
+  }
   steps_.push_back({std::move(call), false});
+}
+
+// FNV-1a (Fowler, Noll, Vo) over words of eight bytes, the last filled up with zeros.
+void Program::mix(const void* data, size_t bytes) {
+  const char* p = static_cast<const char*>(data);
+  for (size_t i = 0; i < bytes; i += 8) {
+    uint64_t word = 0;
+    memcpy(&word, p + i, std::min<size_t>(8, bytes - i));
+    fingerprint_ = (fingerprint_ ^ word) * 0x100000001b3;
+    fingerprint_ ^= fingerprint_ >> 29;  // high bits of a word would never reach the low ones
+  }
+}
+
+void Program::note_constant(const void* values, size_t bytes) {
+  ++constants_;
+  mix(values, bytes);
 }
 
 void Program::spoil(const std::string& reason) {
@@ -134,15 +171,19 @@ size_t Program::Stream::bytes() const {
   return static_cast<size_t>(range.end - range.begin);
 }
 
-int64_t Program::run_batches(const std::vector<Stream>& inputs, const std::vector<Stream>& outputs,
-                             int64_t begin, int64_t end, double seconds) {
+int64_t Program::run_batches(const Program* feeder, const std::vector<Stream>& inputs,
+                             const std::vector<Stream>& outputs, int64_t begin, int64_t end,
+                             double seconds) {
   require_recorded();
+  if (feeder) feeder->require_recorded();
   const double deadline = now() + seconds;
   if (device_ == Device::cuda) {
     int64_t i = begin;
     while (i < end) {
       for (const Stream& s : inputs)
         check(cuda_backend().copy_in(s.slot.data, s.rows + i * s.bytes(), s.bytes()), "program");
+      if (feeder)
+        for (const Step& s : feeder->steps_) run_on_cuda(s.call);
       for (const Step& s : steps_) run_on_cuda(s.call);
       if (!outputs.empty()) wait_for_cuda("program");
       for (const Stream& s : outputs)
@@ -154,7 +195,7 @@ int64_t Program::run_batches(const std::vector<Stream>& inputs, const std::vecto
     return i;
   }
   struct Loop {
-    const Program* program;
+    const Program *feeder, *program;
     const std::vector<Stream>&inputs, &outputs;
     int64_t batch, end;
     double deadline;
@@ -177,15 +218,14 @@ int64_t Program::run_batches(const std::vector<Stream>& inputs, const std::vecto
   size_t bytes = 0;
   for (const Stream& s : inputs) bytes += s.bytes();
   // Row numbers are copied by the first member alone, images by all.
-  Loop loop{this, inputs, outputs, begin, end, deadline, false, bytes > 8192};
+  Loop loop{feeder, this, inputs, outputs, begin, end, deadline, false, bytes > 8192};
   const auto next = [](void* context) {
     Loop& l = *static_cast<Loop*>(context);
     l.batch += l.started;
     if (l.batch >= l.end || (l.started && (now() >= l.deadline || team::faulted()))) return false;
     l.started = true;
     if (!l.shared)
-      for (const Stream& s : l.inputs)
-        memcpy(s.slot.data, s.rows + l.batch * s.bytes(), s.bytes());
+      for (const Stream& s : l.inputs) memcpy(s.slot.data, s.rows + l.batch * s.bytes(), s.bytes());
     return true;
   };
   const auto body = [](void* context) {
@@ -193,6 +233,10 @@ int64_t Program::run_batches(const std::vector<Stream>& inputs, const std::vecto
     if (l.shared) {
       l.copy(l.inputs, true);
       team::barrier();
+    }
+    if (l.feeder) {
+      l.feeder->run_steps();
+      team::barrier();  // the batch is there
     }
     l.program->run_steps();
     if (!l.outputs.empty()) {

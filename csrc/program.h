@@ -2,8 +2,9 @@
 //
 // What existed before the recording is permanent; what is allocated while recording comes from the
 // program's own pool and is reused in execution order. Numbers that change between steps live in
-// tensors; a plain scalar in a call is structure. A value that crosses between Python and a tensor
-// inside the step spoils the recording.
+// tensors; a plain scalar in a call is structure, and a tensor made from host values a constant.
+// Values that go from a tensor to Python, or into a tensor that is there already, spoil the
+// recording.
 #pragma once
 #include <map>
 #include <string>
@@ -47,6 +48,8 @@ class Program : public NeverBare {
   void begin();  // throws std::logic_error when this thread records already
   void end();
   void record(Call call);
+  // A tensor was made from these host values; the calls that read it keep its memory.
+  void note_constant(const void* values, size_t bytes);
   void spoil(const std::string& reason);
   const std::string& spoiled() const { return spoiled_; }
 
@@ -60,15 +63,22 @@ class Program : public NeverBare {
   };
 
   // Runs the step for batches [begin, end): copies each batch of the inputs into their slots first,
-  // and what the step left in the outputs' slots to its place afterwards. Returns the first batch
-  // not run: it stops early after `seconds`, so that the caller can look for signals and redraw.
-  int64_t run_batches(const std::vector<Stream>& inputs, const std::vector<Stream>& outputs,
-                      int64_t begin, int64_t end, double seconds);
+  // and what the step left in the outputs' slots to its place afterwards. `feeder`, if there is
+  // one, runs in between: where inputs are row numbers, it brings those rows to where the step
+  // reads its batch. Returns the first batch not run: it stops early after `seconds`, so that the
+  // caller can look for signals and redraw.
+  int64_t run_batches(const Program* feeder, const std::vector<Stream>& inputs,
+                      const std::vector<Stream>& outputs, int64_t begin, int64_t end,
+                      double seconds);
 
   std::string describe() const;
   Profile profile(int rounds);
 
   size_t calls() const { return steps_.size(); }
+  size_t constants() const { return constants_; }
+  // A hash of what replays hold fast: which kernels, with which numbers, and the constants. Two
+  // recordings of a step that may be replayed have the same.
+  uint64_t fingerprint() const { return fingerprint_; }
   size_t pool_bytes() const { return pool_->reserved_bytes(); }
   const std::shared_ptr<Pool>& pool() const { return pool_; }
   Device pool_device() const { return device_; }
@@ -80,13 +90,16 @@ class Program : public NeverBare {
     bool barrier = false;  // something it touches may still be in another member's hands
   };
   void place_barriers();
-  void require_recorded() const;  // throws std::logic_error while it is being recorded
+  void mix(const void* data, size_t bytes);  // into the fingerprint
+  void require_recorded() const;             // throws std::logic_error while it is being recorded
   void run_steps() const;
 
   Device device_;
   std::shared_ptr<Pool> pool_;
   std::vector<Step> steps_;
   std::string spoiled_;
+  size_t constants_ = 0;
+  uint64_t fingerprint_ = 0;
   int threads_ = 1;
   bool recording_ = false;
 };

@@ -371,16 +371,16 @@ def test_programs_out_of_order():
     order, slot = np.zeros(4, "int32"), np.zeros(2, "int32")
     slot.flags.writeable = False
     with pytest.raises(ValueError, match="writable"):
-        program.run_batches([(order, from_numpy(slot))], [], 0, 2, 0.1)
+        program.run_batches(None, [(order, from_numpy(slot))], [], 0, 2, 0.1)
     slot = Tensor(np.zeros(2, "int32"))
     for rows, end, words in [(order, 3, "fewer"), (order[::2], 1, "contiguous"), (order.astype("f"), 1, "types")]:
         with pytest.raises(ValueError, match=words):
-            program.run_batches([(rows, slot)], [], 0, end, 0.1)
+            program.run_batches(None, [(rows, slot)], [], 0, end, 0.1)
     order.flags.writeable = False
     with pytest.raises(ValueError, match="contiguous"):
-        program.run_batches([], [(order, slot)], 0, 2, 0.1)
+        program.run_batches(None, [], [(order, slot)], 0, 2, 0.1)
     with pytest.raises(ValueError, match="never initialised"):
-        program.run_batches([(order, Tensor.__new__(Tensor))], [], 0, 2, 0.1)
+        program.run_batches(None, [(order, Tensor.__new__(Tensor))], [], 0, 2, 0.1)
 
     def forget():
         forgotten = _core.Program()

@@ -249,7 +249,7 @@ def test_a_metric_may_state_its_direction():
 
 @pytest.mark.parametrize("make", [callbacks.EarlyStopping, callbacks.ReduceLROnPlateau])
 def test_missing_metrics_are_warned_of(make):
-    with pytest.warns(UserWarning, match="`val_loss` which is not available.*loss,accuracy"):
+    with pytest.warns(UserWarning, match="`val_loss` which is not available.*accuracy,loss"):
         drive(make(), [0.5], "accuracy")
 
 

@@ -224,10 +224,10 @@ def test_fault_in_a_replay(cuda):
     program.end()
     program.run()
     with pytest.raises(ValueError, match="gather_rows: index is 7, expected 0 <= value < 5"):
-        program.run_batches([(np.int32([0, 1, 7, 1, 2, 3]), slot)], [], 0, 3, 60.0)
+        program.run_batches(None, [(np.int32([0, 1, 7, 1, 2, 3]), slot)], [], 0, 3, 60.0)
     order, rows = np.int32([3, 1]), np.zeros((2, 3))
-    assert program.run_batches([(order, slot)], [(rows, out)], 1, 1, 60.0) == 1  # nothing to do
-    assert program.run_batches([(order, slot)], [(rows, out)], 0, 1, 60.0) == 1
+    assert program.run_batches(None, [(order, slot)], [(rows, out)], 1, 1, 60.0) == 1  # nothing to do
+    assert program.run_batches(None, [(order, slot)], [(rows, out)], 0, 1, 60.0) == 1
     assert (rows == 1).all()
 
 

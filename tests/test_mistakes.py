@@ -325,13 +325,21 @@ MISTAKES = {
         ValueError,
         r"layer .* expects an input with size 15 on axis -1, got shape \(20, 18\)",
     ),
-    "batch0": (lambda: F(reg(), x, y1, batch_size=0), ValueError, r"batch_size is a positive integer, got 0"),
-    "batch_neg": (lambda: F(reg(), x, y1, batch_size=-4), ValueError, r"batch_size is a positive integer, got -4"),
-    "batch_float": (lambda: F(reg(), x, y1, batch_size=4.0), ValueError, r"batch_size is a positive integer, got 4\.0"),
-    "batch_text": (lambda: F(reg(), x, y1, batch_size="4"), ValueError, r"batch_size is a positive integer, got '4'"),
+    "batch0": (lambda: F(reg(), x, y1, batch_size=0), ValueError, r"batch_size is an integer, at least 1; got 0"),
+    "batch_neg": (lambda: F(reg(), x, y1, batch_size=-4), ValueError, r"batch_size is an integer, at least 1; got -4"),
+    "batch_float": (
+        lambda: F(reg(), x, y1, batch_size=4.0),
+        TypeError,
+        r"batch_size is an integer, at least 1; got 4\.0",
+    ),
+    "batch_text": (
+        lambda: F(reg(), x, y1, batch_size="4"),
+        TypeError,
+        r"batch_size is an integer, at least 1; got '4'",
+    ),
     "epochs_neg": (lambda: F(reg(), x, y1, epochs=-1), ValueError, r"epochs is an integer, at least 0; got -1"),
-    "epochs_float": (lambda: F(reg(), x, y1, epochs=1.5), ValueError, r"epochs is an integer, at least 0; got 1\.5"),
-    "epochs_text": (lambda: F(reg(), x, y1, epochs="2"), ValueError, r"epochs is an integer, at least 0; got '2'"),
+    "epochs_float": (lambda: F(reg(), x, y1, epochs=1.5), TypeError, r"epochs is an integer, at least 0; got 1\.5"),
+    "epochs_text": (lambda: F(reg(), x, y1, epochs="2"), TypeError, r"epochs is an integer, at least 0; got '2'"),
     "split_1": (
         lambda: F(reg(), x, y1, validation_split=1.0),
         ValueError,
@@ -370,7 +378,7 @@ MISTAKES = {
     "val_four": (
         lambda: F(reg(), x, y1, validation_data=(x, y1, y1[:, 0], x)),
         ValueError,
-        r"a batch is x, \(x, y\) or \(x, y, sample_weight\), got a tuple of 4",
+        r"a batch is x, \(x, y\) or \(x, y, sample_weight\), got 4 parts",
     ),
     "val_width": (
         lambda: F(reg(), x, y1, validation_data=(x[:, :2], y1)),
@@ -387,7 +395,7 @@ MISTAKES = {
         ValueError,
         r"mean_squared_error: y_true has shape \(20, 2\) but y_pred \(20, 1\); they must be equal",
     ),
-    "val_empty": (lambda: F(reg(), x, y1, validation_data=(x[:0], y1[:0])), ValueError, r"evaluate\(\) got no data"),
+    "val_empty": (lambda: F(reg(), x, y1, validation_data=(x[:0], y1[:0])), ValueError, "validation_data has no rows"),
     "val_text": (
         lambda: F(reg(), x, y1, validation_data=("a", "b")),
         TypeError,
@@ -398,7 +406,11 @@ MISTAKES = {
         ValueError,
         r"sparse_crossentropy: label is [345], expected 0 <= value < 3",
     ),
-    "val_generator_empty": (lambda: F(reg(), x, y1, validation_data=gen()), ValueError, r"evaluate\(\) got no data"),
+    "val_generator_empty": (
+        lambda: F(reg(), x, y1, validation_data=gen()),
+        ValueError,
+        "validation_data handed over no",
+    ),
     "val_freq0": (
         lambda: F(reg(), x, y1, validation_data=(x, y1), validation_freq=0),
         ValueError,
@@ -453,7 +465,7 @@ MISTAKES = {
     "gen_4tuple": (
         lambda: F(reg(), gen((x, y1, y1, y1))),
         ValueError,
-        r"a batch is x, \(x, y\) or \(x, y, sample_weight\), got a tuple of 4",
+        r"a batch is x, \(x, y\) or \(x, y, sample_weight\), got 4 parts",
     ),
     "gen_raises": (lambda: F(reg(), gen((x, y1), error=OSError("disk gone"))), OSError, r"disk gone"),
     "gen_wrong_width": (
@@ -479,7 +491,7 @@ MISTAKES = {
     "gen_empty": (
         lambda: F(reg(), gen()),
         ValueError,
-        r"the data handed over no batch; a generator must go on for all epochs",
+        r"the data handed over no batch",
     ),
     "gen_nothing_for_steps": (
         lambda: F(reg(), gen((x, y1)), steps_per_epoch=0),
@@ -524,7 +536,7 @@ MISTAKES = {
     ),
     "steps_float": (
         lambda: F(reg(), x, y1, steps_per_epoch=1.5),
-        ValueError,
+        TypeError,
         r"steps_per_epoch is an integer, at least 1; got 1\.5",
     ),
     "callback_class": (

@@ -38,12 +38,17 @@ def test_batches_join_in_order(model, count, batch, eager):
     np.testing.assert_allclose(again["a"], want["a"][::-1], atol=1e-6)
 
 
-@pytest.mark.parametrize("steps", [1, 2, 3, 4, 9])
+@pytest.mark.parametrize("steps", [1, 2, 3, 4])
 def test_steps_cut_the_rows(model, steps):
     x = rows(100)
     got = model.predict(x, batch_size=30, steps=steps, verbose=0)
     assert len(got["a"]) == min(100, 30 * steps)
     np.testing.assert_allclose(got["a"], model(x)["a"].numpy()[: 30 * steps], atol=1e-6)
+
+
+def test_more_steps_than_data(model):
+    with pytest.warns(UserWarning, match="ran out"):
+        assert len(model.predict(rows(100), batch_size=30, steps=9, verbose=0)["a"]) == 100
 
 
 def test_results_belong_to_the_caller(model):

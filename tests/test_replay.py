@@ -205,7 +205,7 @@ def test_the_first_step_is_recorded(metric):
     x, y = rng.standard_normal((8, *ROW)).astype("float32"), rng.integers(0, 2, (8, 4)).astype("float32")
     model.train_on_batch(x, y)
     model.test_on_batch(x, y)
-    assert [c.program is not None for c, _ in model._captures.values()] == [True, True]
+    assert [c.program is not None for c, *_ in model._captures.values()] == [True, True]
 
 
 def test_the_recorded_steps_can_be_looked_at():

@@ -286,7 +286,7 @@ def test_fit_before_compile(data):
 
 @pytest.mark.parametrize("bad", [0, -1, 2.5, "8"])
 def test_bad_batch_size(data, bad):
-    with pytest.raises(ValueError, match="batch_size"):
+    with pytest.raises(ValueError if isinstance(bad, int) else TypeError, match="batch_size"):
         make().fit(*data, batch_size=bad, verbose=0)
 
 
@@ -415,7 +415,7 @@ def test_metrics_that_are_attributes_are_in_the_logs(data):
     model = Own()
     model.compile("sgd", "binary_crossentropy", metrics=["accuracy"])
     history = model.fit(x, y, batch_size=25, verbose=0).history
-    assert list(history) == ["loss", "accuracy", "own", "size"]
+    assert list(history) == ["accuracy", "loss", "own", "size"]
     np.testing.assert_allclose(history["own"], np.multiply(4, history["loss"]), rtol=1e-6)
     np.testing.assert_allclose(history["size"], np.abs(x).mean(), rtol=1e-6)
     assert [m.name for m in model.metrics] == ["loss", "compile_metrics", "own", "size"]

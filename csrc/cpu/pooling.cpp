@@ -1,7 +1,7 @@
-// Pooling over windows (geometry.h) in NHWC, lanes over channels. Gradients of windows that lie apart
-// are spread over their inputs, each window read once. Where windows overlap, a gradient is a gather
-// over the windows that hold an input, so it too is written once, in a fixed order. All of it is
-// bound by memory.
+// Pooling over windows (geometry.h) in NHWC, lanes over channels. Gradients of windows that lie
+// apart are spread over their inputs, each window read once. Where windows overlap, a gradient is a
+// gather over the windows that hold an input, so it too is written once, in a fixed order. All of
+// it is bound by memory.
 #include "cpu/pooling.h"
 
 namespace fastnn::FASTNN_ISA {
@@ -124,9 +124,7 @@ FASTNN_INLINE void gather(const Pool& s, T* dx, Add add) {
 
 // Windows that lie apart: each writes the inputs that it holds and the gap after it; the last one's
 // gap goes to the end.
-FASTNN_INLINE bool apart(const Axis& a) {
-  return a.stride >= a.taps && a.pad >= 0 && a.out > 0;
-}
+FASTNN_INLINE bool apart(const Axis& a) { return a.stride >= a.taps && a.pad >= 0 && a.out > 0; }
 // Inputs of window o: [begin, end) of held, then the gap up to `next`.
 struct Held {
   Range held;
@@ -139,8 +137,8 @@ struct Held {
   }
 };
 
-// window(at, p, q, left) reads vectors of the window (p, q), whose channels start at `at`, and gives
-// what each tap's input receives.
+// window(at, p, q, left) reads vectors of the window (p, q), whose channels start at `at`, and
+// gives what each tap's input receives.
 template <class T, class Window>
 FASTNN_INLINE void spread(const Pool& s, T* dx, Window window) {
   lines(s.n * s.h.out, s.h.stride * s.w.in * s.c, [&](int64_t line) {

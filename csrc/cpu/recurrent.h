@@ -96,8 +96,8 @@ FASTNN_INLINE void vectors(int64_t count, F f) {
   for (int64_t j = 0; j < count; j += Vec<T>::size) f(j, count - j);
 }
 
-// The rows of a sequence lie all its steps apart, and no prefetcher of the hardware follows from one
-// to the next: what the next step touches is fetched into L2 while this one computes.
+// The rows of a sequence lie all its steps apart, and no prefetcher of the hardware follows from
+// one to the next: what the next step touches is fetched into L2 while this one computes.
 template <class T>
 FASTNN_INLINE void fetch(const T* p, int64_t count) {
   for (int64_t j = 0; j < count; j += 64 / (int64_t)sizeof(T)) __builtin_prefetch(p + j, 0, 2);

@@ -107,8 +107,7 @@ void backward(const Extent& e, const Lstm<T>& s, const T* z, const T* h, const T
           fetch(z + (place * 4 + g) * e.n + j, count);
           fetch(d.dz + (place * 4 + g) * e.n + j, count);
         }
-        for (int64_t q = 0; q < planes; ++q)
-          fetch(d.hp + (q * e.b * e.t + place) * e.n + j, count);
+        for (int64_t q = 0; q < planes; ++q) fetch(d.hp + (q * e.b * e.t + place) * e.n + j, count);
         if (d.dy) fetch(d.dy + at - e.n, count);
         if (step > 1) {
           fetch(h + at - 2 * e.n, count);

@@ -37,8 +37,8 @@ struct Member {
   void* shared;
   Crew* crew;
   Precision precision = Precision::float32;  // the same for all members of a run
-  const char* kernel = nullptr;  // running now, named in a fault
-  int64_t slept_ns = 0;          // at barriers, since the round began
+  const char* kernel = nullptr;              // running now, named in a fault
+  int64_t slept_ns = 0;                      // at barriers, since the round began
 };
 
 // The calling thread's membership; a lone member outside any region.

@@ -19,6 +19,11 @@ class Array:
     def __init__(self, shape: collections.abc.Sequence, dtype: str = 'float32', device: str = 'cpu') -> None:
         ...
     @typing.overload
+    def __init__(self, *, values: numpy.ndarray, device: str) -> None:
+        """
+        A copy of the values. In a recording it is a constant: replays read it as it is now.
+        """
+    @typing.overload
     def __init__(self, base: Array, shape: collections.abc.Sequence, offset: typing.SupportsInt | typing.SupportsIndex = 0) -> None:
         ...
     def __buffer__(self, flags: int, /) -> memoryview:
@@ -141,13 +146,20 @@ class Program:
         """
     def run(self) -> None:
         ...
-    def run_batches(self, inputs: collections.abc.Sequence[tuple[numpy.ndarray, Array]], outputs: collections.abc.Sequence[tuple[numpy.ndarray, Array]], begin: typing.SupportsInt | typing.SupportsIndex, end: typing.SupportsInt | typing.SupportsIndex, seconds: typing.SupportsFloat | typing.SupportsIndex) -> int:
+    def run_batches(self, feeder: Program | None, inputs: collections.abc.Sequence[tuple[numpy.ndarray, Array]], outputs: collections.abc.Sequence[tuple[numpy.ndarray, Array]], begin: typing.SupportsInt | typing.SupportsIndex, end: typing.SupportsInt | typing.SupportsIndex, seconds: typing.SupportsFloat | typing.SupportsIndex) -> int:
         """
         Runs the step for batches [begin, end). Inputs and outputs are pairs of a NumPy array of
-        rows, batch after batch, and the tensor of the step that holds one batch.
+        rows, batch after batch, and the tensor that holds one batch. `feeder`, a program or None,
+        runs between the copy of the inputs and the step.
         """
     @property
     def calls(self) -> int:
+        ...
+    @property
+    def constants(self) -> int:
+        ...
+    @property
+    def fingerprint(self) -> int:
         ...
     @property
     def pool_bytes(self) -> int:

@@ -2,9 +2,13 @@
 kernel calls; from then on the calls are replayed in C++ without Python.
 
 The step must read its inputs from tensors that stay the same (slots) and leave its results in
-tensors. A step that looks at values, or makes tensors from values, cannot be replayed. The first
-steps often do, because weights, metrics or optimizer states are made in them; so a spoiled recording
-is tried again, and only a step that spoils it every time goes on eagerly, and says so once.
+tensors. Tensors that it makes from numbers are constants of the program. A step that looks at values
+cannot be replayed. The first steps often do, because weights, metrics or optimizer states are made in
+them; so a spoiled recording is tried again, and only a step that spoils it every time goes on eagerly,
+and says so once.
+
+Python that is not ours may hand another number to every step (`np.random`, a counter). Where it takes
+part, or where there are constants, a recording is believed when a second one has the same fingerprint.
 """
 
 from __future__ import annotations
@@ -13,15 +17,21 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from typing import Any
+from types import BuiltinFunctionType, FunctionType, MethodType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core
-from .tensor import Tensor
+
+if TYPE_CHECKING:
+    from .data import Feeder
 
 # The first may make weights, the second states that depend on them; nothing is left to make then.
 _ATTEMPTS = 3
+
+# How long C++ keeps the interpreter: Ctrl-C is answered and the bar redrawn after at most this.
+SLICE_SECONDS = 0.05
 
 # How long C++ keeps the interpreter: Ctrl-C is answered and the bar redrawn after at most this.
 SLICE_SECONDS = 0.05
@@ -40,7 +50,17 @@ def recording() -> Capture | None:
 
 
 class Capture:
-    """`step` as something that can be run again and again, as a program where that is possible."""
+    """`step` as something that can be run again and again, as a program where that is possible.
+
+    Args:
+      step: a function without arguments.
+      eager: never record.
+      version: tells of whatever the step's structure depends on; a step that changes it is not
+        replayed.
+      twice: whether one recording is not to be believed.
+      warned: the causes that have been told already; a new one is told and added.
+      attempts: how many recordings of this step have been spoiled already.
+    """
 
     def __init__(
         self,
@@ -48,21 +68,26 @@ class Capture:
         device: str = "cpu",
         eager: bool = False,
         version: Callable[[], Any] = lambda: None,
+        twice: Callable[[], bool] = lambda: False,
+        warned: set[str] | None = None,
+        attempts: int = 0,
     ):
         self.step = step
         self.logs: Any = None  # what the step returned: tensors that every replay writes anew
         self.device = device
         self.program: _core.Program | None = None
         self.eager = eager
-        self._version = version  # of whatever the step's structure depends on
-        self._attempts = 0
+        self.attempts = attempts
+        self._version, self._twice = version, twice
+        self._warned = set() if warned is None else warned
+        self._fingerprint: int | None = None  # of the recording before, if it was in order
         self._recording: _core.Program | None = None
         self.spoiled_in: str | None = None  # the layer whose call spoiled the recording
 
-    def note_layer(self, layer: object) -> None:
+    def note_layer(self, layer: Any) -> None:
         """Called after every layer: the first one to see a spoiled recording is to blame."""
         if self.spoiled_in is None and self._recording is not None and self._recording.spoiled:
-            self.spoiled_in = layer.name  # type: ignore[attr-defined]
+            self.spoiled_in = layer.name
 
     def run(self) -> None:
         """One step."""
@@ -73,31 +98,22 @@ class Capture:
         else:
             self._record()
 
-    def run_batches(
-        self,
-        inputs: list[tuple[np.ndarray, Tensor]],
-        outputs: list[tuple[np.ndarray, Tensor]],
-        begin: int,
-        end: int,
-        seconds: float,
-    ) -> int:
-        """Steps over batches [begin, end). Inputs are pairs of rows in memory and the slot that each
-        batch of them is copied into, outputs of rows and the tensor that is copied there afterwards.
+    def run_batches(self, feeder: Feeder, order: np.ndarray, begin: int, end: int, seconds: float) -> int:
+        """Steps over batches [begin, end) of the int32 `order`; `feeder` brings the rows of each.
 
         Returns the first batch that was not run: it comes back after about `seconds` so that the
-        caller can redraw and answer signals. Steps that return outputs must be recorded already.
+        caller can redraw and answer signals, and after a step that was recorded.
         """
+        if self.program is not None:
+            return self.program.run_batches(feeder.program, [(order, feeder.index)], [], begin, end, seconds)
         deadline = time.perf_counter() + seconds
-        while begin < end and self.program is None:
-            for rows, slot in inputs:
-                size = slot.shape[0]
-                slot.assign_numpy(rows[begin * size : (begin + 1) * size])
+        batch = feeder.index.shape[0]
+        while begin < end:
+            feeder.bring(order[begin * batch : (begin + 1) * batch])
             self.run()
             begin += 1
-            if time.perf_counter() > deadline:
-                return begin
-        if begin < end:
-            begin = self.program.run_batches(inputs, outputs, begin, end, seconds)
+            if not self.eager or time.perf_counter() > deadline:
+                break
         return begin
 
     def _record(self) -> None:
@@ -117,15 +133,43 @@ class Capture:
         reason = program.spoiled
         if not reason and self._version() != version:
             reason = "the model's attributes change in the step"
-        if not reason:
-            self.program = program
-            return
-        self._attempts += 1
-        if self._attempts == _ATTEMPTS:
+        if reason:
+            self._fingerprint = None
+        else:
+            before, self._fingerprint = self._fingerprint, program.fingerprint
+            if before == program.fingerprint or not (program.constants or self._twice()):
+                self.program = program
+                return
+            if before is None:
+                return
+            reason = "numbers that its Python code makes are others in every step"
+        self.attempts += 1
+        if self.attempts >= _ATTEMPTS:
             self.eager = True
-            where = f" in layer {self.spoiled_in!r}" if self.spoiled_in else ""
+            self._warn(reason)
+
+    def _warn(self, reason: str) -> None:
+        if self.spoiled_in:
+            reason += f" in layer {self.spoiled_in!r}"
+        if reason not in self._warned:
+            self._warned.add(reason)
             warnings.warn(
-                f"this step cannot be replayed and runs eagerly, slower: {reason}{where}. "
+                f"this step cannot be replayed and runs eagerly, slower: {reason}. "
                 "Write it with fastnn.ops on tensors, or pass run_eagerly=True to silence this.",
                 stacklevel=2,
             )
+
+
+def is_own_code(value: Any) -> bool:
+    """True for a function, or an object of a class, that is not fastnn's, and for what holds such a
+    function.
+    """
+
+    def foreign(v: Any) -> bool:
+        where = v if isinstance(v, (FunctionType, BuiltinFunctionType, MethodType, type)) else type(v)
+        module = getattr(where, "__module__", None) or ""
+        return module.partition(".")[0] != "fastnn"
+
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return False
+    return foreign(value) or any(callable(v) and foreign(v) for v in getattr(value, "__dict__", {}).values())

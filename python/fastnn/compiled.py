@@ -109,6 +109,7 @@ class CompiledLoss:
     def __init__(self, loss: Any, loss_weights: Any):
         self.loss, self.loss_weights = loss, loss_weights
         self.built = False
+        self.functions: list[Any] = []
         self.parts: list[tuple[str, Tensor]] = []
 
     def build(self, outputs: Outputs, y: list, y_pred: list) -> None:
@@ -131,6 +132,14 @@ class CompiledLoss:
             weights = weights[0]
         self.weights = outputs.split(weights, "loss_weights")
         self.built = True
+
+    @property
+    def names(self) -> list[str]:
+        """The outputs with a loss, in Keras' order: of outputs by name, that of a dict of losses."""
+        names = [name for name, f in zip(self.outputs.names, self.functions) if f is not None]
+        if self.outputs.keys and isinstance(self.loss, dict):
+            names.sort(key=list(self.loss).index)
+        return names
 
     def build_for(self, outputs: Outputs, y: Any, y_pred: list) -> None:
         """Resolves losses for such targets and outputs, of which only the shapes matter."""

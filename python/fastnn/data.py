@@ -1,16 +1,15 @@
-"""What `fit`, `evaluate` and `predict` accept, as one of two shapes: arrays that are gathered by
-index inside the recorded step, or batches that somebody else hands over one by one.
+"""What `fit`, `evaluate` and `predict` accept as arrays: rows that C++ gathers by index, batch by
+batch, into the slots that a recorded step reads. Batches that others hand over are in `streams.py`.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+import functools
 from typing import Any
 
 import numpy as np
 
-from . import config, kernels
+from . import _core, config, kernels
 from .random import numpy_generator
 from .symbolic import flatten, map_structure
 from .tensor import Tensor, empty, from_numpy, host_array
@@ -57,22 +56,23 @@ def _check_columns(frame: Any, what: str) -> None:
 
 
 def whole_number(name: str, value: Any, least: int) -> Any:
-    """`value` as an int; None stays None. Raises ValueError for another kind or a smaller number."""
+    """`value` as an int; None stays None. Raises TypeError for another kind, ValueError for a smaller
+    number.
+    """
     if value is None:
         return None
-    number = value.__index__() if hasattr(value, "__index__") else least - 1
+    wrong = f"{name} is an integer, at least {least}; got {value!r}"
+    if not hasattr(value, "__index__"):
+        raise TypeError(wrong)
+    number = value.__index__()
     if number < least:
-        raise ValueError(f"{name} is an integer, at least {least}; got {value!r}")
+        raise ValueError(wrong)
     return number
 
 
 def batch_size_or_default(value: Any) -> int:
     """`batch_size` as an int; 32 for None."""
-    if value is None:
-        return 32
-    if not isinstance(value, (int, np.integer)) or value < 1:
-        raise ValueError(f"batch_size is a positive integer, got {value!r}")
-    return int(value)
+    return 32 if value is None else whole_number("batch_size", value, 1)
 
 
 def where_not_finite(structure: Any) -> str:
@@ -87,12 +87,24 @@ def where_not_finite(structure: Any) -> str:
 
 
 def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
-    """A batch as Keras hands it to train_step: x, (x,), (x, y) or (x, y, sample_weight)."""
-    if not isinstance(data, (list, tuple)) or isinstance(data, list):
+    """x, y and sample weights, None for what is not there, of the `data` that `train_step` gets: x,
+    (x,), (x, y) or (x, y, sample_weight).
+    """
+    if not isinstance(data, (list, tuple)):
         return data, None, None
     if not 1 <= len(data) <= 3:
-        raise ValueError(f"a batch is x, (x, y) or (x, y, sample_weight), got a tuple of {len(data)}")
-    return (*data, None, None)[:3]  # type: ignore[return-value]
+        raise ValueError(f"a batch is x, (x, y) or (x, y, sample_weight), got {len(data)} parts")
+    x, y, sample_weight = (*data, None, None)[:3]
+    return x, y, sample_weight
+
+
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """What `train_step` gets: (x, y, sample_weight) without what is None, and x alone unless it is a
+    list.
+    """
+    if y is None:
+        return (x,) if isinstance(x, (list, tuple)) else x
+    return (x, y) if sample_weight is None else (x, y, sample_weight)
 
 
 def class_weights_of(y: np.ndarray, class_weight: dict) -> np.ndarray:
@@ -116,7 +128,7 @@ def class_weights_of(y: np.ndarray, class_weight: dict) -> np.ndarray:
     return table[classes]
 
 
-def _check_rows(structure: tuple) -> int:
+def check_rows(structure: tuple) -> int:
     """How many rows x, y and sample weights have. Raises ValueError where they differ."""
     rows = {len(a) for a in flatten(structure) if a is not None}
     if len(rows) != 1:
@@ -144,9 +156,7 @@ class Arrays:
                 _listify(sample_weight),
             )
         self.structure = (x, y, sample_weight)
-        self.rows = _check_rows(self.structure)
-        # The arrays stay referenced by their tensors: no copy where the layout fits.
-        self._tensors = map_structure(lambda a: None if a is None else _resident(a), self.structure)
+        self.rows = check_rows(self.structure)
 
     def steps(self, batch: int) -> int:
         return -(-self.rows // batch)
@@ -157,25 +167,56 @@ class Arrays:
             return numpy_generator().permutation(self.rows).astype(np.int32)
         return np.arange(self.rows, dtype=np.int32)
 
-    def gather(self, index: Tensor) -> tuple[Any, Any, Any]:
-        """The rows of one minibatch, by kernels that a recording can hold."""
+    def batch(self, begin: int, end: int) -> Any:
+        """Rows [begin, end) as `train_step` gets them."""
+        return map_structure(lambda a: None if a is None else a[begin:end], pack_x_y_sample_weight(*self.structure))
 
-        def rows_of(data: Tensor | None) -> Tensor | None:
-            if data is None:
-                return None
-            out = empty((index.shape[0], *data.shape[1:]), like=data)
-            kernels.gather_rows(data, index, out)
-            return out
-
-        return map_structure(rows_of, self._tensors)
+    @functools.cached_property
+    def tensors(self) -> Any:
+        """All rows, on the device, in the structure of `batch`; without a copy where the layout fits."""
+        packed = pack_x_y_sample_weight(*self.structure)
+        return map_structure(lambda a: None if a is None else _resident(a), packed)
 
     def part(self, begin: int, end: int) -> Arrays:
         """Rows [begin, end)."""
         other = object.__new__(Arrays)
         other.structure = map_structure(lambda a: None if a is None else a[begin:end], self.structure)
         other.rows = end - begin
-        other._tensors = map_structure(lambda a: None if a is None else _resident(a), other.structure)
         return other
+
+
+class Slots:
+    """Tensors of fixed place that batches are copied into: what a recorded step reads."""
+
+    def __init__(self, structure: Any):
+        self.structure = map_structure(
+            lambda a: None if a is None else empty(a.shape, a.dtype.name, config.device()), structure
+        )
+
+    def fill(self, structure: Any) -> None:
+        for slot, array in zip(flatten(self.structure), flatten(structure)):
+            if slot is not None:
+                slot.assign_numpy(np.ascontiguousarray(array))
+
+
+class Feeder:
+    """Brings the rows of arrays that `index` names into slots: a program, run before every step."""
+
+    def __init__(self, source: Arrays, slots: Slots, first_rows: np.ndarray):
+        self.slots = slots
+        self.index = Tensor(first_rows)
+        self.program = _core.Program(config.device())
+        self.program.begin()
+        try:
+            for data, slot in zip(flatten(source.tensors), flatten(slots.structure)):
+                if slot is not None:
+                    kernels.gather_rows(data, self.index, slot)
+        finally:
+            self.program.end()
+
+    def bring(self, rows: np.ndarray) -> None:
+        self.index.assign_numpy(rows)
+        self.program.run()
 
 
 class Passes:
@@ -189,7 +230,7 @@ class Passes:
         self.source, self.batch, self.shuffle, self.limit = source, batch, shuffle, limit
         self.length = source.steps(batch)  # batches in a pass
         self.steps = limit or self.length
-        self.captures: dict[Any, Any] = {}  # the programs that are fed from these arrays
+        self._feeders: dict[int, Feeder] = {}  # by batch size
         self._order = np.zeros(0, np.int32)
         self._seen = self.length  # batches of this pass; it begins with the first epoch
 
@@ -214,6 +255,17 @@ class Passes:
             return self._order[begin:]
         return self._order[begin : begin + min(batches, (self.source.rows - begin) // size) * size]
 
+    def next_batch(self) -> Any:
+        """Arrays of the shapes and types of the next batch."""
+        return self.source.batch(0, self.next_size)
+
+    def feeder(self, slots: Slots) -> Feeder:
+        """What brings the next batches into `slots`."""
+        size = self.next_size
+        if size not in self._feeders or self._feeders[size].slots is not slots:
+            self._feeders[size] = Feeder(self.source, slots, self.next_rows(1))
+        return self._feeders[size]
+
     def advance(self, batches: int) -> None:
         self._seen += batches
 
@@ -233,117 +285,3 @@ def _listify(value: Any) -> Any:
                 return list(value)
         return _numpy(value)
     return value
-
-
-def is_stream(x: Any) -> bool:
-    """True for generators, iterators and datasets: whatever hands over batches by itself."""
-    if isinstance(x, (np.ndarray, Tensor, list, tuple, dict, set, str, bytes)) or hasattr(x, "to_numpy"):
-        return False
-    return (
-        isinstance(x, PyDataset)
-        or hasattr(x, "__next__")
-        or hasattr(x, "__iter__")
-        or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))
-    )
-
-
-class PyDataset:
-    """Base of data that is handed over batch by batch: define `__getitem__(i)`, which returns batch i
-    as x, (x, y) or (x, y, sample_weight), and `__len__` or, for data without end, `num_batches`.
-
-    `workers`, `use_multiprocessing` and `max_queue_size` are accepted for compatibility: batches are
-    fetched by the thread that trains.
-    """
-
-    def __init__(self, workers: int = 1, use_multiprocessing: bool = False, max_queue_size: int = 10):
-        self.workers, self.use_multiprocessing, self.max_queue_size = workers, use_multiprocessing, max_queue_size
-
-    def __getitem__(self, index: int) -> Any:
-        raise NotImplementedError(f"{type(self).__name__} must define __getitem__(index)")
-
-    @property
-    def num_batches(self) -> int | None:
-        """Batches in an epoch; None where there is no end."""
-        if type(self).__len__ is PyDataset.__len__:
-            raise NotImplementedError(f"{type(self).__name__} must define __len__() or num_batches")
-        return len(self)
-
-    def __len__(self) -> int:
-        count = self.num_batches
-        if count is None:
-            raise TypeError(f"{type(self).__name__} has no end; pass steps_per_epoch")
-        return count
-
-    def on_epoch_begin(self) -> None:
-        """Before every epoch."""
-
-    def on_epoch_end(self) -> None:
-        """After every epoch."""
-
-
-class Stream:
-    """Batches from a generator, an iterator, a PyDataset-like sequence or any iterable."""
-
-    def __init__(self, source: Any, steps: int | None = None):
-        self.source = source
-        self.length = steps
-        if steps is None and hasattr(source, "__len__"):
-            self.length = source.num_batches if isinstance(source, PyDataset) else len(source)
-        self._iterator: Iterator | None = None
-
-    def _start(self) -> Iterator:
-        source = self.source
-        if hasattr(source, "__next__"):
-            return source
-        if isinstance(source, PyDataset):
-            end = source.num_batches
-            return (source[i] for i in (itertools.count() if end is None else range(end)))
-        if hasattr(source, "__getitem__") and hasattr(source, "__len__") and not hasattr(source, "as_numpy_iterator"):
-            return (source[i] for i in range(len(source)))
-        if hasattr(source, "as_numpy_iterator"):
-            return iter(source.as_numpy_iterator())
-        return iter(source)
-
-    def batches(self, steps: int | None) -> Iterator[tuple[Any, Any, Any]]:
-        """The next `steps` batches, or all that one pass gives."""
-        limit = steps if steps is not None else self.length
-        if self._iterator is None:
-            self._iterator = self._start()
-        count = 0
-        while limit is None or count < limit:
-            try:
-                batch = next(self._iterator)
-            except StopIteration:
-                self._iterator = None
-                if steps is None or (count == 0 and hasattr(self.source, "__next__")):
-                    return
-                self._iterator = self._start()
-                if hasattr(self.source, "__next__"):
-                    return
-                continue
-            count += 1
-            yield _host_batch(batch)
-        if steps is None:
-            self._iterator = None
-
-    def begin_epoch(self) -> None:
-        if hasattr(self.source, "on_epoch_begin"):
-            self.source.on_epoch_begin()
-
-    def end_epoch(self) -> None:
-        if hasattr(self.source, "on_epoch_end"):
-            self.source.on_epoch_end()
-
-
-def _host_batch(batch: Any) -> tuple[Any, Any, Any]:
-    if isinstance(batch, list):
-        batch = tuple(batch)
-    x, y, w = unpack_x_y_sample_weight(batch)
-    if x is None:
-        raise ValueError("the data handed over a batch that is None, expected x, (x, y) or (x, y, sample_weight)")
-    convert = lambda what: lambda v: None if v is None else as_array(v, what)  # noqa: E731
-    x = map_structure(convert("x"), x)
-    y = map_structure(convert("y"), y)
-    w = map_structure(convert("sample_weight"), w)
-    _check_rows((x, y, w))
-    return x, y, w

@@ -1,43 +1,31 @@
-"""fit and evaluate: how steps are repeated.
-
-On arrays, runs of batches are handed to C++ and Python comes back at most every 50 ms, for the
-progress bar and for Ctrl-C; where a callback wants every batch, after each
-(`steps_per_execution`: after every so many).
-"""
+"""fit: how training steps are repeated. The loops without learning stand in `evaluation.py` and `prediction.py`."""
 
 from __future__ import annotations
 
-import itertools
 import math
-import warnings
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from . import callbacks as callbacks_module
 from . import config, kernels
-from .capture import SLICE_SECONDS, Capture
-from .data import (
-    Arrays,
-    Passes,
-    Stream,
-    batch_size_or_default,
-    is_stream,
-    unpack_x_y_sample_weight,
-    where_not_finite,
-    whole_number,
-)
-from .prediction import Prediction
+from .capture import Capture
+from .data import Arrays, Passes, batch_size_or_default, unpack_x_y_sample_weight, where_not_finite, whole_number
+from .evaluation import Evaluation
 from .progress import Progress
-from .symbolic import map_structure
-from .tensor import Tensor, empty
+from .streams import Stream, grouped, is_stream, warn_of_too_little_data
+from .tensor import empty
 
 
-class Loops(Prediction):
-    """The part of a Trainer that goes over data."""
+class Loops(Evaluation):
+    """The part of a model that goes over data and learns."""
 
-    # --- fit -----------------------------------------------------------------------------------
+    on_nan: str
+    history: Any
+    stop_training: bool
+    _initial_epoch: int  # set by BackupAndRestore
+
     def fit(
         self,
         x: Any = None,
@@ -71,6 +59,7 @@ class Loops(Prediction):
         source, validation = self._sources(
             x, y, sample_weight, class_weight, validation_split, validation_data, steps_per_epoch
         )
+        is_due = _due_epochs(validation_freq) if validation is not None else None
         batch = batch_size_or_default(batch_size)
         if isinstance(source, Arrays):
             source = Passes(source, batch, shuffle, steps_per_epoch)
@@ -86,25 +75,38 @@ class Loops(Prediction):
                 callbacks, add_history=True, model=self, verbose=0, epochs=epochs, steps=steps
             )
         self._nan_watchers = [c for c in called.callbacks if isinstance(c, callbacks_module.TerminateOnNaN)]
-        self._finite_steps = empty((), "float64", config.device()) if self._nan_watchers else None
-        self._initial_epoch: int | None = None  # set by BackupAndRestore
+        if self._nan_watchers and not hasattr(self, "_finite_steps"):
+            self._finite_steps = empty((), "float64", config.device())
+        self._initial_epoch = 0
         called.on_train_begin()
         initial_epoch = self._initial_epoch or initial_epoch
         progress.start(epochs=epochs, steps=steps, initial_epoch=initial_epoch)
-        logs: dict[str, Any] = {}
+        logs: dict[str, Any] | None = {}
+        validated = False
         try:
             for epoch in range(initial_epoch, epochs):
                 self.reset_metrics()
-                if self._finite_steps is not None:
+                if self._nan_watchers:
                     kernels.fill(self._finite_steps, 0.0)
                 called.on_epoch_begin(epoch)
                 if isinstance(source, Passes):
                     logs = self._train_arrays(source, called, progress, epoch)
                 else:
                     logs = self._train_stream(source, steps_per_epoch, class_weight, called, progress, epoch)
-                if validation is not None and _is_due(epoch, validation_freq):
+                if logs is None:
+                    if epoch == initial_epoch:
+                        raise ValueError("the data handed over no batch")
+                    warn_of_too_little_data("training")
+                    break
+                if is_due is not None and is_due(epoch):
                     values = self._evaluate(validation, validation_steps, called, None)
-                    logs.update({f"val_{k}": v for k, v in values.items()})
+                    if values is not None:
+                        logs.update({f"val_{k}": v for k, v in values.items()})
+                        validated = True
+                    elif validated:
+                        warn_of_too_little_data("validation")
+                    else:
+                        raise ValueError("validation_data handed over no batch")
                 logs = called.on_epoch_end(epoch, logs)
                 progress.end_epoch(logs)
                 if self.stop_training:
@@ -118,14 +120,14 @@ class Loops(Prediction):
                 raise
             raise FloatingPointError(f"{error} {found}.") from None
         finally:
-            self._nan_watchers, self._finite_steps = [], None
+            self._nan_watchers = []
             if self.optimizer.built:
                 self.optimizer.finalize_variable_values(self.trainable_variables)
         called.on_train_end(logs)
         return self.history
 
     def _sources(
-        self, x: Any, y: Any, sample_weight: Any, class_weight: Any, split: float, validation: Any, steps: int | None
+        self, x: Any, y: Any, sample_weight: Any, class_weight: Any, split: Any, validation: Any, steps: int | None
     ) -> tuple[Any, Any]:
         if x is None:
             raise ValueError("fit() needs training data x")
@@ -140,6 +142,8 @@ class Loops(Prediction):
             if source.rows == 0:
                 raise ValueError("fit() got arrays without rows")
         held_out = None if validation is None else _validation_source(validation)
+        if isinstance(held_out, Arrays) and held_out.rows == 0:
+            raise ValueError("validation_data has no rows")
         if held_out is None and split:
             if not isinstance(split, (int, float)) or not 0 < split < 1:
                 raise ValueError(f"validation_split lies between 0 and 1, got {split!r}")
@@ -151,41 +155,13 @@ class Loops(Prediction):
             source = Arrays(*source.structure, class_weight)
         return source, held_out
 
-    def _array_capture(self, passes: Passes, step: Any, phase: Any) -> tuple[Capture, Tensor]:
-        """The capture of `step` on the next batch, and the slot its row numbers are put into."""
-        version = (self._versions(), self.run_eagerly)
-        if passes.captures.get("version") != version:
-            passes.captures.clear()
-            passes.captures["version"] = version
-        size = passes.next_size
-        if size not in passes.captures:
-            passes.captures[size] = empty((size,), "int32", config.device())
-        slot = passes.captures[size]
-        if (size, phase) not in passes.captures:
-            source = passes.source
-            passes.captures[size, phase] = self._new_capture(step, lambda: source.gather(slot))
-            if not self.run_eagerly:
-                self._build_from_shapes(map_structure(lambda a: a if a is None else a[:size], source.structure))
-        return passes.captures[size, phase], slot
-
-    def _run_some(self, passes: Passes, steps: int, training: bool) -> tuple[Capture, int]:
-        """At most `steps` steps, for about one slice of time: the capture, and how many were run."""
-        phase = None
-        if training:
-            steps = min(steps, self.optimizer.cover())
-            phase = self.optimizer.phase
-        capture, slot = self._array_capture(passes, self.train_step if training else self.test_step, phase)
-        part = passes.next_rows(steps)
-        done = capture.run_batches([(part, slot)], [], 0, len(part) // passes.next_size, SLICE_SECONDS)
-        passes.advance(done)
-        return capture, done
-
     def _train_arrays(self, passes: Passes, called: Any, progress: Progress, epoch: int) -> dict:
         passes.begin_epoch()
+        capture: Capture | None = None
         done, logs = 0, {}
         while done < passes.steps:
             if not passes.left:
-                _warn_of_too_little_data()
+                warn_of_too_little_data("training")
                 break
             first, goal = done, passes.steps
             if called.needs_batches:
@@ -202,7 +178,7 @@ class Loops(Prediction):
                         break
             if self.stop_training:
                 break
-        return self._logs(capture.logs) if not logs or not called.needs_batches else logs
+        return logs if logs and called.needs_batches else self._logs(capture and capture.logs)
 
     def _after_batches(
         self, capture: Capture, called: Any, progress: Progress, batch: int, done: int, epoch: int
@@ -241,118 +217,38 @@ class Loops(Prediction):
 
     def _train_stream(
         self, source: Stream, steps: int | None, class_weight: Any, called: Any, progress: Progress, epoch: int
-    ) -> dict:
-        done, capture = 0, None
+    ) -> dict | None:
+        """An epoch over what others hand over; None if that has come to its end."""
+        capture: Capture | None = None
+        done = 0
         source.begin_epoch()
-        for group in _grouped(source.batches(steps), self.steps_per_execution):
+        for group in grouped(source.batches(steps), self.steps_per_execution):
             if called.needs_batches:
                 called.on_train_batch_begin(done)
-            for x, y, w in group:
-                if class_weight:
-                    x, y, w = Arrays(x, y, w, class_weight).structure
-                with self._lock:
-                    capture = self._run_batch("train", self.train_step, (x, y, w))
+            if class_weight:
+                group = [Arrays(*unpack_x_y_sample_weight(batch), class_weight).structure for batch in group]
+            capture = self._run_group("train", self.train_step, group)
             last = done + self.steps_per_execution - 1
             done += len(group)
             self._after_batches(capture, called, progress, last, done, epoch)
             if self.stop_training:
                 break
         if capture is None:
-            raise ValueError("the data handed over no batch; a generator must go on for all epochs")
+            return None
         if steps is not None and done < steps and not self.stop_training:
-            _warn_of_too_little_data()
+            warn_of_too_little_data("training")
         source.end_epoch()
         return self._logs(capture.logs)
 
-    # --- evaluate ------------------------------------------------------------------------------
-    def evaluate(
-        self,
-        x: Any = None,
-        y: Any = None,
-        batch_size: int | None = None,
-        verbose: Any = "auto",
-        sample_weight: Any = None,
-        steps: int | None = None,
-        callbacks: Any = None,
-        return_dict: bool = False,
-    ) -> Any:
-        """Loss and metrics over the data: a list in order, or a dict; a number if only the loss."""
-        self._require_compiled("evaluate")
-        steps = whole_number("steps", steps, 1)
-        if is_stream(x):
-            source: Any = Stream(x, steps)
-        else:
-            source = Passes(Arrays(x, y, sample_weight), batch_size_or_default(batch_size), False, steps)
-        progress = Progress(verbose)
-        called = callbacks if isinstance(callbacks, callbacks_module.CallbackList) else None
-        if called is None:
-            called = callbacks_module.CallbackList(callbacks, model=self)
-        progress.start(steps=steps or source.length)
-        values = self._evaluate(source, steps, called, progress)
-        progress.end_epoch(values)
-        return values if return_dict else self._in_order(values)
 
-    def _evaluate(self, source: Any, steps: int | None, called: Any, progress: Progress | None) -> dict:
-        self.stop_evaluating = False
-        self.reset_metrics()
-        called.on_test_begin()
-        capture, done = None, 0
-
-        def after(batch: int) -> None:
-            if called.needs_test_batches:
-                called.on_test_batch_end(batch, self._logs(capture.logs))
-            if progress is not None:
-                progress.update(done, self._logs(capture.logs) if progress.is_due else None)
-
-        if isinstance(source, Passes):
-            source.begin_epoch(anew=True)
-            while done < source.steps and source.left and not self.stop_evaluating:
-                first, goal = done, min(source.steps, done + source.left)
-                if called.needs_test_batches:
-                    goal = min(goal, done + self.steps_per_execution)
-                    called.on_test_batch_begin(first)
-                while done < goal:
-                    capture, ran = self._run_some(source, goal - done, False)
-                    done += ran
-                    if done == goal or not called.needs_test_batches:
-                        after(first + self.steps_per_execution - 1)
-        else:
-            for group in _grouped(source.batches(steps), self.steps_per_execution):
-                if called.needs_test_batches:
-                    called.on_test_batch_begin(done)
-                for batch in group:
-                    with self._lock:
-                        capture = self._run_batch("test", self.test_step, batch)
-                last = done + self.steps_per_execution - 1
-                done += len(group)
-                after(last)
-                if self.stop_evaluating:
-                    break
-        if capture is None:
-            raise ValueError("evaluate() got no data")
-        logs = self._logs(capture.logs)
-        called.on_test_end(logs)
-        return logs
-
-
-def _grouped(batches: Iterator, size: int) -> Iterator[list]:
-    """The batches that callbacks see as one."""
-    while group := list(itertools.islice(batches, size)):
-        yield group
-
-
-def _warn_of_too_little_data() -> None:
-    warnings.warn(
-        "the data ran out before the epoch's last step; an epoch ends there. Arrays and generators need "
-        "steps_per_epoch * epochs batches, or arrays no steps_per_epoch at all",
-        stacklevel=4,
-    )
-
-
-def _is_due(epoch: int, frequency: Any) -> bool:
-    if not isinstance(frequency, (list, tuple, set)):
-        return (epoch + 1) % whole_number("validation_freq", frequency, 1) == 0
-    return epoch + 1 in frequency
+def _due_epochs(frequency: Any) -> Callable[[int], bool]:
+    """Whether an epoch, from 0 on, is followed by validation."""
+    if isinstance(frequency, (list, tuple, set)):
+        return lambda epoch: epoch + 1 in frequency
+    if not hasattr(frequency, "__index__"):
+        raise ValueError(f"validation_freq is an integer or a list of epochs, got {frequency!r}")
+    every = whole_number("validation_freq", frequency, 1)
+    return lambda epoch: (epoch + 1) % every == 0
 
 
 def _validation_source(validation: Any) -> Any:

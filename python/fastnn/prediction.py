@@ -6,16 +6,17 @@ to their place in the result, and Python comes back at most every 50 ms, or for 
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from . import callbacks as callbacks_module
-from .capture import SLICE_SECONDS, Capture
-from .data import Arrays, Stream, batch_size_or_default, is_stream, whole_number
+from .capture import SLICE_SECONDS
+from .data import Arrays, batch_size_or_default, whole_number
 from .progress import Progress
+from .recorded import RecordedSteps
+from .streams import Stream, grouped, is_stream, warn_of_too_little_data
 from .symbolic import flatten, map_structure
 from .tensor import Tensor
 
@@ -68,15 +69,11 @@ class Results:
         return map_structure(lambda _: next(leaves), self.structure)
 
 
-class Prediction:
-    """The part of a Trainer that predicts."""
+class Prediction(RecordedSteps):
+    """The part of a model that predicts."""
 
-    # The Trainer's.
     steps_per_execution: int
-    predict_step: Callable[..., Any]
-    _lock: Any
-    _fed_capture: Callable[..., Any]
-    _run_batch: Callable[..., Capture]
+    stop_predicting: bool
 
     def predict(
         self,
@@ -96,74 +93,79 @@ class Prediction:
         called = callbacks_module.CallbackList(callbacks, model=self)
         self.stop_predicting = False
         if is_stream(x):
-            source = Stream(x, steps)
-            progress.start(steps=steps or source.length)
+            stream = Stream(x, steps)
+            progress.start(steps=steps or stream.length)
             called.on_predict_begin()
             results = Results(None)
-            self._predict_batches((x for x, _, _ in source.batches(steps)), results, called, progress)
-            if results.structure is None:
-                raise ValueError("predict() got no data")
+            done = self._predict_batches(stream.batches(steps), results, called, progress)
         else:
             arrays = Arrays(x)
             if arrays.rows == 0:
                 raise ValueError("predict() got arrays without rows")
-            steps = min(arrays.steps(batch), steps or arrays.rows)
-            progress.start(steps=steps)
+            count = min(arrays.steps(batch), steps or arrays.rows)
+            end = min(arrays.rows, count * batch)
+            progress.start(steps=steps or count)
             called.on_predict_begin()
-            end = min(arrays.rows, steps * batch)
             results = Results(end)
             if called.needs_predict_batches:
-                batches = (_rows(arrays.structure[0], i * batch, (i + 1) * batch) for i in range(steps))
-                self._predict_batches(batches, results, called, progress)
+                batches = (arrays.batch(i * batch, min((i + 1) * batch, end)) for i in range(count))
+                done = self._predict_batches(batches, results, called, progress)
             else:
-                self._predict_arrays(arrays.structure[0], batch, results, end, progress)
+                done = self._predict_arrays(arrays.batch(0, end), batch, end, results, progress)
+        if not done:
+            raise ValueError("predict() got no data")
+        if steps is not None and done < steps and not self.stop_predicting:
+            warn_of_too_little_data("prediction")
         progress.end_epoch()
         called.on_predict_end()
         return results.whole()
 
-    def _predict_batches(self, batches: Iterator, results: Results, called: Any, progress: Progress) -> None:
-        """Batch by batch, as callbacks and generators want it."""
+    def _predict_batches(self, batches: Iterator, results: Results, called: Any, progress: Progress) -> int:
+        """Batch by batch, as callbacks and generators want it; gives how many there were."""
         done = 0
-        while group := list(itertools.islice(batches, self.steps_per_execution)):
+        for group in grouped(batches, self.steps_per_execution):
             if called.needs_predict_batches:
                 called.on_predict_batch_begin(done)
             fresh = []
-            for x in group:
+            for batch in group:
                 with self._lock:
-                    capture = self._run_batch("predict", self.predict_step, (x, None, None))
-                    fresh.append(results.add(capture.logs, len(flatten(x)[0])))
+                    capture = self._run_batch("predict", self.predict_step, batch)
+                    fresh.append(results.add(capture.logs, len(flatten(batch)[0])))
             if called.needs_predict_batches:
                 outputs = [np.concatenate(parts) for parts in zip(*fresh)]
                 called.on_predict_batch_end(done + self.steps_per_execution - 1, {"outputs": outputs})
             done += len(group)
             progress.update(done)
             if self.stop_predicting:
-                return
+                break
+        return done
 
-    def _predict_arrays(self, x: Any, batch: int, results: Results, end: int, progress: Progress) -> None:
+    def _predict_arrays(self, x: Any, batch: int, end: int, results: Results, progress: Progress) -> int:
         """Many batches at once, for about a slice of time, as soon as the step is recorded."""
         x = map_structure(lambda a: None if a is None else np.ascontiguousarray(a), x)
         done = 0
         while results.done < end and not self.stop_predicting:
             begin, size = results.done, min(batch, end - results.done)
             with self._lock:
-                structure = (_rows(x, begin, begin + size), None, None)
-                capture, slots = self._fed_capture("predict", self.predict_step, structure)
+                first = _rows(x, begin, begin + size)
+                capture, slots = self._fed_capture("predict", self.predict_step, first)
                 outputs = flatten(capture.logs)
                 room = None if capture.program is None else results.room(outputs, size)
-                if room is None:
-                    slots.fill(structure)
+                if capture.program is None or room is None:
+                    slots.fill(first)
                     capture.run()
                     results.add(capture.logs, size)
-                    done += 1
+                    ran = 1
                 else:
-                    feeds = zip(flatten(_rows(x, begin, end)), flatten(slots.structure[0]))
+                    feeds = zip(flatten(_rows(x, begin, end)), flatten(slots.structure))
                     inputs = [(rows, slot) for rows, slot in feeds if slot is not None]
-                    ran = capture.run_batches(inputs, list(zip(room, outputs)), 0, (end - begin) // size, SLICE_SECONDS)
+                    places = list(zip(room, outputs))
+                    ran = capture.program.run_batches(None, inputs, places, 0, (end - begin) // size, SLICE_SECONDS)
                     results.structure = capture.logs
                     results.done += ran * size
-                    done += ran
+            done += ran
             progress.update(done)
+        return done
 
 
 def _rows(x: Any, begin: int, end: int) -> Any:

@@ -158,11 +158,12 @@ def numpy_generator(seed=None) -> np.random.Generator:
 
 def _state(seed: Any) -> Any:
     from . import ops
-    from .variables import RandomState
+    from .tensor import Tensor
+    from .variables import seed_words
 
     if seed is None or isinstance(seed, SeedGenerator):
         return ops.next_state((seed or _global).tensor_state())
-    return RandomState(check_seed(seed))
+    return Tensor(seed_words(check_seed(seed)), "int32")  # not a state: a constant of recorded steps
 
 
 def _float_type(dtype: Any) -> str:

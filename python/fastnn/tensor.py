@@ -76,9 +76,7 @@ class Tensor(_core.Array):
     def __init__(self, value: Any, dtype: Any = None, device: str | None = None):
         if isinstance(value, _core.Array):
             value = value.to_numpy()
-        array = host_array(value, dtype)
-        super().__init__(array.shape, array.dtype.name, device or config.device())
-        self.assign_numpy(array)
+        super().__init__(values=host_array(value, dtype), device=device or config.device())
 
     # --- to and from Python --------------------------------------------------------------------
     def numpy(self) -> np.ndarray:

@@ -1,93 +1,39 @@
-"""Trainer: compile, one step of training, evaluation or prediction, and single batches.
+"""Trainer: the training half of a model: compile, and single batches.
 
-A step is written once, as the Python of a lecture (`train_step`), and runs through a Capture: the
-first batch eagerly, the others replayed. How `fit` repeats it stands in `loops.py`.
+A step is written once, as the Python of a lecture (`steps.py`), and runs through a Capture
+(`recorded.py`): the first batch eagerly, the others replayed. How `fit` repeats it stands in `loops.py`.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterator, MutableMapping
 from typing import Any
 
-import numpy as np
-
-from . import autograd, config, kernels, ops, optimizers
-from .capture import Capture
-from .compiled import CompiledLoss, CompiledMetrics, Outputs
-from .data import Arrays, unpack_x_y_sample_weight
+from . import optimizers
+from .compiled import CompiledLoss, CompiledMetrics
+from .data import Arrays
 from .guards import ForkSafeLock
 from .loops import Loops
 from .metrics import Mean
-from .metrics.pending import PendingResult
-from .symbolic import flatten, map_structure
-from .tensor import Tensor, empty
-from .variables import Variable
-
-
-class Slots:
-    """Tensors of fixed place that batches are copied into, for steps fed from outside."""
-
-    def __init__(self, structure: Any):
-        self.structure = map_structure(
-            lambda a: None if a is None else empty(a.shape, a.dtype.name, config.device()), structure
-        )
-
-    def fill(self, structure: Any) -> None:
-        for slot, array in zip(flatten(self.structure), flatten(structure)):
-            if slot is not None:
-                slot.assign_numpy(np.ascontiguousarray(array))
-
-
-class StepLogs(MutableMapping):
-    """What `train_step` returns: the metrics as they stand when somebody looks, which a recorded
-    step does not do, and what an override has added to them.
-    """
-
-    def __init__(self, read: Callable[[], dict[str, Any]]):
-        self._read = read
-        self._added: dict[str, Any] = {}
-
-    def __getitem__(self, name: str) -> Any:
-        return self._added[name] if name in self._added else self._read()[name]
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        self._added[name] = value
-
-    def __delitem__(self, name: str) -> None:
-        del self._added[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter({**self._read(), **self._added})
-
-    def __len__(self) -> int:
-        return len({**self._read(), **self._added})
-
-
-def _signature(structure: Any) -> tuple:
-    return tuple(None if a is None else (a.shape, a.dtype.name) for a in flatten(structure))
+from .symbolic import map_structure
 
 
 class Trainer(Loops):
-    """The training half of a model; the other half is being a Layer."""
+    """A layer that can be compiled and trained."""
 
     _outside_steps = frozenset({"history", "stop_evaluating", "stop_predicting", "stop_training"})
 
-    def __init__(self) -> None:
+    def _start_training(self) -> None:
         self.compiled = False
-        self.optimizer: Any = None
-        self.loss: Any = None
+        self.optimizer = self.loss = self.history = None
         self.stop_training = self.stop_evaluating = self.stop_predicting = False
         self.run_eagerly = False
         self.steps_per_execution = 1
-        self.history: Any = None
-        self._set_loss_tracker(None)
-        self._part_trackers: dict[str, Any] = {}
-        self._compile_metrics: Any = None
-        self._finite_steps: Tensor | None = None  # how many of the epoch's steps had a finite loss
-        self._nan_watchers: list[Any] = []
-        self._captures: dict[tuple, tuple[Capture, Slots]] = {}
-        self._lock = ForkSafeLock()  # round a batch: its slots and its program are one at a time
+        self._compiled_loss = None
+        self._part_trackers = {}
+        self._nan_watchers = []
+        self._captures = {}
+        self._warned = set()
+        self._lock = ForkSafeLock()
 
     def __getstate__(self) -> dict:
         # For pickle and copy. Layers come first: they follow the graph, so that no node is reached
@@ -100,9 +46,6 @@ class Trainer(Loops):
     def __setstate__(self, state: dict) -> None:
         vars(self).update(state, _lock=ForkSafeLock(), _captures={}, _nan_watchers=[])
 
-    def _set_loss_tracker(self, tracker: Mean | None) -> None:
-        object.__setattr__(self, "_loss_tracker", tracker)  # past a layer's list of its user's metrics
-
     # --- compile -------------------------------------------------------------------------------
     def compile(
         self,
@@ -112,7 +55,7 @@ class Trainer(Loops):
         metrics: Any = None,
         weighted_metrics: Any = None,
         run_eagerly: bool = False,
-        steps_per_execution: int = 1,
+        steps_per_execution: Any = 1,
         jit_compile: Any = "auto",
         auto_scale_loss: bool = True,
         on_nan: str = "raise",
@@ -140,210 +83,12 @@ class Trainer(Loops):
         )  # fmt: skip
         self._compiled_loss = CompiledLoss(loss, loss_weights) if loss is not None else None
         self._compile_metrics = CompiledMetrics(metrics, weighted_metrics)
-        self._set_loss_tracker(Mean(name="loss"))
+        # Past a layer's list of its user's metrics.
+        object.__setattr__(self, "_loss_tracker", Mean(name="loss"))
         self._part_trackers = {}
         self._captures.clear()
         self.stop_training = False
         self.compiled = True
-
-    def _require_compiled(self, what: str) -> None:
-        if not self.compiled:
-            raise ValueError(f"call compile() before {what}()")
-
-    # --- one step, as Python -------------------------------------------------------------------
-    def train_step(self, data: tuple) -> dict[str, Any] | None:
-        """One optimization step on (x, y, sample_weight). May be overridden, as in Keras."""
-        x, y, sample_weight = unpack_x_y_sample_weight(data)
-        self._clear_losses()
-        y_pred = self(x, training=True)
-        loss = self._loss_of(x, y, y_pred, sample_weight, training=True)
-        self._track_loss(loss, x)
-        variables = self.trainable_variables
-        if variables:
-            optimizer = self.optimizer
-            if not optimizer.built:
-                optimizer.build(variables)
-            # The gradients land where the optimizer reads them, unless it was built for others.
-            slots = optimizer.gradient_slots if optimizer.works_for(variables) else None
-            gradients = autograd.gradients(loss, variables, slots=slots)
-            optimizer.apply_gradients(zip(gradients, variables))
-        return self.compute_metrics(x, y, y_pred, sample_weight)
-
-    def test_step(self, data: tuple) -> dict[str, Any] | None:
-        x, y, sample_weight = unpack_x_y_sample_weight(data)
-        self._clear_losses()
-        with autograd.no_grad():
-            y_pred = self(x, training=False)
-            loss = self._loss_of(x, y, y_pred, sample_weight, training=False)
-            self._track_loss(loss, x)
-            return self.compute_metrics(x, y, y_pred, sample_weight)
-
-    def predict_step(self, data: Any) -> Any:
-        x, _, _ = unpack_x_y_sample_weight(data)
-        with autograd.no_grad():
-            return self(x, training=False)
-
-    def _loss_of(self, x: Any, y: Any, y_pred: Any, sample_weight: Any, training: bool) -> Tensor:
-        arguments = dict(x=x, y=y, y_pred=y_pred, sample_weight=sample_weight)
-        # An override may be older than the argument `training`.
-        names = inspect.signature(self.compute_loss).parameters.values()
-        if any(p.name == "training" or p.kind is p.VAR_KEYWORD for p in names):
-            arguments["training"] = training
-        return self.compute_loss(**arguments)
-
-    def compute_loss(
-        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True
-    ) -> Tensor:
-        """The compiled loss plus added and regularization losses."""
-        total = None
-        if self._compiled_loss is not None:
-            total = self._compiled_loss(self, y, y_pred, sample_weight)
-        for extra in self.losses:
-            extra = extra if extra.ndim == 0 else ops.sum(extra)
-            total = extra if total is None else ops.add(total, extra)
-        if total is None:
-            raise ValueError("there is no loss to compute: pass loss= to compile(), or use add_loss()")
-        return total
-
-    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """Updates the compiled metrics. Override to return a dict of values instead."""
-        self._compile_metrics.update(self, y, y_pred, sample_weight)
-        return StepLogs(self.get_metrics_result)
-
-    def _track_loss(self, loss: Tensor, x: Any) -> None:
-        batch = flatten(x)[0].shape[0]
-        self._loss_tracker.add(loss, batch)
-        if self._finite_steps is not None:  # the sum stays NaN, so this counts up to the first
-            finite = ops.cast(ops.isfinite(self._loss_tracker.total), "float64")
-            kernels.accumulate(finite, 1.0, self._finite_steps)
-        parts = self._compiled_loss.parts if self._compiled_loss is not None else []
-        if len(parts) > 1:
-            for name, value in parts:
-                if name not in self._part_trackers:
-                    self._part_trackers[name] = Mean(name=f"{name}_loss")
-                self._part_trackers[name].add(value, batch)
-
-    # --- recorded steps ------------------------------------------------------------------------
-    def programs(self, mode: str = "train") -> list[Any]:
-        """The recorded steps of `train_on_batch`, `test_on_batch` or `predict` (`mode` "train", "test",
-        "predict"), one for each size of a batch. `fit` on arrays runs the same step behind a call
-        that gathers its rows; its programs last as long as it does, for they hold the data.
-
-        `program.describe()` lists the kernels of a step with their shapes; `program.profile()` runs
-        the step kernel by kernel and times each, which moves the weights as a step does.
-        """
-        if mode not in ("train", "test", "predict"):
-            raise ValueError(f"mode is 'train', 'test' or 'predict', got {mode!r}")
-        found = [capture.program for (kind, *_), (capture, _) in self._captures.items() if kind == mode]
-        return [program for program in found if program is not None]
-
-    # --- metrics -------------------------------------------------------------------------------
-    @property
-    def metrics(self) -> list[Any]:
-        """The mean loss, the compiled metrics (as one), the outputs' losses, and the metrics that
-        are attributes of this model and of its layers.
-        """
-        found: list[Any] = []
-        if self.compiled:
-            found += [self._loss_tracker]
-            found += [self._compile_metrics] if self._compile_metrics.given_any else []
-            found += self._part_trackers.values()
-        return found + self._custom_metrics()
-
-    def _custom_metrics(self) -> list[Any]:
-        found = list(self._metrics)
-
-        def walk(layer: Any) -> None:
-            for sublayer in layer._sublayers:
-                if not isinstance(sublayer, Trainer):  # another model's metrics are its own business
-                    found.extend(sublayer._metrics)
-                walk(sublayer)
-
-        walk(self)
-        return list({id(m): m for m in found}.values())
-
-    @property
-    def metrics_names(self) -> list[str]:
-        return [m.name for m in self.metrics]
-
-    @property
-    def metrics_variables(self) -> list[Variable]:
-        """The state of all metrics."""
-        return [v for m in self.metrics for v in m.variables]
-
-    def reset_metrics(self) -> None:
-        for m in self.metrics:
-            m.reset_state()
-
-    def get_metrics_result(self) -> dict[str, Any]:
-        """The running values as numbers (arrays for metrics with several)."""
-        values: dict[str, Any] = {}
-        for m in self.metrics:
-            result = m.result()
-            values.update(result if isinstance(result, dict) else {m.name: result})
-        return {k: _number(v) for k, v in values.items()}
-
-    def _logs(self, step_logs: Any) -> dict[str, Any]:
-        if step_logs is None:
-            return self.get_metrics_result()
-        return {k: _number(v) for k, v in dict(step_logs).items()}
-
-    def _in_order(self, logs: dict[str, Any]) -> Any:
-        """The values as Keras' list: by `metrics`, what has no place there by name; one as it is."""
-        names: list[str] = []
-        for m in self.metrics:
-            names += [n.name for n in m.metrics] if isinstance(m, CompiledMetrics) else [m.name]
-        names = [n for n in dict.fromkeys(names) if n in logs]
-        flat = [logs[n] for n in names + sorted(set(logs) - set(names))]
-        return flat[0] if len(flat) == 1 else flat
-
-    # --- captures ------------------------------------------------------------------------------
-    def _versions(self) -> tuple:
-        def walk(layer: Any) -> list[int]:
-            return [layer.version, *(v for s in layer._sublayers for v in walk(s))]
-
-        return tuple(walk(self))
-
-    def _new_capture(self, step: Any, batch: Any) -> Capture:
-        """Captures step(batch())."""
-        return Capture(lambda: step(batch()), config.device(), eager=self.run_eagerly, version=self._versions)
-
-    def _fed_capture(self, mode: str, step: Any, structure: Any) -> tuple[Capture, Slots]:
-        """The capture of a step that is fed through slots, by the shapes of its batch."""
-        key = (mode, _signature(structure), self._versions(), config.device(), self.run_eagerly)
-        if mode == "train":
-            self.optimizer.cover()
-            key += (self.optimizer.phase, self._finite_steps is not None)
-        if key not in self._captures:
-            if len(self._captures) >= 32:  # ragged batches: do not hoard a program for every length
-                self._captures.pop(next(iter(self._captures)))
-            slots = Slots(structure)
-            self._captures[key] = (self._new_capture(step, lambda: slots.structure), slots)
-            if mode == "train" and not self.run_eagerly:
-                self._build_from_shapes(slots.structure)
-        return self._captures[key]
-
-    def _build_from_shapes(self, batch: tuple) -> None:
-        """Makes the state of optimizer and metrics from shapes alone, where a graph tells those of
-        the outputs: what is there before the first step does not spoil its recording.
-        """
-        graph = getattr(self, "_graph", None)
-        x, y, _ = batch
-        if graph is None or not self.built or self._compiled_loss is None:
-            return
-        rows = flatten(x)[0].shape[0]
-        outputs = flatten(graph.outputs)
-        if any(None in t.shape[1:] for t in outputs):
-            return
-        y_pred = map_structure(lambda t: empty((rows, *t.shape[1:]), t.dtype, config.device()), graph.outputs)
-        if self.trainable_variables and not self.optimizer.built:
-            self.optimizer.build(self.trainable_variables)
-        resolved = Outputs(self, y_pred)
-        self._compiled_loss.build_for(resolved, y, flatten(y_pred))
-        self._compile_metrics.build_for(resolved, y, flatten(y_pred))
-        names = [name for name, f in zip(resolved.names, self._compiled_loss.functions) if f is not None]
-        for name in names if len(names) > 1 else []:
-            self._part_trackers.setdefault(name, Mean(name=f"{name}_loss"))
 
     # --- single batches ------------------------------------------------------------------------
     def train_on_batch(
@@ -362,7 +107,7 @@ class Trainer(Loops):
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs of one batch."""
         with self._lock:
-            capture = self._run_batch("predict", self.predict_step, Arrays(x).structure)
+            capture = self._run_batch("predict", self.predict_step, Arrays(x).structure[:1])
             return map_structure(lambda t: t.numpy(), capture.logs)
 
     def _one_batch(self, mode: str, step: Any, batch: tuple, return_dict: bool) -> Any:
@@ -371,20 +116,3 @@ class Trainer(Loops):
             capture = self._run_batch(mode, step, batch)
             logs = self._logs(capture.logs)
         return logs if return_dict else self._in_order(logs)
-
-    def _run_batch(self, mode: str, step: Any, batch: tuple) -> Capture:
-        """One step on a batch from outside; the caller holds the lock."""
-        capture, slots = self._fed_capture(mode, step, batch)
-        slots.fill(batch)
-        capture.run()
-        return capture
-
-
-def _number(value: Any) -> Any:
-    if isinstance(value, PendingResult):
-        value = value.read()
-    if isinstance(value, Tensor):
-        value = value.numpy()
-    if isinstance(value, np.ndarray):
-        return float(value) if value.ndim == 0 else value
-    return float(value) if isinstance(value, (np.generic, int)) else value

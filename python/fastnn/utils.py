@@ -12,10 +12,11 @@ from fastnn.custom_objects import (
     get_registered_object,
     register_keras_serializable,
 )
-from fastnn.data import PyDataset
-from fastnn.data import PyDataset as Sequence
+from fastnn.data import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from fastnn.explain import clear
 from fastnn.random import set_random_seed
+from fastnn.streams import PyDataset
+from fastnn.streams import PyDataset as Sequence
 
 __all__ = [
     "PyDataset",
@@ -25,10 +26,12 @@ __all__ = [
     "get_registered_object",
     "normalize",
     "optional_import",
+    "pack_x_y_sample_weight",
     "pad_sequences",
     "register_keras_serializable",
     "set_random_seed",
     "to_categorical",
+    "unpack_x_y_sample_weight",
 ]
 
 

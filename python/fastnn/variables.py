@@ -144,6 +144,10 @@ class RandomState(Variable):
 
     def __init__(self, seed: int | None):
         seed = make_default_seed() if seed is None else check_seed(seed)
-        low, high = seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF
-        signed = [n - 2**32 if n >= 2**31 else n for n in (low, high)]
-        super().__init__([*signed, 0, 0], dtype="int32", trainable=False, name="random_state")
+        super().__init__(seed_words(seed), dtype="int32", trainable=False, name="random_state")
+
+
+def seed_words(seed: int) -> list[int]:
+    """The first state of a stream: {seed_lo, seed_hi, 0, 0}, as int32."""
+    low, high = seed & 0xFFFFFFFF, (seed >> 32) & 0xFFFFFFFF
+    return [n - 2**32 if n >= 2**31 else n for n in (low, high)] + [0, 0]

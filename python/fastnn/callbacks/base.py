@@ -273,10 +273,10 @@ class LambdaCallback(Callback):
 
 
 def plain_logs(logs) -> dict:
-    """A new dictionary with the scalars of `logs` as Python numbers; arrays and anything else as
-    they are.
+    """A new dictionary with the scalars of `logs` as Python numbers, arrays and anything else as
+    they are, in order of their names.
     """
-    return {name: _plain(value) for name, value in (logs or {}).items()}
+    return {name: _plain(value) for name, value in sorted((logs or {}).items())}
 
 
 def _plain(value):

@@ -30,7 +30,7 @@ class Tracked(Configurable):
         self._trainable_weights: list[Variable] = []
         self._non_trainable_weights: list[Variable] = []
         self._state: list[Any] = []  # random states: saved, but not among the weights
-        self._sublayers: list[Tracked] = []
+        self._sublayers: list[Any] = []  # Layers, which this half of them does not know
         self._metrics: list[Any] = []
         self._added_losses: list[Any] = []
         self._trainable = trainable
