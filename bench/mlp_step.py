@@ -4,7 +4,7 @@ python bench/mlp_step.py
 
 Prints the time of one replayed step alone, of a step inside `fit` on arrays, the difference (gathering
 the batch, shuffling, and what Python does between epochs, per step), what a call of `fit` costs beside
-its steps (the first of which is recorded), and the step's kernels.
+its steps, and the step's kernels.
 """
 
 from __future__ import annotations
