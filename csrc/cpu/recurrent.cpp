@@ -13,15 +13,17 @@ namespace {
 using namespace recurrent;
 
 template <class T>
-void rnn_forward(const Extent& e, const T* u, const T* h0, const uint8_t* mask,
-                 const StateDropout<T>& drop, Act act, T* z, T* h, T* hn) {
-  const Kernel<T> kernel = pack_gates(u, e.n, 1);
+void rnn_forward(const Extent& e, const Input<T>& input, const T* u, const T* h0,
+                 const uint8_t* mask, const StateDropout<T>& drop, Act act, T* z, T* h, T* hn) {
+  const Input<T> in = input_of_walk(e, input, z);
+  const Kernel<T> kernel = pack_gates(u, e.n, 1, in);
   const States<T> states = {h, h0, e.t, e.n};
   T* sums = (T*)team::local_scratch(kGemmScratch);
-  walk<T>(e, e.t, 1, [&](const Part& p, int64_t step, int) {
-    recurrent_sums(e, p, kernel, states, step, drop, (const T*)nullptr, 0, 1, sums,
-                   sums + p.rows * p.units);
+  walk<T>(e, e.t, 1, in.d, [&](const Part& p, int64_t step, int) {
     const int64_t time = e.time(step);
+    T *room = sums + p.rows * p.units, *from_input = room + p.rows * e.n;
+    recurrent_sums(e, p, kernel, states, step, drop, (const T*)nullptr, 0, 1, sums, room);
+    if (in.x) input_sums(e, p, kernel, in, time, from_input, from_input + p.rows * e.n);
     strips(p, [&](int64_t row, int64_t j, int64_t count) {
       const T* before = states.before(row, step);
       T* to = h + (row * e.t + step) * e.n + j;
@@ -29,11 +31,13 @@ void rnn_forward(const Extent& e, const T* u, const T* h0, const uint8_t* mask,
         fetch(z + (row * e.t + e.time(step + 1)) * e.n + j, count);
         fetch(to + e.n, count);
       }
+      T* zt = z + (row * e.t + time) * e.n + j;
+      const T* zx = in.x ? from_input + (row - p.row) * e.n + j : zt;
       if (mask && !mask[row * e.t + time]) {
         scaled<T>(before ? before + j : nullptr, nullptr, to, count);
+        if (zx != zt) scaled<T>(zx, nullptr, zt, count);
       } else {
-        const T* sum = sums + (row - p.row) * p.units + j - p.unit;
-        activate(act, sum, z + (row * e.t + time) * e.n + j, to, count);
+        activate(act, sums + (row - p.row) * p.units + j - p.unit, zx, zt, to, count);
       }
       if (step == e.t - 1) scaled<T>(to, nullptr, hn + row * e.n + j, count);
     });
@@ -49,7 +53,7 @@ void rnn_backward(const Extent& e, const T* u, const T* z, const T* h, const T* 
   const Kernel<T> kernel = pack_planes(u, e.n, planes);
   const States<T> states = {h, h0, e.t, e.n};
   T* room = (T*)team::local_scratch(kGemmScratch);
-  walk<T>(e, e.t + 1, 1, [&](const Part& p, int64_t back, int) {
+  walk<T>(e, e.t + 1, 1, 0, [&](const Part& p, int64_t back, int) {
     const int64_t step = e.t - 1 - back;
     if (back == 0) {
       begin_gradient(p, e.n, dhn, dh);
@@ -105,14 +109,15 @@ FASTNN_INLINE bool gates_fit(int64_t planes, int64_t gates, int64_t n) {
 
 }  // namespace
 
-void simple_rnn(InOut z, In u, In h0, In mask, In drop, Out h, Out hn, int64_t activation,
-                double alpha, bool reverse) noexcept {
+void simple_rnn(In x, In w, In bias, InOut z, In u, In h0, In mask, In drop, Out h, Out hn,
+                int64_t activation, double alpha, bool reverse) noexcept {
   const Extent e = {z.dim(0), z.dim(1), u.dim(0), 1, reverse};
-  if (!known(activation, "activation") || e.b * e.n == 0) return;
+  if (!known(activation, "activation") || !input_fits(x, w) || e.b * e.n == 0) return;
   with_float(z.dtype(), [&](auto type) {
     using T = decltype(type);
     if (e.t == 0) return copy_state(e.b, e.n, or_null<T>(h0), hn.data<T>());
-    rnn_forward<T>(e, u.data<T>(), or_null<T>(h0), or_null<uint8_t>(mask),
+    const Input<T> in = {or_null<T>(x), or_null<T>(w), or_null<T>(bias), x ? x.dim(2) : 0};
+    rnn_forward<T>(e, in, u.data<T>(), or_null<T>(h0), or_null<uint8_t>(mask),
                    {or_null<T>(drop), 1, e.b, e.n}, {(Activation)activation, alpha}, z.data<T>(),
                    h.data<T>(), hn.data<T>());
   });

@@ -2,8 +2,9 @@
 // and activations over short rows.
 //
 // Layout. x and every sequence are (batch, time, units); the gates of a step lie side by side, z
-// (b, t, g*n). The input's part of the gates, x W + b, is there before the walk begins, as one big
-// product; the walk adds h U step by step and turns it into gates in place.
+// (b, t, g*n). The walk adds h U step by step to the input's part of the gates, x W + b. That part
+// is in z before the walk begins, as one big product; or, where W is small, the walk computes it
+// step by step, while it is in L1, and z is only written. The sums are the same to the bit.
 //
 // `reverse` means go_backwards: step s of the walk reads x at time t-1-s. z and its gradient lie in
 // the order of x, the states h and c in the order of the walk.
@@ -25,6 +26,14 @@ struct Extent {
   FASTNN_INLINE int64_t time(int64_t step) const { return reverse ? t - 1 - step : step; }
 };
 
+// The input and its kernel, (b, t, d) and (d, g*n), where a walk multiplies them too; else x is
+// null.
+template <class T>
+struct Input {
+  const T *x, *w, *bias;
+  int64_t d;
+};
+
 // A block of the state: rows of the batch and units of each.
 struct Part {
   int64_t row, rows, unit, units;
@@ -43,13 +52,15 @@ struct Cut {
 
 // How the state is cut into parts: by rows, or by units where all rows are in one part.
 template <class T>
-FASTNN_INLINE Cut cut_state(const Extent& e) {
+FASTNN_INLINE Cut cut_state(const Extent& e, int64_t d) {
   if (e.b < kFewRows && e.n % kPanel<T> == 0 && e.b * e.n * e.n * e.g >= kWorkOfStep) {
     const int64_t eighth = e.n / 8 / kPanel<T> * kPanel<T>;
     return {e.b, eighth > kPanel<T> ? eighth : kPanel<T>};
   }
-  // Scratch holds the sums of the gates and one more state for each row of a part.
-  const int64_t fit = (int64_t)(kGemmScratch / sizeof(T)) / ((e.g + 1) * e.n);
+  // Scratch holds for each row of a part the sums of the gates and a state or, with an input, the
+  // input's sums and x.
+  const int64_t row = (e.g + 1) * e.n + (d ? e.g * e.n + d : 0);
+  const int64_t fit = (int64_t)(kGemmScratch / sizeof(T)) / row;
   const int64_t most = kRowsOfTile < fit ? kRowsOfTile : fit;
   if (most < 1) return {0, 0};
   int64_t count = (e.b + most - 1) / most;
@@ -58,10 +69,11 @@ FASTNN_INLINE Cut cut_state(const Extent& e) {
 }
 
 // f(part, step, phase) for every part of the state, every step and every phase of a step, in order.
+// d: columns of the input, where the walk multiplies it too.
 // In phase i of a step a part may read what other parts wrote in phase i - 1, of rows it owns.
 template <class T, class F>
-FASTNN_INLINE void walk(const Extent& e, int64_t steps, int phases, F f) {
-  const Cut cut = cut_state<T>(e);
+FASTNN_INLINE void walk(const Extent& e, int64_t steps, int phases, int64_t d, F f) {
+  const Cut cut = cut_state<T>(e, d);
   if (cut.rows == 0) {
     team::fault("more units than scratch has room for");
     return;
@@ -121,6 +133,7 @@ struct Kernel {
   const T* u;
   const T* packed;
   int64_t n, g;
+  const T* input = nullptr;  // W, packed
 
   // Of the forward pass: U_gate (n, n).
   FASTNN_INLINE Right<T> of_gate(int64_t gate) const {
@@ -150,12 +163,19 @@ FASTNN_INLINE T* pack_shared(int64_t n, int64_t g, int64_t count, F f) {
 }
 
 template <class T>
-Kernel<T> pack_gates(const T* u, int64_t n, int64_t g) {
+Kernel<T> pack_gates(const T* u, int64_t n, int64_t g, const Input<T>& in) {
   const T* packed = pack_shared<T>(n, g, g, [&](T* to, int64_t gate, int64_t j, int64_t nb) {
     const Right<T> from = Right<T>::row_major(u + gate * n + j, g * n);
     pack_right(to + gate * packed_size<T>(n, n), n, n, from, 0, n, j, nb);
   });
-  return {u, packed, n, g};
+  if (!in.x) return {u, packed, n, g};
+  T* input = (T*)packed + g * packed_size<T>(n, n);
+  pieces(g * n, 2 * kPanel<T>, [&](int64_t j, int64_t end) {
+    const Right<T> from = Right<T>::row_major(in.w + j, g * n);
+    pack_right(input, in.d, g * n, from, 0, in.d, j, end - j);
+  });
+  team::barrier();
+  return {u, packed, n, g, input};
 }
 
 template <class T>
@@ -253,6 +273,54 @@ FASTNN_INLINE void recurrent_sums(const Extent& e, const Part& p, const Kernel<T
   }
 }
 
+// z = x W + bias, as one product over all steps.
+template <class T>
+FASTNN_INLINE void project(const Extent& e, const Input<T>& in, T* z) {
+  gemm(Gemm<T>{.m = e.b * e.t,
+               .n = e.g * e.n,
+               .k = in.d,
+               .a = {.data = in.x, .ld = in.d},
+               .b = Right<T>::row_major(in.w, e.g * e.n),
+               .c = z,
+               .ldc = e.g * e.n,
+               .add = in.bias});
+  team::barrier();
+}
+
+// What the walk is to compute of the input's part itself: all of it where W and U together stay in
+// L2 and every member has a part to walk, so that a product over all steps would only send z
+// through memory once more; else nothing, and z holds it now.
+template <class T>
+FASTNN_INLINE Input<T> input_of_walk(const Extent& e, const Input<T>& in, T* z) {
+  if (!in.x) return in;
+  const Cut cut = cut_state<T>(e, in.d);
+  const int64_t bytes =
+      (e.g * packed_size<T>(e.n, e.n) + packed_size<T>(in.d, e.g * e.n)) * sizeof(T);
+  if (in.d && e.b >= kFewRows && cut.units == e.n && cut.rows && bytes <= 1 << 20 &&
+      (e.b + cut.rows - 1) / cut.rows >= team::self().size)
+    return in;
+  project(e, in, z);
+  return {};
+}
+
+// sums (rows, gates*n) = x W + bias of a part's rows at `time`. `room` holds their x.
+template <class T>
+FASTNN_INLINE void input_sums(const Extent& e, const Part& p, const Kernel<T>& kernel,
+                              const Input<T>& in, int64_t time, T* sums, T* room) {
+  const int64_t n = e.g * e.n;
+  for (int64_t r = 0; r < p.rows; ++r)
+    scaled<T>(in.x + ((p.row + r) * e.t + time) * in.d, nullptr, room + r * in.d, in.d);
+  gemm_tile(Gemm<T>{.m = p.rows,
+                    .n = n,
+                    .k = in.d,
+                    .a = {.data = room, .ld = in.d},
+                    .b = Right<T>::packed(kernel.input),
+                    .c = sums,
+                    .ldc = n,
+                    .add = in.bias},
+            0, p.rows, 0, n, Store{});
+}
+
 // dh (b, n) += for each plane, scale (dz U^T) of its gates; dz are the gates' gradients of a step,
 // rows ld apart. `room` holds a state and all gates for each row.
 template <class T>
@@ -298,14 +366,15 @@ struct Act {
   }
 };
 
-// y = act(x + z), and z becomes what the derivative reads: its argument or its value.
+// y = act(x + x2), and z becomes what the derivative reads: its argument or its value. x2 may be z.
 template <class T>
-__attribute__((noinline)) void activate(Act act, const T* x, T* z, T* y, int64_t count) {
+__attribute__((noinline)) void activate(Act act, const T* x, const T* x2, T* z, T* y,
+                                        int64_t count) {
   using V = Vec<T>;
   with_activation(act.kind, act.alpha, [&](auto f) {
     constexpr bool reads_input = decltype(f)::reads == DerivativeReads::input;
     vectors<T>(count, [&](int64_t j, int64_t left) {
-      const V sum = V::load_n(x + j, left) + V::load_n(z + j, left), value = f.forward(sum);
+      const V sum = V::load_n(x + j, left) + V::load_n(x2 + j, left), value = f.forward(sum);
       (reads_input ? sum : value).store_n(z + j, left);
       value.store_n(y + j, left);
     });
@@ -355,6 +424,12 @@ FASTNN_INLINE T* or_null(Out x) {
 template <class T>
 FASTNN_INLINE const T* or_null(In x) {
   return x ? x.data<T>() : nullptr;
+}
+
+FASTNN_INLINE bool input_fits(In x, In w) {
+  if (!x == !w) return true;
+  team::fault("x and w come together");
+  return false;
 }
 
 // A gradient that comes in from a later step: (b, n) into the running one, zeros if there is none.

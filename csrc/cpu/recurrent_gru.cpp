@@ -5,9 +5,10 @@
 //   hh = act(x W_h + (r h') U_h)                             else: a second product, of phase 1
 //   h_t = z h' + (1 - z) hh
 //
-// `gates` (b, t, 3n) comes in as x W + b and is left as the backward pass reads it. s (b, t, n) is
-// h' U_h + b_h with reset_after, else r h'. With reset_after the gradients of the two sides of a
-// gate differ: dz belongs to x W + b, ds to h' U + bias; else they are the same and ds is absent.
+// `gates` (b, t, 3n) comes in as x W + b unless x is given, and is left as the backward pass reads
+// it. s (b, t, n) is h' U_h + b_h with reset_after, else r h'. With reset_after the gradients of
+// the two sides of a gate differ: dz belongs to x W + b, ds to h' U + bias; else they are the same
+// and ds is absent.
 #include "cpu/recurrent.h"
 
 namespace fastnn::FASTNN_ISA {
@@ -28,16 +29,18 @@ struct Gru {
 };
 
 template <class T>
-void forward(const Extent& e, const Gru<T>& q, T* gates, T* h, T* s, T* hn) {
-  const Kernel<T> kernel = pack_gates(q.u, e.n, 3);
+void forward(const Extent& e, const Gru<T>& q, const Input<T>& input, T* gates, T* h, T* s, T* hn) {
+  const Input<T> in = input_of_walk(e, input, gates);
+  const Kernel<T> kernel = pack_gates(q.u, e.n, 3, in);
   const States<T> hs = {h, q.h0, e.t, e.n};
   T* sums = (T*)team::local_scratch(kGemmScratch);
-  walk<T>(e, e.t, q.reset_after ? 1 : 2, [&](const Part& p, int64_t step, int phase) {
+  walk<T>(e, e.t, q.reset_after ? 1 : 2, in.d, [&](const Part& p, int64_t step, int phase) {
     using V = Vec<T>;
     const int64_t time = e.time(step), ld = 3 * p.units;
+    T *state = sums + p.rows * ld, *from_input = state + p.rows * e.n;
     if (phase == 0) {
-      recurrent_sums(e, p, kernel, hs, step, q.drop, q.bias, 0, q.reset_after ? 3 : 2, sums,
-                     sums + p.rows * ld);
+      recurrent_sums(e, p, kernel, hs, step, q.drop, q.bias, 0, q.reset_after ? 3 : 2, sums, state);
+      if (in.x) input_sums(e, p, kernel, in, time, from_input, from_input + p.rows * 3 * e.n);
     } else {
       const T* a = s + (p.row * e.t + step) * e.n;
       product<T>(p, e.n, e.n, a, e.t * e.n, kernel.of_gate(2), sums + 2 * p.units, ld, nullptr, 0);
@@ -47,6 +50,7 @@ void forward(const Extent& e, const Gru<T>& q, T* gates, T* h, T* s, T* hn) {
       if (before) before += j;
       const int64_t at = (row * e.t + step) * e.n + j;
       T* zt = gates + (row * e.t + time) * 3 * e.n + j;
+      const T* zx = in.x ? from_input + (row - p.row) * 3 * e.n + j : zt;
       const T* sum = sums + (row - p.row) * ld + j - p.unit;
       if (phase == 0 && step + 1 < e.t) {
         const int64_t next = row * e.t + e.time(step + 1);
@@ -62,10 +66,12 @@ void forward(const Extent& e, const Gru<T>& q, T* gates, T* h, T* s, T* hn) {
         scaled<T>(before, nullptr, h + at, count);
         // What the walk leaves of a masked step is defined, though nobody uses it.
         if (phase == 0) scaled<T>(nullptr, nullptr, s + at, count);
+        if (phase == 0 && zx != zt)
+          for (int g = 0; g < 3; ++g) scaled<T>(zx + g * e.n, nullptr, zt + g * e.n, count);
       } else {
         if (phase == 0) {
-          activate(q.gate, sum, zt, z, count);
-          activate(q.gate, sum + p.units, zt + e.n, r, count);
+          activate(q.gate, sum, zx, zt, z, count);
+          activate(q.gate, sum + p.units, zx + e.n, zt + e.n, r, count);
         }
         if (!q.reset_after && phase == 0) {
           const T* scale = q.drop.at(2, row);
@@ -86,7 +92,7 @@ void forward(const Extent& e, const Gru<T>& q, T* gates, T* h, T* s, T* hn) {
           scaled<T>(sum + 2 * p.units, nullptr, x, count);
           recall(q.gate, zt, z, count);
         }
-        activate(q.act, x, zt + 2 * e.n, x, count);
+        activate(q.act, x, zx + 2 * e.n, zt + 2 * e.n, x, count);
         vectors<T>(count, [&](int64_t i, int64_t left) {
           const V update = V::load(z + i);
           fma(update, previous(i, left), (V(T(1)) - update) * V::load(x + i))
@@ -115,7 +121,7 @@ void backward(const Extent& e, const Gru<T>& q, const T* gates, const T* h, cons
   const int64_t pulled = q.reset_after ? count_planes : count_planes - 1;
   T* room = (T*)team::local_scratch(kGemmScratch);
   const T* du_side = q.reset_after ? d.ds : d.dz;  // the gradient on the side of U
-  walk<T>(e, e.t + 1, q.reset_after ? 1 : 2, [&](const Part& p, int64_t back, int phase) {
+  walk<T>(e, e.t + 1, q.reset_after ? 1 : 2, 0, [&](const Part& p, int64_t back, int phase) {
     using V = Vec<T>;
     const int64_t step = e.t - 1 - back;
     if (phase == 0) {
@@ -222,28 +228,28 @@ bool planes_fit(In drop) {
 
 }  // namespace
 
-void gru(InOut z, In u, In bias, In h0, In mask, In drop, Out h, Out s, Out hn, int64_t activation,
-         double alpha, int64_t recurrent_activation, double recurrent_alpha, bool reset_after,
-         bool reverse) noexcept {
+void gru(In x, In w, In bias, InOut z, In u, In recurrent_bias, In h0, In mask, In drop, Out h,
+         Out s, Out hn, int64_t activation, double alpha, int64_t recurrent_activation,
+         double recurrent_alpha, bool reset_after, bool reverse) noexcept {
   const Extent e = {z.dim(0), z.dim(1), u.dim(0), 3, reverse};
   if (!known(activation, "activation") || !known(recurrent_activation, "recurrent_activation"))
     return;
-  if (bias && !reset_after) return team::fault("a bias on the side of U needs reset_after");
-  if (!planes_fit(drop) || e.b * e.n == 0) return;
+  if (recurrent_bias && !reset_after)
+    return team::fault("a bias on the side of U needs reset_after");
+  if (!planes_fit(drop) || !input_fits(x, w) || e.b * e.n == 0) return;
   with_float(z.dtype(), [&](auto type) {
     using T = decltype(type);
     const Gru<T> q = {u.data<T>(),
-                      or_null<T>(bias),
+                      or_null<T>(recurrent_bias),
                       or_null<T>(h0),
                       or_null<uint8_t>(mask),
                       {or_null<T>(drop), drop ? drop.dim(0) : 0, e.b, e.n},
                       {(Activation)activation, alpha},
                       {(Activation)recurrent_activation, recurrent_alpha},
                       reset_after};
-    if (e.t == 0)
-      copy_state(e.b, e.n, q.h0, hn.data<T>());
-    else
-      forward(e, q, z.data<T>(), h.data<T>(), s.data<T>(), hn.data<T>());
+    if (e.t == 0) return copy_state(e.b, e.n, q.h0, hn.data<T>());
+    const Input<T> in = {or_null<T>(x), or_null<T>(w), or_null<T>(bias), x ? x.dim(2) : 0};
+    forward(e, q, in, z.data<T>(), h.data<T>(), s.data<T>(), hn.data<T>());
   });
 }
 

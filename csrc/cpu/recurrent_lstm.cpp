@@ -3,8 +3,8 @@
 //   i, f, o = act_r(z_i), act_r(z_f), act_r(z_o)    z = x W + b + h_{t-1} U
 //   c_t = f c_{t-1} + i act(z_c)                    h_t = o act(c_t)
 //
-// z (b, t, 4n) comes in as x W + b; the walk leaves in it what the backward pass reads: the gates,
-// or their arguments where the derivative of an activation needs those.
+// z (b, t, 4n) comes in as x W + b unless x is given; the walk leaves in it what the backward pass
+// reads: the gates, or their arguments where the derivative of an activation needs those.
 #include "cpu/recurrent.h"
 
 namespace fastnn::FASTNN_ISA {
@@ -24,14 +24,17 @@ struct Lstm {
 };
 
 template <class T>
-void forward(const Extent& e, const Lstm<T>& s, T* z, T* h, T* c, T* hn, T* cn) {
-  const Kernel<T> kernel = pack_gates(s.u, e.n, 4);
+void forward(const Extent& e, const Lstm<T>& s, const Input<T>& input, T* z, T* h, T* c, T* hn,
+             T* cn) {
+  const Input<T> in = input_of_walk(e, input, z);
+  const Kernel<T> kernel = pack_gates(s.u, e.n, 4, in);
   const States<T> hs = {h, s.h0, e.t, e.n}, cs = {c, s.c0, e.t, e.n};
   T* sums = (T*)team::local_scratch(kGemmScratch);
-  walk<T>(e, e.t, 1, [&](const Part& p, int64_t step, int) {
-    recurrent_sums(e, p, kernel, hs, step, s.drop, (const T*)nullptr, 0, 4, sums,
-                   sums + p.rows * 4 * p.units);
+  walk<T>(e, e.t, 1, in.d, [&](const Part& p, int64_t step, int) {
     const int64_t time = e.time(step);
+    T *room = sums + p.rows * 4 * p.units, *from_input = room + p.rows * e.n;
+    recurrent_sums(e, p, kernel, hs, step, s.drop, (const T*)nullptr, 0, 4, sums, room);
+    if (in.x) input_sums(e, p, kernel, in, time, from_input, from_input + p.rows * 4 * e.n);
     strips(p, [&](int64_t row, int64_t j, int64_t count) {
       using V = Vec<T>;
       const T *h_before = hs.before(row, step), *c_before = cs.before(row, step);
@@ -44,15 +47,19 @@ void forward(const Extent& e, const Lstm<T>& s, T* z, T* h, T* c, T* hn, T* cn) 
         fetch(h + at + e.n, count);
         fetch(c + at + e.n, count);
       }
+      T* zt = z + (row * e.t + time) * 4 * e.n + j;
+      const T* zx = in.x ? from_input + (row - p.row) * 4 * e.n + j : zt;
       if (s.masked(e, row, time)) {
         scaled<T>(h_before, nullptr, h + at, count);
         scaled<T>(c_before, nullptr, c + at, count);
+        if (zx != zt)
+          for (int g = 0; g < 4; ++g) scaled<T>(zx + g * e.n, nullptr, zt + g * e.n, count);
       } else {
-        T* zt = z + (row * e.t + time) * 4 * e.n + j;
         const T* sum = sums + (row - p.row) * 4 * p.units + j - p.unit;
         T gates[4][kStrip], value[kStrip];
         for (int g = 0; g < 4; ++g)
-          activate(g == 2 ? s.act : s.gate, sum + g * p.units, zt + g * e.n, gates[g], count);
+          activate(g == 2 ? s.act : s.gate, sum + g * p.units, zx + g * e.n, zt + g * e.n, gates[g],
+                   count);
         vectors<T>(count, [&](int64_t i, int64_t left) {
           V ct = V::load(gates[0] + i) * V::load(gates[2] + i);
           if (c_before) ct = fma(V::load(gates[1] + i), V::load_n(c_before + i, left), ct);
@@ -85,7 +92,7 @@ void backward(const Extent& e, const Lstm<T>& s, const T* z, const T* h, const T
   const Kernel<T> kernel = pack_planes(s.u, e.n, gates);
   const States<T> hs = {h, s.h0, e.t, e.n}, cs = {c, s.c0, e.t, e.n};
   T* room = (T*)team::local_scratch(kGemmScratch);
-  walk<T>(e, e.t + 1, 1, [&](const Part& p, int64_t back, int) {
+  walk<T>(e, e.t + 1, 1, 0, [&](const Part& p, int64_t back, int) {
     const int64_t step = e.t - 1 - back;
     if (back == 0) {
       begin_gradient(p, e.n, d.dhn, d.dh);
@@ -159,13 +166,13 @@ bool planes_fit(In drop) {
 
 }  // namespace
 
-void lstm(InOut z, In u, In h0, In c0, In mask, In drop, Out h, Out c, Out hn, Out cn,
-          int64_t activation, double alpha, int64_t recurrent_activation, double recurrent_alpha,
-          bool reverse) noexcept {
+void lstm(In x, In w, In bias, InOut z, In u, In h0, In c0, In mask, In drop, Out h, Out c, Out hn,
+          Out cn, int64_t activation, double alpha, int64_t recurrent_activation,
+          double recurrent_alpha, bool reverse) noexcept {
   const Extent e = {z.dim(0), z.dim(1), u.dim(0), 4, reverse};
   if (!known(activation, "activation") || !known(recurrent_activation, "recurrent_activation"))
     return;
-  if (!planes_fit(drop) || e.b * e.n == 0) return;
+  if (!planes_fit(drop) || !input_fits(x, w) || e.b * e.n == 0) return;
   with_float(z.dtype(), [&](auto type) {
     using T = decltype(type);
     const Lstm<T> s = {u.data<T>(),
@@ -179,7 +186,8 @@ void lstm(InOut z, In u, In h0, In c0, In mask, In drop, Out h, Out c, Out hn, O
       copy_state(e.b, e.n, s.h0, hn.data<T>());
       copy_state(e.b, e.n, s.c0, cn.data<T>());
     } else {
-      forward(e, s, z.data<T>(), h.data<T>(), c.data<T>(), hn.data<T>(), cn.data<T>());
+      const Input<T> in = {or_null<T>(x), or_null<T>(w), or_null<T>(bias), x ? x.dim(2) : 0};
+      forward(e, s, in, z.data<T>(), h.data<T>(), c.data<T>(), hn.data<T>(), cn.data<T>());
     }
   });
 }

@@ -1,8 +1,8 @@
 """Recurrent layers over whole sequences, forward and through time backward.
 
-x (batch, time, in), kernel W (in, gates*n), recurrent kernel U (n, gates*n). The input's part of all
-gates is one product over all steps; then one kernel walks through time. Its counterpart walks back
-and leaves dz, the gradient of that first product, and hp, the state before each step; everything
+x (batch, time, in), kernel W (in, gates*n), recurrent kernel U (n, gates*n). One kernel walks through
+time; it multiplies the input too, in one product over all steps or step by step, whichever is faster.
+Its counterpart walks back and leaves dz, the gradient of that first product, and hp, the state before each step; everything
 else is large products again: dW = x^T dz, dU = hp^T dz, dx = dz W^T.
 
 Arguments that all have in common:
@@ -44,7 +44,7 @@ def _known(name: str, activation: Any) -> tuple[int, float]:
 
 
 class _Sequence:
-    """The arguments of one call, checked, and the two products over all steps."""
+    """The arguments of one call, checked, and the products over all steps."""
 
     def __init__(self, name, gates, x, W, U, b, states, mask, input_dropout, recurrent_dropout):
         if x.ndim != 3:
@@ -77,15 +77,16 @@ class _Sequence:
     def empty(self, *shape: int) -> Tensor:
         return empty(shape, like=self.x)
 
-    def project(self, bias: Tensor | None) -> Tensor:
-        """x W + bias, (batch, time, gates*n)."""
+    def input(self, bias: Tensor | None) -> tuple[Tensor | None, Tensor | None, Tensor | None, Tensor]:
+        """x, W, bias and z (batch, time, gates*n), as the walk takes them: where gates see different x, z
+        holds x W + bias already and the others are None.
+        """
         z = self.empty(self.batch, self.time, self.gates * self.n)
         if self.input_dropout is None:
-            kernels.dense(self.x, self.W, bias, z, _core.activations["linear"][0], 0.0)
-        else:
-            self.planes = self._dropped(self.x)
-            kernels.gates_nn(self.planes, self.W, bias, z, self.gates)
-        return z
+            return self.x, self.W, bias, z
+        self.planes = self._dropped(self.x)
+        kernels.gates_nn(self.planes, self.W, bias, z, self.gates)
+        return None, None, None, z
 
     def _dropped(self, x: Tensor) -> Tensor:
         # x is the input, or has a plane for each scale already.
@@ -156,9 +157,9 @@ def simple_rnn(
         input_dropout,
         recurrent_dropout,
     )
-    z = s.project(bias)
+    seen, W, b, z = s.input(bias)
     h, hn = s.empty(s.batch, s.time, s.n), s.empty(s.batch, s.n)
-    kernels.simple_rnn(z, s.U, h0, s.mask, s.drop, h, hn, *act, go_backwards)
+    kernels.simple_rnn(seen, W, b, z, s.U, h0, s.mask, s.drop, h, hn, *act, go_backwards)
 
     def backward(*gradients):
         dy, dhn = gradients if return_sequences else (None, *gradients)
@@ -195,10 +196,10 @@ def lstm(
     act = (*_known("lstm", activation), *_known("lstm", recurrent_activation))
     states = {"h0": h0, "c0": c0}
     s = _Sequence("lstm", 4, x, kernel, recurrent_kernel, bias, states, mask, input_dropout, recurrent_dropout)
-    z = s.project(bias)
+    seen, W, b, z = s.input(bias)
     h, c = s.empty(s.batch, s.time, s.n), s.empty(s.batch, s.time, s.n)
     hn, cn = s.empty(s.batch, s.n), s.empty(s.batch, s.n)
-    kernels.lstm(z, s.U, h0, c0, s.mask, s.drop, h, c, hn, cn, *act, go_backwards)
+    kernels.lstm(seen, W, b, z, s.U, h0, c0, s.mask, s.drop, h, c, hn, cn, *act, go_backwards)
 
     def backward(*gradients):
         dy, dhn, dcn = gradients if return_sequences else (None, *gradients)
@@ -253,9 +254,9 @@ def gru(
     input_bias, recurrent_bias = bias, None
     if bias is not None and reset_after:
         input_bias, recurrent_bias = view(bias, (wide,)), view(bias, (wide,), wide)
-    z = s.project(input_bias)
+    seen, W, b, z = s.input(input_bias)
     h, r, hn = s.empty(s.batch, s.time, s.n), s.empty(s.batch, s.time, s.n), s.empty(s.batch, s.n)
-    kernels.gru(z, s.U, recurrent_bias, h0, s.mask, s.drop, h, r, hn, *act, go_backwards)
+    kernels.gru(seen, W, b, z, s.U, recurrent_bias, h0, s.mask, s.drop, h, r, hn, *act, go_backwards)
 
     def backward(*gradients):
         dy, dhn = gradients if return_sequences else (None, *gradients)

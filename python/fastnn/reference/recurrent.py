@@ -71,6 +71,11 @@ def _steps(z, mask, reverse):
         yield s, at, (np.ones(len(z), bool) if mask is None else mask[:, at])[:, None]
 
 
+def _projected(x, w, bias, z):
+    """What z holds when the walk begins."""
+    return z.copy() if x is None else x @ w + (0 if bias is None else bias)
+
+
 def _zeros(x, like):
     return np.zeros_like(like) if x is None else x.copy()
 
@@ -96,9 +101,13 @@ _SHAPES = [
     (2, 3, 128),
     (1, 3, 256),
 ]
-SIZES = [dict(b=b, t=t, n=n, p=1, q=1) for b, t, n in _SHAPES]
-BENCH = [dict(b=32, t=100, n=128, p=1, q=1)]
+SIZES = [dict(b=b, t=t, n=n, p=1, q=1, d=1 + (b * n) % 7) for b, t, n in _SHAPES]
+# The input is multiplied by the walk, by a product of its own (a large kernel), and is empty.
+SIZES += [dict(b=17, t=3, n=20, p=1, q=1, d=40), dict(b=9, t=2, n=96, p=1, q=1, d=1100)]
+SIZES += [dict(b=9, t=3, n=8, p=1, q=1, d=0)]
+BENCH = [dict(b=32, t=100, n=128, p=1, q=1, d=64)]
 _MASK = dict(mask=lambda rng, shape, sizes: rng.random(shape) < 0.7)
+_NO_INPUT = dict(x=None, w=None, bias=None)
 _ABSENT = dict(h0=None, mask=None, drop=None)
 _SCALARS = [
     dict(activation=TANH, reverse=False, **_ABSENT),
@@ -119,9 +128,9 @@ _GATED = [
 ]
 
 
-def _tolerance(b, t, n, p, q):
+def _tolerance(b, t, n, p, q, d):
     # A chain of t products of n terms; with relu and random U of size 1 the state itself grows.
-    return 40 * math.sqrt(max(n, 1)) * max(t, 1)
+    return 40 * math.sqrt(max(n, d, 1)) * max(t, 1)
 
 
 def _scaled(rng, shape, sizes):
@@ -129,12 +138,18 @@ def _scaled(rng, shape, sizes):
     return 0.5 * rng.standard_normal(shape) / math.sqrt(max(1, shape[0]))
 
 
-_INPUTS = dict(u=_scaled, **_MASK)
+_INPUTS = dict(u=_scaled, w=_scaled, **_MASK)
 
 
-@kernel_case(SIZES, BENCH, [_alphas(**s) for s in _SCALARS], _INPUTS, _tolerance)
-def simple_rnn(z, u, h0, mask, drop, activation, alpha, reverse):
-    z, hs = z.copy(), np.zeros_like(z)
+@kernel_case(
+    SIZES,
+    BENCH,
+    [_alphas(**s) for s in [*_SCALARS, {**_SCALARS[0], **_NO_INPUT}, {**_SCALARS[1], "bias": None}]],
+    _INPUTS,
+    _tolerance,
+)
+def simple_rnn(x, w, bias, z, u, h0, mask, drop, activation, alpha, reverse):
+    z, hs = _projected(x, w, bias, z), np.zeros_like(z)
     h = _zeros(h0, np.zeros((len(z), u.shape[0])))
     for s, at, live in _steps(z, mask, reverse):
         new, kept = _act(activation, z[:, at] + _seen(h, drop, 1)[0] @ u)
@@ -164,19 +179,22 @@ def simple_rnn_grad(z, u, h, h0, mask, drop, dy, dhn, activation, alpha, reverse
 
 
 # One scale for all gates, or one each.
-_LSTM_SIZES = SIZES + [dict(b=5, t=3, n=20, p=4, q=4), dict(b=2, t=3, n=96, p=4, q=4)]
+_LSTM_SIZES = SIZES + [dict(b=9, t=3, n=20, p=4, q=4, d=5), dict(b=2, t=3, n=96, p=4, q=4, d=3)]
 
 
 @kernel_case(
     _LSTM_SIZES,
     BENCH,
-    [_alphas(**s) for s in [*_GATED[1:], {**_GATED[0], "c0": None}]],
+    [
+        _alphas(**s)
+        for s in [*_GATED[1:], {**_GATED[0], "c0": None}, {**_GATED[0], **_NO_INPUT}, {**_GATED[1], "bias": None}]
+    ],
     _INPUTS,
     _tolerance,
 )
-def lstm(z, u, h0, c0, mask, drop, activation, alpha, recurrent_activation, recurrent_alpha, reverse):
+def lstm(x, w, bias, z, u, h0, c0, mask, drop, activation, alpha, recurrent_activation, recurrent_alpha, reverse):
     n = u.shape[0]
-    z, hs, cs = z.copy(), np.zeros((*z.shape[:2], n)), np.zeros((*z.shape[:2], n))
+    z, hs, cs = _projected(x, w, bias, z), np.zeros((*z.shape[:2], n)), np.zeros((*z.shape[:2], n))
     h, c = _zeros(h0, np.zeros((len(z), n))), _zeros(c0, np.zeros((len(z), n)))
     kinds = [recurrent_activation, recurrent_activation, activation, recurrent_activation]
     for s, at, live in _steps(z, mask, reverse):
@@ -245,20 +263,23 @@ _GRU = [
     _alphas(**s, **r)
     for s, r in [
         (_GATED[0], dict(reset_after=True)),
-        (_GATED[0], dict(reset_after=False, bias=None)),
-        (_GATED[1], dict(reset_after=True)),
-        (_GATED[1], dict(reset_after=False, bias=None)),
-        (_GATED[2], dict(reset_after=True, bias=None)),
+        (_GATED[0], dict(reset_after=False, recurrent_bias=None, bias=None)),
+        (_GATED[1], dict(reset_after=True, **_NO_INPUT)),
+        (_GATED[1], dict(reset_after=False, recurrent_bias=None)),
+        (_GATED[2], dict(reset_after=True, recurrent_bias=None, **_NO_INPUT)),
     ]
 ]
-_GRU_SIZES = SIZES + [dict(b=5, t=3, n=20, p=3, q=3), dict(b=2, t=3, n=128, p=3, q=3)]
+_GRU_SIZES = SIZES + [dict(b=9, t=3, n=20, p=3, q=3, d=5), dict(b=2, t=3, n=128, p=3, q=3, d=3)]
 
 
 @kernel_case(_GRU_SIZES, BENCH, _GRU, _INPUTS, _tolerance)
 def gru(
+    x,
+    w,
+    bias,
     z,
     u,
-    bias,
+    recurrent_bias,
     h0,
     mask,
     drop,
@@ -270,9 +291,9 @@ def gru(
     reverse,
 ):
     n = u.shape[0]
-    z, hs, ss = z.copy(), np.zeros((*z.shape[:2], n)), np.zeros((*z.shape[:2], n))
+    z, hs, ss = _projected(x, w, bias, z), np.zeros((*z.shape[:2], n)), np.zeros((*z.shape[:2], n))
     h = _zeros(h0, np.zeros((len(z), n)))
-    b = np.zeros(3 * n) if bias is None else bias
+    b = np.zeros(3 * n) if recurrent_bias is None else recurrent_bias
     gate = lambda a, g: a[..., g * n : (g + 1) * n]  # noqa: E731
     for s, at, live in _steps(z, mask, reverse):
         seen = _seen(h, drop, 3)
@@ -324,7 +345,8 @@ def _gru_grad(z, u, h, s, h0, mask, drop, dy, dhn, activation, recurrent_activat
 
 
 def _with_reset_after(cases):
-    return [{k: v for k, v in c.items() if k != "bias"} for c in cases if c["reset_after"]]
+    inputs = ("x", "w", "bias", "recurrent_bias")
+    return [{k: v for k, v in c.items() if k not in inputs} for c in cases if c["reset_after"]]
 
 
 @kernel_case(SIZES, BENCH, _with_reset_after(_GRU), _INPUTS, _tolerance)
