@@ -27,6 +27,9 @@
 #endif
 
 #define FASTNN_INLINE inline __attribute__((always_inline))
+// For a loop that several callers share: called, it is compiled once, and the call is nothing
+// beside the loop.
+#define FASTNN_OUTLINE __attribute__((noinline))
 
 // FASTNN_MM(sqrt_ps) is _mm_sqrt_ps, _mm256_sqrt_ps or _mm512_sqrt_ps. It stays undefined where the
 // build's width is not the machine's (64 bytes on an AVX2 machine, to test 16 lanes): then the
@@ -434,6 +437,29 @@ FASTNN_INLINE Vec<T> scale2(Vec<T> x, Vec<T> n) {
   const UInt sum = (UInt)to_int(n) + 2 * bias, half = sum >> 1;
   return x * V::from_bits((Int)(half << m)) * V::from_bits((Int)((sum - half) << m));
 #endif
+}
+
+// table[index % 16], lane by lane.
+template <class T>
+FASTNN_INLINE Vec<T> lookup16(const T (&table)[16], typename Vec<T>::Int index) {
+  using V = Vec<T>;
+#if defined(FASTNN_MM512)
+  const V low = V::load(table);
+  if constexpr (sizeof(T) == 4)
+    return V::of((typename V::Raw)_mm512_permutexvar_ps((__m512i)index, low.v));
+  else
+    return V::of((typename V::Raw)_mm512_permutex2var_pd(low.v, (__m512i)index,
+                                                         V::load(table + 8).v));
+#elif defined(FASTNN_MM) && FASTNN_VEC_BYTES == 32
+  if constexpr (sizeof(T) == 4) {
+    const __m256 low = _mm256_permutevar8x32_ps(V::load(table).v, (__m256i)index);
+    const __m256 high = _mm256_permutevar8x32_ps(V::load(table + 8).v, (__m256i)index);
+    return V::of((typename V::Raw)_mm256_blendv_ps(low, high, (__m256)(index << 28)));
+  }
+#endif
+  V r{};
+  for (int i = 0; i < V::size; ++i) r.v[i] = table[index[i] & 15];
+  return r;
 }
 
 // The lower and upper half of the lanes of the compiler's vector.
