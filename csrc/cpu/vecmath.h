@@ -181,14 +181,33 @@ FASTNN_INLINE Vec<T> log_normal(Vec<T> x, Vec<T> c, Vec<T> k0) {
 }
 
 template <class T>
-FASTNN_INLINE Vec<T> log(Vec<T> x) {
+FASTNN_INLINE Mask<T> positive_normal(Vec<T> x) {
+  constexpr auto least = (typename Lanes<T>::UInt)1 << Lanes<T>::mantissa_bits;
+  constexpr auto below = (typename Lanes<T>::UInt)Lanes<T>::exponent_bias * 2 * least;
+  return {(typename Vec<T>::Int)((typename Vec<T>::UInt)x.bits() - least < below)};
+}
+
+// For any x; in memory, because it is rare and long.
+template <class T>
+FASTNN_OUTLINE void log_anywhere(const T* from, T* to) {
   using L = MathLimits<T>;
   using V = Vec<T>;
+  const V x = V::load(from);
   const Mask<T> subnormal = x < V(L::min_normal);
   const V y = log_normal<false>(select(subnormal, x * V(L::subnormal_scale), x), V(0),
                                 select(subnormal, V(-L::subnormal_exponent), V(0)));
   const V at_zero_or_below = select(x == V(0), V(-infinity<T>), V(quiet_nan<T>));
-  return select(x > V(0), select(x < V(infinity<T>), y, x), at_zero_or_below);
+  select(x > V(0), select(x < V(infinity<T>), y, x), at_zero_or_below).store(to);
+}
+
+template <class T>
+FASTNN_INLINE Vec<T> log(Vec<T> x) {
+  using V = Vec<T>;
+  if (__builtin_expect(all(positive_normal(x)), 1)) return log_normal<false>(x, V(0), V((T)-0.0));
+  T lanes[V::size];
+  x.store(lanes);
+  log_anywhere(lanes, lanes);
+  return V::load(lanes);
 }
 
 // log(1 + x): what 1 + x rounds away comes back as a correction.
@@ -196,11 +215,12 @@ template <class T>
 FASTNN_INLINE Vec<T> log1p(Vec<T> x) {
   using V = Vec<T>;
   const V u = x + V(1);
-  const V y = log_normal<true>(u, x - (u - V(1)), V(0));
-  const V at_minus_one_or_below = select(x == V(-1), V(-infinity<T>), V(quiet_nan<T>));
-  const V in_range = select(x < V(infinity<T>), y, x);
-  return select(abs(x) < V(MathLimits<T>::tiny), x,
-                select(x > V(-1), in_range, at_minus_one_or_below));
+  V y = log_normal<true>(u, x - (u - V(1)), V((T)-0.0));
+  if (__builtin_expect(!all(positive_normal(u)), 0)) {
+    const V at_minus_one_or_below = select(x == V(-1), V(-infinity<T>), V(quiet_nan<T>));
+    y = select(x > V(-1), select(x < V(infinity<T>), y, x), at_minus_one_or_below);
+  }
+  return select(abs(x) < V(MathLimits<T>::tiny), x, y);
 }
 
 // ---- error function ---------------------------------------------------------------------------
@@ -483,13 +503,8 @@ FASTNN_OUTLINE void pow_anywhere(const T* x, const T* y, T* r) {
 template <class T>
 FASTNN_INLINE Vec<T> exp_of_pow(Vec<T> x, Vec<T> y, Pair<T> t) {
   using V = Vec<T>;
-  using UInt = typename V::UInt;
-  constexpr auto one_exponent = (typename Lanes<T>::UInt)1 << Lanes<T>::mantissa_bits;
-  constexpr auto exponents = (typename Lanes<T>::UInt)Lanes<T>::exponent_bias * 2;
   V r = exp(t);
-  const UInt above = (UInt)x.bits() - one_exponent;  // of the least normal number
-  const Mask<T> inside{(typename V::Int)(above < exponents * one_exponent)};
-  if (__builtin_expect(!all(inside & (abs(t.high) < V(exp_far<T>))), 0)) {
+  if (__builtin_expect(!all(positive_normal(x) & (abs(t.high) < V(exp_far<T>))), 0)) {
     T given[2][V::size], result[V::size];
     x.store(given[0]);
     y.store(given[1]);
