@@ -27,6 +27,14 @@ FASTNN_INLINE auto fold_lanes(Pack<T> v, Op op) {
   constexpr int lanes = Pack<T>::size;
   T a[lanes];
   v.store(a);
+  if constexpr (sizeof(T) == 1) {  // truth values: whether any byte is not 0
+    static_assert(Op::kTruth);
+    typename Native<uint64_t, lanes / 8>::type words =
+        *reinterpret_cast<const typename Native<uint64_t, lanes / 8>::unaligned*>(a);
+    uint64_t seen = 0;
+    for (int k = 0; k < lanes / 8; ++k) seen |= words[k];
+    return typename Op::template Acc<T>(seen != 0);
+  }
   for (int half = lanes / 2; half; half /= 2)
     for (int k = 0; k < half; ++k) a[k] = op.combine(a[k], a[k + half]);
   return static_cast<typename Op::template Acc<T>>(a[0]);
@@ -48,7 +56,7 @@ template <class Op, class T>
 FASTNN_OUTLINE auto reduce_row(const T* x, int64_t n, T param, Op op) {
   using V = Pack<T>;
   using A = typename Op::template Acc<T>;
-  constexpr int64_t wide = 4 * V::size, run = sizeof(T) == 1 ? 4096 : kRunRows * V::size;
+  constexpr int64_t wide = 4 * V::size, run = sizeof(T) == 1 ? 512 : kRunRows * V::size;
   const V initial(Op::template initial<T>()), p(param);
   A total = Op::template initial<A>();
   for (int64_t begin = 0; begin < n; begin += run) {

@@ -192,6 +192,23 @@ FASTNN_INLINE bool all(Mask<T> m) {
   return !any(!m);
 }
 
+// The number of the first lane that is set; some lane must be.
+template <class T>
+FASTNN_INLINE int first_lane(Mask<T> m) {
+#if defined(FASTNN_MM512)
+  const unsigned set = _mm512_test_epi32_mask((__m512i)m.bits, (__m512i)m.bits);
+  return __builtin_ctz(set) / (int)(sizeof(T) / 4);
+#elif defined(FASTNN_MM) && FASTNN_VEC_BYTES == 32
+  return __builtin_ctz(_mm256_movemask_ps((__m256)m.bits)) / (int)(sizeof(T) / 4);
+#elif defined(FASTNN_MM)
+  return __builtin_ctz(_mm_movemask_ps((__m128)m.bits)) / (int)(sizeof(T) / 4);
+#else
+  int lane = 0;
+  while (!m.bits[lane]) ++lane;
+  return lane;
+#endif
+}
+
 // The lanes below n.
 template <class T>
 FASTNN_INLINE Mask<T> first_n(int64_t n) {
