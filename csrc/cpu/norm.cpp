@@ -158,10 +158,11 @@ struct Affine {
 };
 
 // sum of dy and of dy xhat over the rows, (2, c) doubles in the team's scratch, where xhat =
-// (x - mean) inv_std. The statistics are one a channel, or (per_row) one a row.
-template <class T>
+// (x - mean) inv_std. The statistics are one a channel, or (per_row) one a row; then before(row)
+// is called once for each row, which is then in cache.
+template <class T, class F>
 const double* grad_sums(const T* x, const T* dy, const T* mean, const T* inv_std, const Strips& s,
-                        bool per_row) {
+                        bool per_row, F before) {
   const int64_t c = s.c;
   auto* const slots =
       static_cast<double*>(team::shared_scratch(size_t(s.chunks * 2 + 2) * c * sizeof(double)));
@@ -180,6 +181,7 @@ const double* grad_sums(const T* x, const T* dy, const T* mean, const T* inv_std
     }
     s.each(block, s.begin(chunk), s.end(chunk), [&](int64_t at, int64_t row, int64_t count) {
       const V row_mean(per_row ? mean[row] : T(0)), row_scale(per_row ? inv_std[row] : T(0));
+      if (per_row && block == 0) before(row);
       along<T>(count, [&](int64_t i, int64_t m) {
         const V d = V::load_n(dy + at + i, m);
         const V u = per_row ? row_mean : V::load_n(centre + i, m);
@@ -268,7 +270,8 @@ void batch_norm_grad(In x, In dy, In mean, In inv_std, In gamma, In mask, Out dx
     const T *px = x.data<T>(), *pdy = dy.data<T>();
     const uint8_t* const rows_in = mask ? mask.data<uint8_t>() : nullptr;
     const double* sums =
-        grad_sums(px, pdy, mean.data<T>(), inv_std.data<T>(), Strips(x.rows(), c, false), false);
+        grad_sums(px, pdy, mean.data<T>(), inv_std.data<T>(),
+                                   Strips(x.rows(), c, false), false, [](int64_t) {});
     if (!sums) return team::fault(kTooWide);
     store_sums<T>(sums, c, dgamma, dbeta);
     if (dx) {
@@ -335,27 +338,29 @@ void layer_norm_grad(In x, In dy, In mean, In inv_std, In gamma, Out dx, Out dga
     using T = decltype(zero);
     using V = Vec<T>;
     const int64_t n = x.cols();
-    if (dx)
-      each_row(x.rows(), n, [&](int64_t r) {
-        const T *xr = x.data<T>() + r * n, *dr = dy.data<T>() + r * n;
-        const V centre(mean.data<T>()[r]), inv(inv_std.data<T>()[r]);
-        const auto grad = [&](int64_t i, int64_t m) {
-          const V d = V::load_n(dr + i, m);
-          return gamma ? d * V::load_n(gamma.data<T>() + i, m) : d;
-        };
-        const auto hat = [&](int64_t i, int64_t m) {
-          return (V::load_n(xr + i, m) - centre) * inv;
-        };
-        const V sum(centered ? T(row_sum<T>(n, grad) / double(n)) : T(0));
-        const V dot(T(row_sum<T>(n, [&](int64_t i, int64_t m) { return grad(i, m) * hat(i, m); }) /
-                      double(n)));
-        along<T>(n, [&](int64_t i, int64_t m) {
-          (inv * (grad(i, m) - sum - hat(i, m) * dot)).store_n(dx.data<T>() + r * n + i, m);
-        });
+    const auto input_grad = [&](int64_t r) {
+      const T *xr = x.data<T>() + r * n, *dr = dy.data<T>() + r * n;
+      const V centre(mean.data<T>()[r]), inv(inv_std.data<T>()[r]);
+      const auto grad = [&](int64_t i, int64_t m) {
+        const V d = V::load_n(dr + i, m);
+        return gamma ? d * V::load_n(gamma.data<T>() + i, m) : d;
+      };
+      const auto hat = [&](int64_t i, int64_t m) { return (V::load_n(xr + i, m) - centre) * inv; };
+      const V sum(centered ? T(row_sum<T>(n, grad) / double(n)) : T(0));
+      const V dot(T(row_sum<T>(n, [&](int64_t i, int64_t m) { return grad(i, m) * hat(i, m); }) /
+                    double(n)));
+      along<T>(n, [&](int64_t i, int64_t m) {
+        (inv * (grad(i, m) - sum - hat(i, m) * dot)).store_n(dx.data<T>() + r * n + i, m);
       });
-    if (!dgamma && !dbeta) return;
+    };
+    if (!dgamma && !dbeta) {
+      if (dx) each_row(x.rows(), n, input_grad);
+      return;
+    }
     const double* sums = grad_sums(x.data<T>(), dy.data<T>(), mean.data<T>(), inv_std.data<T>(),
-                                   Strips(x.rows(), n, true), true);
+                                   Strips(x.rows(), n, true), true, [&](int64_t r) FASTNN_OUTLINE {
+                                     if (dx) input_grad(r);
+                                   });
     if (!sums) return team::fault(kTooWide);
     store_sums<T>(sums, n, dgamma, dbeta);
     team::barrier();

@@ -542,9 +542,29 @@ FASTNN_INLINE Vec<float> from_f64(Vec<double> low, Vec<double> high) {
 #endif
 }
 
+// Count<n>::type is Indices<0, 1, ..., n - 1>: the lanes of a shuffle, to be computed with.
+template <int... i>
+struct Indices {};
+template <int n, int... i>
+struct Count : Count<n - 1, n - 1, i...> {};
+template <int... i>
+struct Count<0, i...> {
+  using type = Indices<i...>;
+};
+
 // ---- across the lanes -------------------------------------------------------------------------
 // The upper half is folded onto the lower until one lane is left: for four lanes
 // (x0 + x2) + (x1 + x3). The order is fixed for a given width.
+
+template <int lanes, class Raw, int... i>
+FASTNN_INLINE Raw moved_down(Raw v, Indices<i...>) {
+  return __builtin_shufflevector(v, v, (i + lanes)...);
+}
+// Lane k + lanes in lane k; the last ones are of no use.
+template <int lanes, class V>
+FASTNN_INLINE V moved_down(V v) {
+  return V::of(moved_down<lanes>(v.v, typename Count<V::size>::type{}));
+}
 
 template <class Raw>
 FASTNN_INLINE auto fold_add(Raw v) {

@@ -9,15 +9,6 @@ namespace fastnn::FASTNN_ISA {
 template <class T>
 inline constexpr int kPart = 16 / sizeof(T);
 
-template <int... i>
-struct Indices {};
-template <int n, int... i>
-struct Count : Count<n - 1, n - 1, i...> {};
-template <int... i>
-struct Count<0, i...> {
-  using type = Indices<i...>;
-};
-
 // In each part of x and y, the lower (upper) halves interleaved: x0 y0 x1 y1.
 template <bool upper, class Raw, int... i>
 FASTNN_INLINE Raw interleave(Raw x, Raw y, Indices<i...>) {
