@@ -2,11 +2,11 @@
 
 python bench/gate.py [--threads N]
 
-The rows are the first bench sizes that the catalogue's cases declare, of every kernel in the families of
-which training steps are made (`make bench` has all). It runs once with one thread and once with all of
-them, each in a process of its own. A machine that is shared makes times longer, never shorter; so each
-side counts with its shortest of many short windows, the sides take turns, and a row that is behind is
-measured again, for longer each time, before it counts.
+The rows are the first bench sizes that the catalogue's cases declare, of every kernel (`make bench` has
+all sizes). It runs once with one thread and once with all of them, each in a process of its own. A
+machine that is shared makes times longer, never shorter; so each side counts with its shortest of many
+short windows, the sides take turns, and a row that is behind is measured again, for longer each time,
+before it counts.
 """
 
 from __future__ import annotations
@@ -22,10 +22,6 @@ from driver import environment_of
 
 # fastnn at this part of NumPy's speed has lost. With all threads there is more that can be in the way.
 CLEAR_LOSS, CLEAR_LOSS_TOGETHER = 0.67, 0.5
-FAMILIES = (
-    "matmul", "activation", "reduce", "softmax", "conv", "pooling", "norm", "dropout", "embedding", "recurrent", "loss",
-    "optimizer", "index",
-)  # fmt: skip
 FAR_AHEAD = 4  # in a single call: no more to be seen
 WINDOW_S, WINDOWS, ROUNDS, LONG_S = 1e-3, 4, 2, 0.05
 AGAIN = 4  # times, each with twice the rounds of the one before
@@ -86,7 +82,7 @@ def run(threads, least):
     from fastnn import _core
 
     _core.set_max_threads(threads)
-    lost, rows = [], [row for row in catalogue.rows(first=True) if row.family() in FAMILIES]
+    lost, rows = [], catalogue.rows(first=True)
     with np.errstate(all="ignore"):
         for _, family in groupby(rows, catalogue.Row.family):
             pairs = [pair for pair in map(Pair, family) if pair.ratio() < FAR_AHEAD]

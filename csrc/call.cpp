@@ -1,5 +1,6 @@
 #include "call.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "kernels.h"
@@ -78,6 +79,14 @@ Call make_call(const Kernel& kernel, std::vector<Arg> args, std::vector<BlockPtr
   call.kernel = &kernel;
   const auto& params = kernel.line.params();
   int first = -1;
+  const auto elements = [](const View& v) {
+    int64_t n = 1;
+    for (int d = 0; d < v.rank; ++d) n *= v.shape[d];
+    return n;
+  };
+  int64_t written = 0;
+  for (size_t i = 0; i < params.size(); ++i)
+    if (is_written(params[i].kind) && args[i].view.data) written += elements(args[i].view);
   for (size_t i = 0; i < params.size(); ++i) {
     const View& v = args[i].view;
     if (!is_tensor(params[i].kind) || !v.data) continue;
@@ -92,8 +101,8 @@ Call make_call(const Kernel& kernel, std::vector<Arg> args, std::vector<BlockPtr
     if (is_written(params[i].kind) && blocks[i]->readonly)
       throw std::invalid_argument(std::string(kernel.name) + ": " + params[i].name +
                                   " is written but its memory is read-only");
-    int64_t n = 1;
-    for (int d = 0; d < v.rank; ++d) n *= v.shape[d];
+    int64_t n = elements(v);
+    if (kernel.line.reads_in_part(i)) n = std::min(n, written);
     call.bytes += static_cast<double>(n) * static_cast<double>(item_bytes(v.dtype)) *
                   (params[i].kind == Kind::inout ? 2 : 1);
   }

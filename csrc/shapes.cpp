@@ -142,6 +142,7 @@ void ShapeLine::parse_rule(const std::string& item) {
   rule.given = true;
   rule.type = item[colon + 1];
   rule.optional = close + 1 < item.size() && item[close + 1] == '?';
+  rule.in_part = close + 1 < item.size() && item[close + 1] == '~';
   for (const std::string& d : split(item.substr(open + 1, close - open - 1), ',')) {
     Dim dim;
     if (d[0] == '*' || d[0] == '^') {

@@ -43,6 +43,7 @@ struct TensorRule {
   bool given = false;
   char type = 'f';
   bool optional = false;
+  bool in_part = false;  // read no further than results are written
   std::vector<Dim> dims;
 };
 
@@ -62,6 +63,7 @@ class ShapeLine {
   ShapeLine(const char* kernel, const char* params, const char* line, const char* flops);
 
   const std::vector<Param>& params() const { return params_; }
+  bool reads_in_part(size_t param) const { return rules_[param].in_part; }
 
   // Throws std::invalid_argument naming what does not fit.
   Sizes unify(const std::vector<Arg>& args) const;

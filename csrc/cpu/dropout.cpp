@@ -13,6 +13,54 @@ namespace {
 
 constexpr int64_t kBlocksPerTile = 128;
 
+#if defined(FASTNN_MM)
+// philox_block of random.h in registers: no compiler finds the instruction that multiplies every
+// other lane to 64 bits.
+using Words = Native<uint32_t, FASTNN_VEC_BYTES / 4>::type;
+using UnalignedWords = Native<uint32_t, FASTNN_VEC_BYTES / 4>::unaligned;
+using Wide = Native<uint64_t, FASTNN_VEC_BYTES / 8>::type;
+using Given = Native<long long, FASTNN_VEC_BYTES / 8>::type;  // to an intrinsic
+
+template <int rounds>
+FASTNN_INLINE void philox_words(PhiloxKey key, uint64_t block, uint32_t* out) {
+  constexpr int lanes = FASTNN_VEC_BYTES / 4;
+  Words lane{}, odd{};
+  for (int l = 0; l < lanes; ++l) lane[l] = uint32_t(l), odd[l] = l % 2 ? ~0u : 0u;
+  // The upper and lower halves of c times m.
+  const auto multiply = [&](Words c, uint32_t m, Words& high, Words& low) {
+    const Wide by = uint64_t(m) - Wide{};
+    const Words a = (Words)FASTNN_MM(mul_epu32)((Given)c, (Given)by);
+    const Words b = (Words)FASTNN_MM(mul_epu32)((Given)((Wide)c >> 32), (Given)by);
+    high = odd ? b : (Words)((Wide)a >> 32);
+    low = odd ? (Words)((Wide)b << 32) : a;
+  };
+  for (int group = 0; group < kPhiloxLanes; group += lanes) {
+    const uint64_t first = block * kPhiloxLanes + uint64_t(group);
+    Words c0 = lane + uint32_t(first), c1 = uint32_t(first >> 32) - Words{},
+          c2 = key.step[0] - Words{}, c3 = key.step[1] - Words{};
+    uint32_t k0 = key.seed[0], k1 = key.seed[1];
+    for (int r = 0; r < rounds; ++r) {
+      Words a_high, a_low, b_high, b_low;
+      multiply(c0, 0xD2511F53u, a_high, a_low);
+      multiply(c2, 0xCD9E8D57u, b_high, b_low);
+      c0 = b_high ^ c1 ^ (k0 - Words{});
+      c1 = b_low;
+      c2 = a_high ^ c3 ^ (k1 - Words{});
+      c3 = a_low;
+      k0 += 0x9E3779B9u, k1 += 0xBB67AE85u;
+    }
+    const Words c[4] = {c0, c1, c2, c3};
+    for (int j = 0; j < 4; ++j)
+      *reinterpret_cast<UnalignedWords*>(out + j * kPhiloxLanes + group) = c[j];
+  }
+}
+#else
+template <int rounds>
+FASTNN_INLINE void philox_words(PhiloxKey key, uint64_t block, uint32_t* out) {
+  philox_block<rounds>(key, block, out);
+}
+#endif
+
 // f(block number, first element, elements) over n elements in blocks of `per_block`.
 template <class F>
 FASTNN_INLINE void each_block(int64_t n, int64_t per_block, F f) {
@@ -27,12 +75,12 @@ FASTNN_INLINE void each_block(int64_t n, int64_t per_block, F f) {
 // The uniform numbers of a block: 64 floats or 32 doubles.
 FASTNN_INLINE void uniform_block(PhiloxKey key, int64_t block, float* u) {
   uint32_t words[kPhiloxWords];
-  philox_block<10>(key, uint64_t(block), words);
+  philox_words<10>(key, uint64_t(block), words);
   for (int i = 0; i < kPhiloxWords; ++i) u[i] = unit_float(words[i]);
 }
 FASTNN_INLINE void uniform_block(PhiloxKey key, int64_t block, double* u) {
   uint32_t words[kPhiloxWords];
-  philox_block<10>(key, uint64_t(block), words);
+  philox_words<10>(key, uint64_t(block), words);
   for (int i = 0; i < kPhiloxWords / 2; ++i) {
     const int at = i % kPhiloxLanes + i / kPhiloxLanes * 2 * kPhiloxLanes;
     u[i] = unit_double(words[at], words[at + kPhiloxLanes]);
@@ -52,17 +100,25 @@ void dropout(In x, In state, Out y, double rate) noexcept {
   const uint32_t threshold = none_kept ? 0xFFFFFFFFu : uint32_t(limit);
   with_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const T *px = x.data<T>(), scale = none_kept ? T(0) : T(1 / (1 - rate));
+    const T *px = x.data<T>(), scale = T(1 / (1 - rate));
     T* py = y.data<T>();
     each_block(x.size(), kPhiloxWords, [&](int64_t block, int64_t first, int64_t count) {
       uint32_t words[kPhiloxWords];
-      philox_block<7>(key, uint64_t(block), words);
-      if (count == kPhiloxWords && !none_kept)
-        for (int i = 0; i < kPhiloxWords; ++i)
-          py[first + i] = words[i] >= threshold ? px[first + i] * scale : T(0);
+      philox_words<7>(key, uint64_t(block), words);
+      const T *from = px + first, factor = scale;
+      T* to = py + first;
+      const auto apply = [&](int64_t n) __attribute__((always_inline)) {
+        for (int64_t i = 0; i < n; ++i) {
+          const T kept = from[i] * factor;  // for all, so that there is no branch
+          to[i] = words[i] >= threshold ? kept : T(0);
+        }
+      };
+      if (none_kept)
+        for (int64_t i = 0; i < count; ++i) to[i] = 0;
+      else if (count == kPhiloxWords)
+        apply(kPhiloxWords);
       else
-        for (int64_t i = 0; i < count; ++i)
-          py[first + i] = !none_kept && words[i] >= threshold ? px[first + i] * scale : T(0);
+        apply(count);
     });
   });
 }

@@ -117,11 +117,7 @@ struct FloorDivide : Slow {
     return by_lane(a, b, [](auto x, auto y) { return floored_quotient(x, y); });
   }
 };
-struct Power : Slow {
-  template <class V>
-  FASTNN_INLINE V operator()(V a, V b) const {
-    return pow(a, b);
-  }
+struct Power : Slow {  // of integers; floats have pow_run()
   FASTNN_INLINE IntVec<int32_t> operator()(IntVec<int32_t> a, IntVec<int32_t> b) const {
     return by_lane(a, b, [](int32_t x, int32_t y) { return integer_power(x, y); });
   }
@@ -135,12 +131,31 @@ struct Swapped : F {
   }
 };
 
+template <class F>
+constexpr bool is_power = is_same<F, Power> || is_same<F, Swapped<Power>>;
+
 template <class T, class F>
 FASTNN_INLINE void binary(In a, In b, Out y) {
   broadcast_binary<T, T, F::kSlow>(
       a, b, y, []<bool kOneA, bool kOneB>(const T* a, const T* b, T* y, int64_t n) {
-        map_run<kOneA, kOneB>(a, b, y, n, F{});
+        if constexpr (is_float<T> && is_power<F>)
+          pow_run(a, b, y, n);
+        else
+          map_run<kOneA, kOneB>(a, b, y, n, F{});
       });
+}
+
+constexpr int64_t kPowBlock = 1024;
+
+// f(begin, n, constant) over blocks of up to kPowBlock elements; `constant` is as many times the
+// value.
+template <class T, class F>
+FASTNN_INLINE void pow_blocks(int64_t total, T value, F f) {
+  T* constant = static_cast<T*>(team::local_scratch(kPowBlock * sizeof(T)));
+  for (int64_t i = 0; i < kPowBlock; ++i) constant[i] = value;
+  pieces(total, kElementGrain, [&](int64_t begin, int64_t end) {
+    for (; begin < end; begin += kPowBlock) f(begin, smaller(kPowBlock, end - begin), constant);
+  });
 }
 
 template <class T, class F>
@@ -149,9 +164,19 @@ FASTNN_INLINE void with_scalar(In x, Out y, double value) {
   const bool fits = is_float<T> || (value >= -0x1p31 && value < 0x1p31);
   const T one = fits ? static_cast<T>(value) : T(0);
   if (!fits && is_first_member()) team::fault("value does not fit in int32");
-  pieces(x.size(), kElementGrain, [&](int64_t begin, int64_t end) {
-    map_run<false, true>(x.data<T>() + begin, &one, y.data<T>() + begin, end - begin, F{});
-  });
+  const T* px = x.data<T>();
+  T* py = y.data<T>();
+  if constexpr (is_float<T> && is_power<F>)
+    pow_blocks(x.size(), one, [&](int64_t i, int64_t n, const T* constant) {
+      if constexpr (is_same<F, Power>)
+        pow_run(px + i, constant, py + i, n);
+      else
+        pow_run(constant, px + i, py + i, n);
+    });
+  else
+    pieces(x.size(), kElementGrain, [&](int64_t begin, int64_t end) {
+      map_run<false, true>(px + begin, &one, py + begin, end - begin, F{});
+    });
 }
 
 }  // namespace
@@ -202,18 +227,22 @@ NUMBERS_SCALAR(rpower_scalar, Swapped<Power>)
 
 namespace {
 
-// Calls f with the cheapest way to x^p.
+// Calls f with the cheapest way to x^p, where there is one.
 template <class F>
-FASTNN_INLINE void with_exponent(double p, F f) {
-  if (p == 1) return f([](auto x) { return x; });
-  if (p == 2) return f([](auto x) { return x * x; });
-  if (p == 3) return f([](auto x) { return x * x * x; });
-  if (p == 0.5) return f([](auto x) { return sqrt(x); });
-  if (p == -1) return f([](auto x) { return decltype(x)(1) / x; });
-  f([p](auto x) {
-    using V = decltype(x);
-    return pow(x, V(static_cast<typename V::Scalar>(p)));
-  });
+FASTNN_INLINE bool with_simple_exponent(double p, F f) {
+  if (p == 1)
+    f([](auto x) { return x; });
+  else if (p == 2)
+    f([](auto x) { return x * x; });
+  else if (p == 3)
+    f([](auto x) { return x * x * x; });
+  else if (p == 0.5)
+    f([](auto x) { return sqrt(x); });
+  else if (p == -1)
+    f([](auto x) { return decltype(x)(1) / x; });
+  else
+    return false;
+  return true;
 }
 
 }  // namespace
@@ -222,7 +251,9 @@ void power_scalar(In x, Out y, double value) noexcept {
   if (y.dtype() == DType::int32) return with_scalar<int32_t, Power>(x, y, value);
   with_float(y.dtype(), [&](auto t) {
     using T = decltype(t);
-    with_exponent(value, [&](auto raise) { map(x.data<T>(), y.data<T>(), x.size(), raise); });
+    if (!with_simple_exponent(
+            value, [&](auto raise) { map(x.data<T>(), y.data<T>(), x.size(), raise); }))
+      with_scalar<T, Power>(x, y, value);
   });
 }
 
@@ -230,9 +261,17 @@ void power_scalar_grad(In x, In dy, Out dx, double value) noexcept {
   with_float(x.dtype(), [&](auto t) {
     using T = decltype(t);
     const T factor = static_cast<T>(value);
-    with_exponent(value - 1, [&](auto raise) {
-      map(x.data<T>(), dy.data<T>(), dx.data<T>(), x.size(),
-          [&](auto x, auto dy) { return raise(x) * decltype(x)(factor) * dy; });
+    if (with_simple_exponent(value - 1, [&](auto raise) {
+          map(x.data<T>(), dy.data<T>(), dx.data<T>(), x.size(),
+              [&](auto x, auto dy) { return raise(x) * decltype(x)(factor) * dy; });
+        }))
+      return;
+    pow_blocks(x.size(), static_cast<T>(value - 1), [&](int64_t i, int64_t n, const T* exponent) {
+      T power[kPowBlock];
+      pow_run(x.data<T>() + i, exponent, power, n);
+      map_run<false, false>(
+          power, dy.data<T>() + i, dx.data<T>() + i, n,
+          [&](auto power, auto dy) { return power * decltype(power)(factor) * dy; });
     });
   });
 }
@@ -242,7 +281,7 @@ void power_scalar_grad(In x, In dy, Out dx, double value) noexcept {
 
 namespace {
 
-// da = dy F(a, b), a and b broadcast to dy's shape.
+// da = dy F(a, b), a and b broadcast to dy's shape; F of powers is also given a^(b - kLess).
 template <class F>
 FASTNN_INLINE void times_derivative(In a, In b, In dy, Out da) {
   with_float(da.dtype(), [&](auto t) {
@@ -251,11 +290,27 @@ FASTNN_INLINE void times_derivative(In a, In b, In dy, Out da) {
         a, b, da, [&]<bool kOneA, bool kOneB>(const T* a, const T* b, T* d, int64_t n) {
           using V = Vec<T>;
           const T* seed = dy.data<T>() + (d - da.data<T>());
-          for (int64_t i = 0; i < n; i += V::size) {
-            const int64_t m = n - i;
-            const V va = kOneA ? V(*a) : V::load_n(a + i, m),
-                    vb = kOneB ? V(*b) : V::load_n(b + i, m);
-            (V::load_n(seed + i, m) * F{}(va, vb)).store_n(d + i, m);
+          if constexpr (F::kSlow) {
+            T exponent[kPowBlock], power[kPowBlock];
+            for (int64_t at = 0; at < n; at += kPowBlock) {
+              const int64_t end = smaller(kPowBlock, n - at);
+              for (int64_t i = 0; i < end; i += V::size)
+                (V::load_n(b + at + i, end - i) - V(T(F::kLess))).store_n(exponent + i, end - i);
+              pow_run(a + at, exponent, power, end);
+              for (int64_t i = 0; i < end; i += V::size) {
+                const int64_t m = end - i;
+                const V derivative = F{}(V::load_n(a + at + i, m), V::load_n(b + at + i, m),
+                                         V::load_n(power + i, m));
+                (V::load_n(seed + at + i, m) * derivative).store_n(d + at + i, m);
+              }
+            }
+          } else {
+            for (int64_t i = 0; i < n; i += V::size) {
+              const int64_t m = n - i;
+              const V va = kOneA ? V(*a) : V::load_n(a + i, m),
+                      vb = kOneB ? V(*b) : V::load_n(b + i, m);
+              (V::load_n(seed + i, m) * F{}(va, vb)).store_n(d + i, m);
+            }
           }
         });
   });
@@ -268,15 +323,17 @@ struct IsLarger : Quick {  // ties share the gradient
   }
 };
 struct PowerByBase : Slow {
+  static constexpr int kLess = 1;
   template <class V>
-  FASTNN_INLINE V operator()(V a, V b) const {
-    return select(b == V(0), V(0), b * pow(a, b - V(1)));
+  FASTNN_INLINE V operator()(V, V b, V power) const {
+    return select(b == V(0), V(0), b * power);
   }
 };
 struct PowerByExponent : Slow {  // 0^b does not depend on b > 0
+  static constexpr int kLess = 0;
   template <class V>
-  FASTNN_INLINE V operator()(V a, V b) const {
-    return pow(a, b) * log(select(a == V(0), V(1), a));
+  FASTNN_INLINE V operator()(V a, V, V power) const {
+    return power * log(select(a == V(0), V(1), a));
   }
 };
 

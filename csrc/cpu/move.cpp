@@ -1,5 +1,6 @@
 // Moving elements without looking at them: their size is all that counts.
 #include "cpu/broadcast.h"
+#include "cpu/transpose.h"
 #include "tensor.h"
 
 #include <string.h>
@@ -41,19 +42,48 @@ FASTNN_INLINE bool is_permutation(const In& x, const Out& y, const Ints& axes) {
   return true;
 }
 
-// y (m, n) from x, in which the steps along m and n are 1 and x_row.
+template <int bytes>
+struct FloatOf {
+  using type = float;
+};
+template <>
+struct FloatOf<8> {
+  using type = double;
+};
+
+template <class F>
+FASTNN_OUTLINE void transpose_corner(const F* x, int64_t x_row, F* y, int64_t y_row, int64_t rows,
+                                     int64_t columns) {
+  transpose_square<false>(x, x_row, y, y_row, rows, columns);
+}
+
+// y (m, n) from x, in which the steps along m and n are 1 and x_row; squares in registers.
 template <class T>
 FASTNN_INLINE void transpose_tile(const T* x, T* y, int64_t m, int64_t n, int64_t x_row,
                                   int64_t y_row) {
-  for (int64_t i = 0; i < m; ++i)
-    for (int64_t j = 0; j < n; ++j) y[i * y_row + j] = x[j * x_row + i];
+  if constexpr (sizeof(T) == 1) {
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < n; ++j) y[i * y_row + j] = x[j * x_row + i];
+  } else {
+    using F = typename FloatOf<sizeof(T)>::type;
+    constexpr int64_t side = Vec<F>::size;
+    for (int64_t i = 0; i < m; i += side)
+      for (int64_t j = 0; j < n; j += side) {
+        const F* from = reinterpret_cast<const F*>(x + j * x_row + i);
+        F* to = reinterpret_cast<F*>(y + i * y_row + j);
+        if (m - i >= side && n - j >= side)
+          transpose_square(from, x_row, to, y_row);
+        else
+          transpose_corner(from, x_row, to, y_row, n - j, m - i);
+      }
+  }
 }
 
 // The axis contiguous in x makes matrices with the last one, which is contiguous in y; they are
 // transposed in tiles that stay in cache, one matrix for each combination of the other axes.
 template <class T>
-FASTNN_INLINE void transpose_matrices(const Walk<1>& walk, int along, const T* x, T* y) {
-  constexpr int64_t kSide = 32;
+FASTNN_OUTLINE void transpose_matrices(const Walk<1>& walk, int along, const T* x, T* y) {
+  constexpr int64_t kSide = sizeof(T) == 8 ? 32 : 64;
   const int64_t m = walk.size[along], n = walk.size[0], x_row = walk.stride[0][0];
   int64_t y_row = 1;
   for (int d = 0; d < along; ++d) y_row *= walk.size[d];

@@ -158,10 +158,11 @@ struct Affine {
 };
 
 // sum of dy and of dy xhat over the rows, (2, c) doubles in the team's scratch, where xhat =
-// (x - mean) inv_std. The statistics are one a channel, or (per_row) one a row.
-template <class T>
+// (x - mean) inv_std. The statistics are one a channel, or (per_row) one a row; then with_row(row,
+// sum, dot) is called once for each row, and adds it to the sums itself if it is given them.
+template <class T, class F>
 const double* grad_sums(const T* x, const T* dy, const T* mean, const T* inv_std, const Strips& s,
-                        bool per_row) {
+                        bool per_row, F with_row) {
   const int64_t c = s.c;
   auto* const slots =
       static_cast<double*>(team::shared_scratch(size_t(s.chunks * 2 + 2) * c * sizeof(double)));
@@ -180,6 +181,11 @@ const double* grad_sums(const T* x, const T* dy, const T* mean, const T* inv_std
     }
     s.each(block, s.begin(chunk), s.end(chunk), [&](int64_t at, int64_t row, int64_t count) {
       const V row_mean(per_row ? mean[row] : T(0)), row_scale(per_row ? inv_std[row] : T(0));
+      if (per_row && block == 0) {
+        const bool adds = s.blocks == 1;
+        with_row(row, adds ? sum : nullptr, adds ? dot : nullptr);
+        if (adds) return;
+      }
       along<T>(count, [&](int64_t i, int64_t m) {
         const V d = V::load_n(dy + at + i, m);
         const V u = per_row ? row_mean : V::load_n(centre + i, m);
@@ -214,6 +220,61 @@ void store_sums(const double* sums, int64_t c, Out dgamma, Out dbeta) {
       if (dgamma) dgamma.data<T>()[j] = T(sums[c + j]);
     }
   });
+}
+
+template <bool b>
+struct Flag {
+  static constexpr bool value = b;
+};
+
+// One row of layer normalisation's gradients: dx, if there is room for it, and what the row adds to
+// the sums of dy and of dy xhat.
+template <class T>
+FASTNN_OUTLINE void layer_norm_grad_row(const T* x, const T* dy, const T* gamma, T mean, T inv_std,
+                                        bool centered, int64_t n, T* dx, T* sum, T* dot) {
+  using V = Vec<T>;
+  constexpr int64_t block = 4096;  // as in row_sum
+  const V centre(mean), inv(inv_std);
+  const auto both = [&](auto scaled) __attribute__((always_inline)) {
+    const auto grad = [&](int64_t i, int64_t m) __attribute__((always_inline)) {
+      const V d = V::load_n(dy + i, m);
+      return decltype(scaled)::value ? d * V::load_n(gamma + i, m) : d;
+    };
+    double grads = 0, products = 0;
+    for (int64_t begin = 0; begin < n && dx; begin += block) {
+      const int64_t end = n - begin < block ? n : begin + block;
+      V a(0), b(0), c(0), d(0);
+      int64_t i = begin;
+      for (; i + 2 * V::size <= end; i += 2 * V::size) {
+        const V g = grad(i, V::size), h = grad(i + V::size, V::size);
+        a += g, c += h;
+        b = fma(g, V::load(x + i) - centre, b);
+        d = fma(h, V::load(x + i + V::size) - centre, d);
+      }
+      for (; i < end; i += V::size) {  // lanes beyond the end are 0 in g
+        const V g = grad(i, end - i);
+        a += g;
+        b = fma(g, V::load_n(x + i, end - i) - centre, b);
+      }
+      grads += double(reduce_add(a + c)), products += double(reduce_add(b + d));
+    }
+    const V shift(centered ? T(grads / double(n)) : T(0));
+    const V slope(T(-products / double(n) * double(inv_std) * double(inv_std)));
+    for (int64_t i = 0; i < n; i += V::size) {
+      const int64_t m = n - i;
+      const V deviation = V::load_n(x + i, m) - centre;
+      if (dx) (inv * (fma(deviation, slope, grad(i, m)) - shift)).store_n(dx + i, m);
+      if (sum) {
+        const V d = V::load_n(dy + i, m);
+        (V::load_n(sum + i, m) + d).store_n(sum + i, m);
+        fma(d, deviation * inv, V::load_n(dot + i, m)).store_n(dot + i, m);
+      }
+    }
+  };
+  if (gamma)
+    both(Flag<true>{});
+  else
+    both(Flag<false>{});
 }
 
 constexpr const char* kTooWide = "there are too many channels to normalise";
@@ -268,7 +329,8 @@ void batch_norm_grad(In x, In dy, In mean, In inv_std, In gamma, In mask, Out dx
     const T *px = x.data<T>(), *pdy = dy.data<T>();
     const uint8_t* const rows_in = mask ? mask.data<uint8_t>() : nullptr;
     const double* sums =
-        grad_sums(px, pdy, mean.data<T>(), inv_std.data<T>(), Strips(x.rows(), c, false), false);
+        grad_sums(px, pdy, mean.data<T>(), inv_std.data<T>(),
+                                   Strips(x.rows(), c, false), false, [](int64_t, T*, T*) {});
     if (!sums) return team::fault(kTooWide);
     store_sums<T>(sums, c, dgamma, dbeta);
     if (dx) {
@@ -333,29 +395,19 @@ void layer_norm_grad(In x, In dy, In mean, In inv_std, In gamma, Out dx, Out dga
                      bool centered) noexcept {
   with_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    using V = Vec<T>;
     const int64_t n = x.cols();
-    if (dx)
-      each_row(x.rows(), n, [&](int64_t r) {
-        const T *xr = x.data<T>() + r * n, *dr = dy.data<T>() + r * n;
-        const V centre(mean.data<T>()[r]), inv(inv_std.data<T>()[r]);
-        const auto grad = [&](int64_t i, int64_t m) {
-          const V d = V::load_n(dr + i, m);
-          return gamma ? d * V::load_n(gamma.data<T>() + i, m) : d;
-        };
-        const auto hat = [&](int64_t i, int64_t m) {
-          return (V::load_n(xr + i, m) - centre) * inv;
-        };
-        const V sum(centered ? T(row_sum<T>(n, grad) / double(n)) : T(0));
-        const V dot(T(row_sum<T>(n, [&](int64_t i, int64_t m) { return grad(i, m) * hat(i, m); }) /
-                      double(n)));
-        along<T>(n, [&](int64_t i, int64_t m) {
-          (inv * (grad(i, m) - sum - hat(i, m) * dot)).store_n(dx.data<T>() + r * n + i, m);
-        });
-      });
-    if (!dgamma && !dbeta) return;
+    const T* const scales = gamma ? gamma.data<T>() : nullptr;
+    const auto row = [&](int64_t r, T* sum, T* dot) {
+      layer_norm_grad_row(x.data<T>() + r * n, dy.data<T>() + r * n, scales, mean.data<T>()[r],
+                          inv_std.data<T>()[r], centered, n, dx ? dx.data<T>() + r * n : nullptr,
+                          sum, dot);
+    };
+    if (!dgamma && !dbeta) {
+      if (dx) each_row(x.rows(), n, [&](int64_t r) { row(r, nullptr, nullptr); });
+      return;
+    }
     const double* sums = grad_sums(x.data<T>(), dy.data<T>(), mean.data<T>(), inv_std.data<T>(),
-                                   Strips(x.rows(), n, true), true);
+                                   Strips(x.rows(), n, true), true, row);
     if (!sums) return team::fault(kTooWide);
     store_sums<T>(sums, n, dgamma, dbeta);
     team::barrier();

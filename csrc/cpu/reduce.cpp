@@ -158,6 +158,7 @@ struct Min : Max {
 
 // Bytes of truth values; a byte that is neither 0 nor 1 is true all the same.
 struct Any {
+  static constexpr bool kTruth = true;
   template <class T>
   using Acc = uint8_t;
   template <class T>

@@ -25,11 +25,19 @@ constexpr int64_t kTileSize = 32768;  // elements of x that make a tile worth ha
 template <class Op, class T>
 FASTNN_INLINE auto fold_lanes(Pack<T> v, Op op) {
   constexpr int lanes = Pack<T>::size;
-  T a[lanes];
-  v.store(a);
-  for (int half = lanes / 2; half; half /= 2)
-    for (int k = 0; k < half; ++k) a[k] = op.combine(a[k], a[k + half]);
-  return static_cast<typename Op::template Acc<T>>(a[0]);
+  using A = typename Op::template Acc<T>;
+  if constexpr (sizeof(T) == 1) {  // truth values: whether any byte is not 0
+    static_assert(Op::kTruth);
+    const auto words = (typename Native<uint64_t, lanes / 8>::type)v.v;
+    uint64_t seen = 0;
+    for (int k = 0; k < lanes / 8; ++k) seen |= words[k];
+    return static_cast<A>(seen != 0);
+  } else {  // lane 0 is all that counts
+    if constexpr (lanes == 16) v = op.combine(v, moved_down<8>(v));
+    if constexpr (lanes >= 8) v = op.combine(v, moved_down<4>(v));
+    if constexpr (lanes >= 4) v = op.combine(v, moved_down<2>(v));
+    return static_cast<A>(op.combine(v, moved_down<1>(v))[0]);
+  }
 }
 
 template <class Op, class A>
@@ -48,7 +56,7 @@ template <class Op, class T>
 FASTNN_OUTLINE auto reduce_row(const T* x, int64_t n, T param, Op op) {
   using V = Pack<T>;
   using A = typename Op::template Acc<T>;
-  constexpr int64_t wide = 4 * V::size, run = sizeof(T) == 1 ? 4096 : kRunRows * V::size;
+  constexpr int64_t wide = 4 * V::size, run = sizeof(T) == 1 ? 512 : kRunRows * V::size;
   const V initial(Op::template initial<T>()), p(param);
   A total = Op::template initial<A>();
   for (int64_t begin = 0; begin < n; begin += run) {

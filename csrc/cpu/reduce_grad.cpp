@@ -8,7 +8,7 @@ namespace fastnn::FASTNN_ISA {
 
 namespace {
 
-constexpr int64_t kWidth = 64;  // columns worked on together where lines are strided
+constexpr int64_t kWidth = 256;  // columns worked on together where lines are strided
 constexpr int64_t kRowsTogether = 8;
 
 // dx = f(x, p, q), p and q being per output, (o, i), and walked along with x.

@@ -25,32 +25,52 @@ struct Found {
   int64_t index;
 };
 
+// The best of x, n > 0. Among floats a NaN is looked for only where one may be: x times 0, added up,
+// is NaN too.
 template <class T>
 FASTNN_INLINE T extremum(const T* x, int64_t n, bool least) {
   using V = Pack<T>;
-  constexpr int64_t size = V::size;
+  constexpr int64_t size = V::size, chains = 4;
+  V rest(T(0));
   const auto over = [&](auto pick) __attribute__((always_inline)) {
-    V a(x[0]), b = a, c = a, d = a;
+    V best[chains], zeros[chains];
+    for (int q = 0; q < chains; ++q) best[q] = V(x[0]), zeros[q] = V(T(0));
+    const auto look = [&](int q, int64_t k) __attribute__((always_inline)) {
+      const V v = V::load(x + k);
+      best[q] = pick(best[q], v);
+      if constexpr (is_float<T>) zeros[q] = fma(v, V(0), zeros[q]);
+    };
     int64_t k = 0;
-    for (; k + 4 * size <= n; k += 4 * size) {
-      a = pick(a, V::load(x + k));
-      b = pick(b, V::load(x + k + size));
-      c = pick(c, V::load(x + k + 2 * size));
-      d = pick(d, V::load(x + k + 3 * size));
+    for (; k + chains * size <= n; k += chains * size) {
+#pragma GCC unroll 4
+      for (int q = 0; q < chains; ++q) look(q, k + q * size);
     }
-    for (; k + size <= n; k += size) a = pick(a, V::load(x + k));
+    for (; k + size <= n; k += size) look(0, k);
     // The rest overlaps what has been seen; a short row is looked at element by element.
-    if (n >= size) b = pick(b, V::load(x + n - size));
-    return pick(pick(a, b), pick(c, d));
+    if (n >= size) look(1, n - size);
+    rest = (zeros[0] + zeros[1]) + (zeros[2] + zeros[3]);
+    return pick(pick(best[0], best[1]), pick(best[2], best[3]));
   };
-  const V best =
-      least ? over([](V p, V q) { return min(p, q); }) : over([](V p, V q) { return max(p, q); });
-  const Better better{least};
-  T r = best[0];
-  for (int l = 1; l < size; ++l)
-    if (better(best[l], r)) r = best[l];
+  const auto smaller_of = [](V p, V q) {
+    if constexpr (is_float<T>)
+      return min_or_second(p, q);
+    else
+      return min(p, q);
+  };
+  const auto larger_of = [](V p, V q) {
+    if constexpr (is_float<T>)
+      return max_or_second(p, q);
+    else
+      return max(p, q);
+  };
+  T r = least ? fold_min(over(smaller_of).v) : fold_max(over(larger_of).v);
   for (int64_t k = 0; k < n && n < size; ++k)
-    if (better(x[k], r)) r = x[k];
+    if (Better{least}(x[k], r)) r = x[k];
+  if constexpr (is_float<T>) {
+    if (any(is_nan(rest)))
+      for (int64_t k = 0; k < n; ++k)
+        if (x[k] != x[k]) return x[k];
+  }
   return r;
 }
 
@@ -64,7 +84,10 @@ FASTNN_INLINE int64_t place_of(const T* x, int64_t n, T value) {
     return k;
   }
   if constexpr (is_float<T>)
-    while (k + V::size <= n && !any(V::load(x + k) == V(value))) k += V::size;
+    for (; k + V::size <= n; k += V::size) {
+      const auto here = V::load(x + k) == V(value);
+      if (any(here)) return k + first_lane(here);
+    }
   while (k + 1 < n && x[k] != value) ++k;
   return k;
 }

@@ -27,6 +27,9 @@
 #endif
 
 #define FASTNN_INLINE inline __attribute__((always_inline))
+// For a loop that several callers share: called, it is compiled once, and the call is nothing
+// beside the loop.
+#define FASTNN_OUTLINE __attribute__((noinline))
 
 // FASTNN_MM(sqrt_ps) is _mm_sqrt_ps, _mm256_sqrt_ps or _mm512_sqrt_ps. It stays undefined where the
 // build's width is not the machine's (64 bytes on an AVX2 machine, to test 16 lanes): then the
@@ -187,6 +190,23 @@ FASTNN_INLINE bool any(Mask<T> m) {
 template <class T>
 FASTNN_INLINE bool all(Mask<T> m) {
   return !any(!m);
+}
+
+// The number of the first lane that is set; some lane must be.
+template <class T>
+FASTNN_INLINE int first_lane(Mask<T> m) {
+#if defined(FASTNN_MM512)
+  const unsigned set = _mm512_test_epi32_mask((__m512i)m.bits, (__m512i)m.bits);
+  return __builtin_ctz(set) / (int)(sizeof(T) / 4);
+#elif defined(FASTNN_MM) && FASTNN_VEC_BYTES == 32
+  return __builtin_ctz(_mm256_movemask_ps((__m256)m.bits)) / (int)(sizeof(T) / 4);
+#elif defined(FASTNN_MM)
+  return __builtin_ctz(_mm_movemask_ps((__m128)m.bits)) / (int)(sizeof(T) / 4);
+#else
+  int lane = 0;
+  while (!m.bits[lane]) ++lane;
+  return lane;
+#endif
 }
 
 // The lanes below n.
@@ -436,6 +456,29 @@ FASTNN_INLINE Vec<T> scale2(Vec<T> x, Vec<T> n) {
 #endif
 }
 
+// table[index % 16], lane by lane.
+template <class T>
+FASTNN_INLINE Vec<T> lookup16(const T (&table)[16], typename Vec<T>::Int index) {
+  using V = Vec<T>;
+#if defined(FASTNN_MM512)
+  const V low = V::load(table);
+  if constexpr (sizeof(T) == 4)
+    return V::of((typename V::Raw)_mm512_permutexvar_ps((__m512i)index, low.v));
+  else
+    return V::of((typename V::Raw)_mm512_permutex2var_pd(low.v, (__m512i)index,
+                                                         V::load(table + 8).v));
+#elif defined(FASTNN_MM) && FASTNN_VEC_BYTES == 32
+  if constexpr (sizeof(T) == 4) {
+    const __m256 low = _mm256_permutevar8x32_ps(V::load(table).v, (__m256i)index);
+    const __m256 high = _mm256_permutevar8x32_ps(V::load(table + 8).v, (__m256i)index);
+    return V::of((typename V::Raw)_mm256_blendv_ps(low, high, (__m256)(index << 28)));
+  }
+#endif
+  V r{};
+  for (int i = 0; i < V::size; ++i) r.v[i] = table[index[i] & 15];
+  return r;
+}
+
 // The lower and upper half of the lanes of the compiler's vector.
 template <class Raw>
 FASTNN_INLINE auto lower_half(Raw v) {
@@ -499,9 +542,29 @@ FASTNN_INLINE Vec<float> from_f64(Vec<double> low, Vec<double> high) {
 #endif
 }
 
+// Count<n>::type is Indices<0, 1, ..., n - 1>: the lanes of a shuffle, to be computed with.
+template <int... i>
+struct Indices {};
+template <int n, int... i>
+struct Count : Count<n - 1, n - 1, i...> {};
+template <int... i>
+struct Count<0, i...> {
+  using type = Indices<i...>;
+};
+
 // ---- across the lanes -------------------------------------------------------------------------
 // The upper half is folded onto the lower until one lane is left: for four lanes
 // (x0 + x2) + (x1 + x3). The order is fixed for a given width.
+
+template <int lanes, class Raw, int... i>
+FASTNN_INLINE Raw moved_down(Raw v, Indices<i...>) {
+  return __builtin_shufflevector(v, v, (i + lanes)...);
+}
+// Lane k + lanes in lane k; the last ones are of no use.
+template <int lanes, class V>
+FASTNN_INLINE V moved_down(V v) {
+  return V::of(moved_down<lanes>(v.v, typename Count<V::size>::type{}));
+}
 
 template <class Raw>
 FASTNN_INLINE auto fold_add(Raw v) {

@@ -5,10 +5,6 @@
 #include "dtype.h"
 #include "geometry.h"  // smaller, larger, ceil_div
 
-// For a loop that several callers share: called, it is compiled once, and the call is nothing
-// beside the loop.
-#define FASTNN_OUTLINE __attribute__((noinline))
-
 namespace fastnn::FASTNN_ISA {
 
 template <class A, class B>

@@ -64,29 +64,38 @@ constexpr T ln2_low = sizeof(T) == 4 ? (T)-0x1.bd0105c610ca8p-13 : (T)0x1.a39ef3
 
 // ---- exponentials -----------------------------------------------------------------------------
 
+// The integer nearest to x / ln 2; |x| must stay below 2^20.
+template <class T>
+FASTNN_INLINE Vec<T> round_by_ln2(Vec<T> x) {
+  // Adding 1.5 2^23 (2^52) rounds to an integer; the sum is exact enough to be taken away again.
+  const Vec<T> shift(Lanes<T>::integral_above * (T)1.5);
+  return fma(x, Vec<T>((T)0x1.71547652b82fep+0), shift) - shift;
+}
+
+// (e^r - 1 - r) / r^2 for |r| <= ln(2) / 2; error in e^r: 2^-28.2, 2^-62.
+template <class T>
+FASTNN_INLINE Vec<T> exp_tail(Vec<T> r) {
+  if constexpr (sizeof(T) == 4)
+    return horner(r, 5e-01f, 1.6666515e-01f, 4.166658e-02f, 8.369275e-03f, 1.3923575e-03f);
+  else
+    return horner(r, 0.5, 0.16666666666666685, 0.04166666666666673, 0.008333333333316656,
+                  0.001388888888885834, 0.00019841269897285756, 2.4801587373930417e-05,
+                  2.755723399451519e-06, 2.755723320175044e-07, 2.511232862818182e-08,
+                  2.0926991287587316e-09);
+}
+
 template <class T>
 struct Exp2Split {
   Vec<T> n;      // an integer
   Vec<T> expm1;  // e^r - 1 for r = x - n ln 2, |r| <= ln(2) / 2
 };
 
-// e^x = 2^n (1 + expm1). |x| must stay below 2^20.
+// e^x = 2^n (1 + expm1).
 template <class T>
 FASTNN_INLINE Exp2Split<T> split_exp(Vec<T> x) {
-  // Adding 1.5 2^23 (2^52) rounds to an integer; the sum is exact enough to be taken away again.
-  const Vec<T> shift(Lanes<T>::integral_above * (T)1.5);
-  const Vec<T> n = fma(x, Vec<T>((T)0x1.71547652b82fep+0), shift) - shift;
+  const Vec<T> n = round_by_ln2(x);
   const Vec<T> r = fma(n, Vec<T>(-ln2_low<T>), fma(n, Vec<T>(-ln2_high<T>), x));
-  Vec<T> p;  // (e^r - 1 - r) / r^2, error in e^r: 2^-28.2, 2^-62
-  if constexpr (sizeof(T) == 4) {
-    p = horner(r, 5e-01f, 1.6666515e-01f, 4.166658e-02f, 8.369275e-03f, 1.3923575e-03f);
-  } else {
-    p = horner(r, 0.5, 0.16666666666666685, 0.04166666666666673, 0.008333333333316656,
-               0.001388888888885834, 0.00019841269897285756, 2.4801587373930417e-05,
-               2.755723399451519e-06, 2.755723320175044e-07, 2.511232862818182e-08,
-               2.0926991287587316e-09);
-  }
-  return {n, fma(r * r, p, r)};
+  return {n, fma(r * r, exp_tail(r), r)};
 }
 
 // 2^n for an integer n that is the exponent of a normal number.
@@ -172,14 +181,33 @@ FASTNN_INLINE Vec<T> log_normal(Vec<T> x, Vec<T> c, Vec<T> k0) {
 }
 
 template <class T>
-FASTNN_INLINE Vec<T> log(Vec<T> x) {
+FASTNN_INLINE Mask<T> positive_normal(Vec<T> x) {
+  constexpr auto least = (typename Lanes<T>::UInt)1 << Lanes<T>::mantissa_bits;
+  constexpr auto below = (typename Lanes<T>::UInt)Lanes<T>::exponent_bias * 2 * least;
+  return {(typename Vec<T>::Int)((typename Vec<T>::UInt)x.bits() - least < below)};
+}
+
+// For any x; in memory, because it is rare and long.
+template <class T>
+FASTNN_OUTLINE void log_anywhere(const T* from, T* to) {
   using L = MathLimits<T>;
   using V = Vec<T>;
+  const V x = V::load(from);
   const Mask<T> subnormal = x < V(L::min_normal);
   const V y = log_normal<false>(select(subnormal, x * V(L::subnormal_scale), x), V(0),
                                 select(subnormal, V(-L::subnormal_exponent), V(0)));
   const V at_zero_or_below = select(x == V(0), V(-infinity<T>), V(quiet_nan<T>));
-  return select(x > V(0), select(x < V(infinity<T>), y, x), at_zero_or_below);
+  select(x > V(0), select(x < V(infinity<T>), y, x), at_zero_or_below).store(to);
+}
+
+template <class T>
+FASTNN_INLINE Vec<T> log(Vec<T> x) {
+  using V = Vec<T>;
+  if (__builtin_expect(all(positive_normal(x)), 1)) return log_normal<false>(x, V(0), V((T)-0.0));
+  T lanes[V::size];
+  x.store(lanes);
+  log_anywhere(lanes, lanes);
+  return V::load(lanes);
 }
 
 // log(1 + x): what 1 + x rounds away comes back as a correction.
@@ -187,11 +215,12 @@ template <class T>
 FASTNN_INLINE Vec<T> log1p(Vec<T> x) {
   using V = Vec<T>;
   const V u = x + V(1);
-  const V y = log_normal<true>(u, x - (u - V(1)), V(0));
-  const V at_minus_one_or_below = select(x == V(-1), V(-infinity<T>), V(quiet_nan<T>));
-  const V in_range = select(x < V(infinity<T>), y, x);
-  return select(abs(x) < V(MathLimits<T>::tiny), x,
-                select(x > V(-1), in_range, at_minus_one_or_below));
+  V y = log_normal<true>(u, x - (u - V(1)), V((T)-0.0));
+  if (__builtin_expect(!all(positive_normal(u)), 0)) {
+    const V at_minus_one_or_below = select(x == V(-1), V(-infinity<T>), V(quiet_nan<T>));
+    y = select(x > V(-1), select(x < V(infinity<T>), y, x), at_minus_one_or_below);
+  }
+  return select(abs(x) < V(MathLimits<T>::tiny), x, y);
 }
 
 // ---- error function ---------------------------------------------------------------------------
@@ -247,27 +276,59 @@ FASTNN_INLINE double pow(double x, double y) { return __builtin_pow(x, y); }
 // ---- sine and cosine --------------------------------------------------------------------------
 
 // Beyond this the three-part pi/2 runs out of digits, and the C library takes over lane by lane.
-constexpr double trig_limit = 0x1p26;
+template <class T>
+constexpr T trig_limit = sizeof(T) == 4 ? (T)0x1p17 : (T)0x1p26;
 
+template <class T>
 struct QuarterTurns {
-  Vec<double> quadrant;  // 0, 1, 2 or 3
-  Vec<double> r;         // x = (quadrant + 4 j) pi/2 + r, |r| <= pi/4
+  typename Vec<T>::Int quadrant;  // its last two bits count
+  Vec<T> r;                       // x = quadrant pi/2 + r, |r| <= pi/4
 };
 
-FASTNN_INLINE QuarterTurns split_quarter_turns(Vec<double> x) {
+FASTNN_INLINE QuarterTurns<double> split_quarter_turns(Vec<double> x) {
   using V = Vec<double>;
-  const V n = round_nearest(x * V(0x1.45f306dc9c883p-1));
+  const V shift(0x1.8p52), shifted = fma(x, V(0x1.45f306dc9c883p-1), shift);
+  const V n = shifted - shift;
   // The first two parts have 26 bits, so that their products with n are exact.
   V r = fma(n, V(-0x1.921fb5p+0), x);
   r = fma(n, V(-0x1.110b46p-26), r);
   r = fma(n, V(-0x1.1a62633145c07p-54), r);
-  return {n - V(4) * floor(n * V(0.25)), r};
+  return {shifted.bits(), r};
+}
+FASTNN_INLINE QuarterTurns<float> split_quarter_turns(Vec<float> x) {
+#if FASTNN_HAS_FMA
+  using V = Vec<float>;
+  // x and n times the first part are multiples of 2^-24 and close to one another, so their
+  // difference is exact, and what is rounded later is rounded at the size of r.
+  const V shift(0x1.8p23f), shifted = fma(x, V(0x1.45f306p-1f), shift);
+  const V n = shifted - shift;
+  V r = fma(n, V(-0x1.921fb6p+0f), x);
+  r = fma(n, V(0x1.777a5cp-25f), r);
+  r = fma(n, V(0x1.ee59dap-50f), r);
+  return {shifted.bits(), r};
+#else  // short of exact products, in double
+  const auto low = split_quarter_turns(low_f64(x)), high = split_quarter_turns(high_f64(x));
+  const auto quadrant = [](typename Vec<double>::Int i) { return to_float(i & (i - i + 3)); };
+  return {to_int(from_f64(quadrant(low.quadrant), quadrant(high.quadrant))),
+          from_f64(low.r, high.r)};
+#endif
 }
 
-// sin(r) or cos(r) with the sign of the quadrant, quadrant in [0, 8).
+// Those lanes of y = sin(x) or cos(x) whose x is large, infinite or NaN.
 template <class T>
-FASTNN_INLINE Vec<T> sin_of_quadrant(Vec<T> quadrant, Vec<T> r) {
+FASTNN_OUTLINE void sin_far(const T* x, T* y, bool cosine) {
+  for (int i = 0; i < Vec<T>::size; ++i)
+    if (!(__builtin_fabs((double)x[i]) < (double)trig_limit<T>))
+      y[i] = (T)(cosine ? cos((double)x[i]) : sin((double)x[i]));
+}
+
+// sin(r) or cos(r), and the sign of the quadrant.
+template <bool cosine_of_x, class T>
+FASTNN_INLINE Vec<T> sin_or_cos(Vec<T> x) {
   using V = Vec<T>;
+  using Int = typename V::Int;
+  using UInt = typename V::UInt;
+  const auto [turns, r] = split_quarter_turns(x);
   const V z = r * r;
   V s, c;  // (sin r / r - 1) / z and (cos r - 1 + z/2) / z^2; errors 2^-28, 2^-33; 2^-57, 2^-60
   if constexpr (sizeof(T) == 4) {
@@ -280,69 +341,222 @@ FASTNN_INLINE Vec<T> sin_of_quadrant(Vec<T> quadrant, Vec<T> r) {
                -2.755731432765713e-07, 2.0875719757544386e-09, -1.1359458067847027e-11);
   }
   const V sine = fma(r * z, s, r);
+#if FASTNN_HAS_FMA
+  const V cosine = fma(z, fma(z, c, V((T)-0.5)), V(1));
+#else
   const V half_z = V((T)0.5) * z;
   const V w = V(1) - half_z;  // what this rounds away is added back
   const V cosine = w + fma(z * z, c, (V(1) - w) - half_z);
-  const V turn = quadrant - V(4) * floor(quadrant * V((T)0.25));
-  const V y = select((turn == V(1)) | (turn == V(3)), cosine, sine);
-  return select(turn < V(2), y, -y);
-}
-
-// The sine, quarter_turns of pi/2 further on: 0 for sin, 1 for cos.
-FASTNN_INLINE Vec<double> sin_shifted(Vec<double> x, double quarter_turns) {
-  using V = Vec<double>;
-  const auto [quadrant, r] = split_quarter_turns(x);
-  V y = sin_of_quadrant(quadrant + V(quarter_turns), r);
-  if (__builtin_expect(any(!(abs(x) < V(trig_limit))), 0)) {
-    for (int i = 0; i < V::size; ++i)
-      if (!(__builtin_fabs(x[i]) < trig_limit)) y.v[i] = quarter_turns == 0 ? sin(x[i]) : cos(x[i]);
-  }
-  return y;
-}
-// Floats are reduced in double, where two of the three parts would do.
-FASTNN_INLINE Vec<float> sin_shifted(Vec<float> x, float quarter_turns) {
-  using V = Vec<float>;
-  const QuarterTurns low = split_quarter_turns(low_f64(x)), high = split_quarter_turns(high_f64(x));
-  V y = sin_of_quadrant(from_f64(low.quadrant, high.quadrant) + V(quarter_turns),
-                        from_f64(low.r, high.r));
-  if (__builtin_expect(any(!(abs(x) < V((float)trig_limit))), 0)) {
-    for (int i = 0; i < V::size; ++i)
-      if (!(__builtin_fabsf(x[i]) < (float)trig_limit))
-        y.v[i] = (float)(quarter_turns == 0 ? sin((double)x[i]) : cos((double)x[i]));
+#endif
+  const UInt quadrant = (UInt)turns + (cosine_of_x ? 1 : 0);
+  const Mask<T> even{(Int)((quadrant & 1) == 0)};
+  V y = select(even, sine, cosine);
+  y = V::from_bits(y.bits() ^ (Int)((quadrant & 2) << (8 * sizeof(T) - 2)));
+  if (__builtin_expect(any(!(abs(x) < V(trig_limit<T>))), 0)) {
+    T given[V::size], result[V::size];
+    x.store(given);
+    y.store(result);
+    sin_far(given, result, cosine_of_x);
+    y = V::load(result);
   }
   return y;
 }
 
 template <class T>
 FASTNN_INLINE Vec<T> sin(Vec<T> x) {
-  return select(x == Vec<T>(0), x, sin_shifted(x, (T)0));
+  return select(x == Vec<T>(0), x, sin_or_cos<false>(x));
 }
 template <class T>
 FASTNN_INLINE Vec<T> cos(Vec<T> x) {
-  return sin_shifted(x, (T)1);
+  return sin_or_cos<true>(x);
 }
 
 // ---- power ------------------------------------------------------------------------------------
 
-// x^y as C99 defines it: 1 where y = 0 or x = 1, whatever the other; for x < 0, NaN unless y is an
-// integer. Floats pass through e^(y log|x|) in double, whose 29 spare bits absorb the factor y.
-FASTNN_INLINE Vec<float> pow(Vec<float> x, Vec<float> y) {
-  using V = Vec<float>;
-  const V a = abs(x);
-  const V size = from_f64(exp(low_f64(y) * log(low_f64(a))), exp(high_f64(y) * log(high_f64(a))));
-  const V half_y = y * V(0.5f);
-  const Mask<float> integer = floor(y) == y, odd = integer & (floor(half_y) != half_y);
-  const V inf(infinity<float>);
-  V r = select(odd, copysign(size, x), size);
-  r = select((x < V(0)) & (x > -inf) & !integer & (abs(y) < inf), V(quiet_nan<float>), r);
-  r = select((a == V(1)) & (abs(y) == inf), V(1), r);
-  return select((y == V(0)) | (x == V(1)), V(1), r);
+// A number in two parts: the lower one holds what the upper one's rounding left over.
+template <class T>
+struct Pair {
+  Vec<T> high, low;
+};
+
+// x = 2^k m, m in [0.7, 1.4); one of sixteen c with |c m - 1| < 0.031, and -log c in two parts, the
+// upper one of so few bits that k ln2_high can be added to it without rounding. c is 1 around 1.
+template <class T>
+struct LogTable;
+template <>
+struct LogTable<float> {
+  static constexpr float c[16] = {
+      0x1.66p+0, 0x1.57p+0, 0x1.49p+0, 0x1.3dp+0, 0x1.31p+0, 0x1.26p+0, 0x1.1cp+0, 0x1.12p+0,
+      0x1.09p+0, 0x1p+0, 0x1.e6p-1, 0x1.cap-1, 0x1.b2p-1, 0x1.9cp-1, 0x1.88p-1, 0x1.76p-1};
+  static constexpr float high[16] = {
+      -0x1.5768p-2, -0x1.2b94p-2, -0x1.00e8p-2, -0x1.b5b8p-3, -0x1.66bp-3, -0x1.1b7p-3, -0x1.a92p-4,
+      -0x1.165p-4, -0x1.1bp-5, 0, 0x1.aaep-5, 0x1.c88p-4, 0x1.528p-3, 0x1.bd08p-3, 0x1.1178p-2,
+      0x1.419cp-2};
+  static constexpr float low[16] = {
+      0x1.1d1754p-19f, 0x1.f8a8ecp-19f, 0x1.3ba52ap-18f, 0x1.730b82p-18f, 0x1.95ec6ap-18f,
+      -0x1.56a97cp-18f, -0x1.b4e92cp-18f, -0x1.b7751cp-19f, -0x1.b31248p-18f, 0, 0x1.e5a1f6p-18f,
+      0x1.6006f2p-18f, -0x1.a1b5e4p-19f, 0x1.ce0ef6p-21f, 0x1.d044fcp-19f, -0x1.7b8542p-19f};
+  static constexpr int32_t from_bits = 0x3f330000;
+};
+template <>
+struct LogTable<double> {
+  static constexpr double c[16] = {
+      0x1.66p+0, 0x1.57p+0, 0x1.49p+0, 0x1.3dp+0, 0x1.31p+0, 0x1.26p+0, 0x1.1cp+0, 0x1.12p+0,
+      0x1.09p+0, 0x1p+0, 0x1.e6p-1, 0x1.cap-1, 0x1.b2p-1, 0x1.9cp-1, 0x1.88p-1, 0x1.76p-1};
+  static constexpr double high[16] = {
+      -0x1.5767717456p-2, -0x1.2b9303ab8ap-2, -0x1.00e6c45ad5p-2, -0x1.b5b519e8fcp-3,
+      -0x1.66acd4272ap-3, -0x1.1b72ad52f6p-3, -0x1.a926d3a4acp-4, -0x1.16536eea38p-4,
+      -0x1.1b0d98924p-5, 0, 0x1.aaef2d0fbp-5, 0x1.c885801bc4p-4, 0x1.527e5e4a1cp-3,
+      0x1.bd087383bep-3, 0x1.1178e8227ep-2, 0x1.419b423d5fp-2};
+  static constexpr double low[16] = {
+      0x1.64ead9524d7cap-44, 0x1.6db12d6bfb0a5p-45, -0x1.cc68d52e01203p-50, 0x1.4b722ec011f31p-44,
+      -0x1.aa1bdbfc6c785p-44, -0x1.e80a41811a396p-45, -0x1.563650bd22a9cp-44, 0x1.47c5e768fa309p-46,
+      0x1.3401e9ae889bbp-44, 0, 0x1.0fc1a353bb42ep-45, 0x1.646d1c65aacd3p-45,
+      -0x1.4e60b8d4b411dp-44, -0x1.d4bc4595412b6p-45, 0x1.1ef78ce2d07f2p-44, -0x1.ce379226de3ecp-44};
+  static constexpr int64_t from_bits = 0x3fe6600000000000;
+};
+
+// y log x for a finite x > 0, to some 2^-11 units of the last place; needs fma. Only where `any_size`
+// may x be subnormal.
+template <bool any_size, class T>
+FASTNN_INLINE Pair<T> times_log(Vec<T> y, Vec<T> x) {
+  using V = Vec<T>;
+  using Int = typename V::Int;
+  using L = MathLimits<T>;
+  using Table = LogTable<T>;
+  constexpr int bits = Lanes<T>::mantissa_bits;
+  V k0(0);
+  if constexpr (any_size) {
+    const Mask<T> subnormal = x < V(L::min_normal);
+    k0 = select(subnormal, V(L::subnormal_exponent), k0);
+    x = select(subnormal, x * V(L::subnormal_scale), x);
+  }
+  const Int above = x.bits() - Table::from_bits;
+  const V m = V::from_bits(x.bits() - (above >> bits << bits));
+  V k = to_float(above >> bits);
+  if constexpr (any_size) k = k - k0;
+  const Int index = above >> (bits - 4);
+  const V c = lookup16(Table::c, index);
+  const V cm = c * m, r = cm - V(1), r_low = fma(c, m, -cm);
+  const V half = V((T)0.5) * r, square = half * r, square_low = fma(half, r, -square);
+  V p;  // (log(1 + r) - r + r^2 / 2) / r^3; error in log(1 + r) / r: 2^-37.6, 2^-68.3
+  if constexpr (sizeof(T) == 4)
+    p = horner(r, 3.3333328e-01f, -2.4999991e-01f, 2.0018858e-01f, -1.668724e-01f);
+  else
+    p = horner(r, 0.3333333333333333, -0.24999999999999267, 0.19999999999997314,
+               -0.16666666672936106, 0.14285714298262647, -0.12499982240390681, 0.11111085944171169,
+               -0.10020515694750355, 0.09113726814310842);
+  // The terms fall off fast enough for each difference to be what its sum rounded away.
+  const V a = fma(k, V(ln2_high<T>), lookup16(Table::high, index));
+  const V b = a + r, sum = b - square;
+  const V low = ((r - (b - a)) + ((b - sum) - square)) + (fma(-r, r_low, r_low) - square_low) +
+                fma(k, V(ln2_low<T>), lookup16(Table::low, index));
+  const V rest = fma((square + square) * r, p, low);
+  const V high = y * sum;
+  return {high, fma(y, rest, fma(y, sum, -high))};
 }
-// Doubles have no wider type to pass through: lane by lane through the C library.
+
+// From here on e^x is infinite, and e^-x is 0; and it is still within the range of scale2.
+template <class T>
+constexpr T exp_far = (T)1.9 * MathLimits<T>::exp_infinite;
+
+// 0.9 ULP, for |x.high| up to exp_far.
+template <class T>
+FASTNN_INLINE Vec<T> exp(Pair<T> x) {
+  using V = Vec<T>;
+  const V n = round_by_ln2(x.high);
+  const V exact = fma(n, V(-ln2_high<T>), x.high), rest = fma(n, V(-ln2_low<T>), x.low);
+  const V r = exact + rest, sum = exact + V(1);
+  const V tail = fma(r * r, exp_tail(r), ((V(1) - sum) + exact) + rest);
+  return scale2(sum + tail, n);
+}
+
+// x^y as C99 defines it, given r = |x|^y for numbers other than 0 and infinity: 1 where y = 0 or
+// x = 1, whatever the other; for x < 0, NaN unless y is an integer.
+template <class T>
+FASTNN_INLINE Vec<T> pow_everywhere(Vec<T> x, Vec<T> y, Vec<T> r) {
+  using V = Vec<T>;
+  const V a = abs(x), inf(infinity<T>), zero(0), half_y = y * V((T)0.5);
+  const Mask<T> y_ends = abs(y) == inf;
+  const Mask<T> integer = floor(y) == y, odd = integer & (floor(half_y) != half_y);
+  r = select((a == zero) | (a == inf), select(y < zero, V(1) / a, a), r);
+  r = select(odd, copysign(r, x), r);
+  r = select((x < zero) & (x > -inf) & !integer, V(quiet_nan<T>), r);
+  r = select(y_ends, max_or_second(zero, select(a > V(1), y, -y)), r);
+  r = select(is_nan(x) | is_nan(y), x + y, r);
+  return select((y == zero) | (x == V(1)) | (y_ends & (a == V(1))), V(1), r);
+}
+
+#if FASTNN_HAS_FMA
+// The same for any x and y, in memory because it is rare and long.
+template <class T>
+FASTNN_OUTLINE void pow_anywhere(const T* x, const T* y, T* r) {
+  using V = Vec<T>;
+  const V a = V::load(x), b = V::load(y);
+  Pair<T> t = times_log<true>(b, abs(a));
+  t.high = max_or_second(-exp_far<T>, min_or_second(exp_far<T>, t.high));
+  t.low = max_or_second((T)-1, min_or_second((T)1, t.low));
+  pow_everywhere(a, b, exp(t)).store(r);
+}
+
+// x^y given t = y log x, which holds for normal x > 0.
+template <class T>
+FASTNN_INLINE Vec<T> exp_of_pow(Vec<T> x, Vec<T> y, Pair<T> t) {
+  using V = Vec<T>;
+  V r = exp(t);
+  if (__builtin_expect(!all(positive_normal(x) & (abs(t.high) < V(exp_far<T>))), 0)) {
+    T given[2][V::size], result[V::size];
+    x.store(given[0]);
+    y.store(given[1]);
+    pow_anywhere(given[0], given[1], result);
+    r = V::load(result);
+  }
+  return r;
+}
+
+template <class T>
+FASTNN_INLINE Vec<T> pow(Vec<T> x, Vec<T> y) {
+  return exp_of_pow(x, y, times_log<false>(y, x));
+}
+
+// r = x^y over arrays. A loop over each half of the work keeps more elements in flight than one
+// over both: the latencies add up to more than a processor looks ahead.
+template <class T>
+FASTNN_OUTLINE void pow_run(const T* x, const T* y, T* r, int64_t n) {
+  using V = Vec<T>;
+  constexpr int64_t block = 32 * V::size;
+  T high[block], low[block];
+  for (int64_t begin = 0; begin < n; begin += block) {
+    const int64_t end = n - begin < block ? n - begin : block;
+    for (int64_t i = 0; i < end; i += V::size) {
+      const Pair<T> t = times_log<false>(V::load_n(y + begin + i, end - i),
+                                         V::load_n(x + begin + i, end - i));
+      t.high.store(high + i);
+      t.low.store(low + i);
+    }
+    for (int64_t i = 0; i < end; i += V::size)
+      exp_of_pow(V::load_n(x + begin + i, end - i), V::load_n(y + begin + i, end - i),
+                 {V::load(high + i), V::load(low + i)})
+          .store_n(r + begin + i, end - i);
+  }
+}
+#else  // without exact products: in double, and doubles lane by lane through the C library
+FASTNN_INLINE Vec<float> pow(Vec<float> x, Vec<float> y) {
+  const Vec<float> a = abs(x);
+  return pow_everywhere(x, y, from_f64(exp(low_f64(y) * log(low_f64(a))),
+                                       exp(high_f64(y) * log(high_f64(a)))));
+}
 FASTNN_INLINE Vec<double> pow(Vec<double> x, Vec<double> y) {
   Vec<double> r;
   for (int i = 0; i < Vec<double>::size; ++i) r.v[i] = pow(x[i], y[i]);
   return r;
 }
+template <class T>
+FASTNN_OUTLINE void pow_run(const T* x, const T* y, T* r, int64_t n) {
+  using V = Vec<T>;
+  for (int64_t i = 0; i < n; i += V::size)
+    pow(V::load_n(x + i, n - i), V::load_n(y + i, n - i)).store_n(r + i, n - i);
+}
+#endif
 
 }  // namespace fastnn::FASTNN_ISA

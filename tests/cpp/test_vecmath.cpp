@@ -6,7 +6,7 @@
 //   test_vecmath --time        ns per element in an array that fits the L1 cache; checks nothing
 // followed, if not all of them are wanted, by the names of functions: test_vecmath --time exp tanh
 //
-// Build it once per instruction set with the flags of the kernels; tests/test_vecmath.py does.
+// Build it once per instruction set with the flags of the kernels; tests/test_cpp.py does.
 #include <chrono>
 #include <cmath>
 #include <cstdint>
