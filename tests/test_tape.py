@@ -156,7 +156,7 @@ def test_a_tape_cannot_be_entered_twice():
 
 def test_an_error_inside_ends_the_tape(x):
     with pytest.raises(ZeroDivisionError), GradientTape():
-        1 / 0
+        raise ZeroDivisionError
     with GradientTape() as tape:
         y = cube(x)
     assert tape.gradient(y, x)._node is None
