@@ -48,18 +48,26 @@ def test_the_handler_answers_at_the_end(answers):
 
 def test_the_block_is_finished_before_keyboard_interrupt(default):
     done = []
-    with pytest.raises(KeyboardInterrupt), CtrlCWaits():
+
+    def work():
         press()
         done.append(True)
+
+    with pytest.raises(KeyboardInterrupt), CtrlCWaits():
+        work()
     assert done and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_second_press_is_answered_at_once(default):
     done = []
-    with pytest.raises(KeyboardInterrupt), CtrlCWaits():
+
+    def work():
         press()
         press()
         done.append(True)
+
+    with pytest.raises(KeyboardInterrupt), CtrlCWaits():
+        work()
     assert not done and signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
@@ -74,9 +82,13 @@ def test_nested_blocks(answers):
 
 def test_an_error_inside_restores_the_handler(answers):
     handler = signal.getsignal(signal.SIGINT)
-    with pytest.raises(ZeroDivisionError), CtrlCWaits():
+
+    def work():
         press()
         raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), CtrlCWaits():
+        work()
     assert answers == ["answered"] and signal.getsignal(signal.SIGINT) is handler
 
 
