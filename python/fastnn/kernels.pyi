@@ -606,7 +606,7 @@ def prelu(x: Array, alpha: Array, y: Array, /) -> None:
     """
 
 def prelu_grad(x: Array, alpha: Array, dy: Array, dx: Array, /) -> None:
-    """dx = dy where x > 0, else alpha dy
+    """dx = dy where x > 0, alpha dy where x < 0, 0 at 0
 
     Shapes: x:f(*s) alpha:f(^s) dy:f(*s) dx:f(*s)
     Written: dx
