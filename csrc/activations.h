@@ -180,8 +180,8 @@ struct relu6 : Formula<Activation::relu6> {
   }
 };
 
-// x > 0 ? x : alpha x, alpha > 0: the sign of y must be the sign of x. At 0 the derivative is 1, as in
-// Keras on JAX.
+// x > 0 ? x : alpha x, alpha > 0: the sign of y must be the sign of x. At 0 the derivative is 1, as
+// in Keras on JAX.
 struct leaky_relu : Formula<Activation::leaky_relu> {
   template <class V>
   FASTNN_FORMULA V forward(V x) const {

@@ -160,7 +160,8 @@ def gradients(
                 nodes[node.order] = node
                 pending[id(node)] = [None] * len(node.results)
             waiting = pending[id(node)]
-            waiting[i] = dx if waiting[i] is None else _sum(waiting[i], dx, None)
+            sum_ = waiting[i]
+            waiting[i] = dx if sum_ is None else _sum(sum_, dx, None)
 
     before, _state.slots = _state.slots, dict(slot_of)
     enabled, _state.enabled = _state.enabled, False

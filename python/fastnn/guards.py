@@ -62,12 +62,13 @@ class CtrlCWaits:
             return
 
     def _note(self, *received: Any) -> None:
-        again, self._received = self._received is not None, received
-        if again:
-            self._answer()
+        if self._received is None:
+            self._received = received
+        else:
+            self._answer(received)
 
-    def _answer(self) -> None:
-        received, self._received = self._received, None
+    def _answer(self, received: tuple) -> None:
+        self._received = None
         if callable(self._before):
             self._before(*received)
         elif self._before == signal.SIG_DFL:
@@ -80,4 +81,4 @@ class CtrlCWaits:
         if ours != self._note:  # the block has set another, which stays
             signal.signal(signal.SIGINT, ours)
         if self._received is not None:
-            self._answer()
+            self._answer(self._received)

@@ -6,11 +6,15 @@ copies. Arithmetic lives in `fastnn.ops`; the operators here only call it.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core, config
+
+if TYPE_CHECKING:
+    from .autograd import Node
 
 _NUMPY_KINDS = {
     "float16": "float32",
@@ -72,7 +76,7 @@ class Tensor(_core.Array):
 
     requires_grad = False
     grad: Tensor | None = None
-    _node = None  # (autograd.Node, output index) that produced this tensor
+    _node: tuple[Node, int] | None = None  # the call that produced this tensor, and which of its results it is
     __array_priority__ = 100  # np.ndarray + Tensor is Tensor.__radd__
 
     def __init__(self, value: Any, dtype: Any = None, device: str | None = None):
@@ -136,7 +140,7 @@ class Tensor(_core.Array):
             raise TypeError("len() of a scalar tensor")
         return self.shape[0]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
@@ -154,6 +158,21 @@ class Tensor(_core.Array):
         state = {k: v for k, v in vars(self).items() if k not in ("_node", "grad")}
         return _restored, (type(self), self.to_numpy(), self.device), state
 
+    if TYPE_CHECKING:  # what operators.py gives them
+
+        def _unary(self) -> Tensor: ...
+        def _binary(self, other: Any) -> Tensor: ...
+
+        __neg__ = __abs__ = __pos__ = __invert__ = _unary
+        __add__ = __sub__ = __mul__ = __truediv__ = __floordiv__ = __mod__ = __pow__ = __matmul__ = _binary
+        __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __rpow__ = __rmatmul__ = _binary
+        __lt__ = __le__ = __gt__ = __ge__ = _binary
+        __eq__ = __ne__ = _binary  # type: ignore[assignment]
+        __and__ = __or__ = __xor__ = __rand__ = __ror__ = __rxor__ = _binary
+
+        def __getitem__(self, key: Any) -> Tensor: ...
+        def __setitem__(self, key: Any, value: Any) -> None: ...
+
     # --- gradients -----------------------------------------------------------------------------
     def backward(self, gradient: Any = None) -> None:
         """Adds d self / d leaf to `grad` of every leaf with `requires_grad`."""
@@ -170,11 +189,11 @@ class Tensor(_core.Array):
         return self if self.device == device else Tensor(self.to_numpy(), device=device)
 
 
-def _blank(kind: type = Tensor) -> Tensor:
+def _blank(kind: type[Tensor] = Tensor) -> Tensor:
     return kind.__new__(kind)
 
 
-def _restored(kind: type, values: np.ndarray, device: str) -> Tensor:
+def _restored(kind: type[Tensor], values: np.ndarray, device: str) -> Tensor:
     t = _blank(kind)
     _core.Array.__init__(t, values.shape, values.dtype.name, device)
     t.assign_numpy(values)

@@ -32,6 +32,10 @@ _family = Family("optimizer", "keras.optimizers")
 get, serialize, deserialize = _family.get, _family.serialize, _family.deserialize
 
 
+def _name(v: Tensor) -> str:
+    return getattr(v, "name", "a tensor")
+
+
 class Optimizer(Configurable):
     """Base class.
 
@@ -71,12 +75,9 @@ class Optimizer(Configurable):
             raise ValueError(f"gradient_accumulation_steps must be 2 or more; received {gradient_accumulation_steps}")
         if use_ema and not 0 <= ema_momentum <= 1:
             raise ValueError(f"ema_momentum must be between 0 and 1; received {ema_momentum}")
-        if ema_overwrite_frequency is not None and (
-            not isinstance(ema_overwrite_frequency, int) or ema_overwrite_frequency < 1
-        ):
-            raise ValueError(
-                f"ema_overwrite_frequency must be a positive integer or None; received {ema_overwrite_frequency!r}"
-            )
+        every: Any = ema_overwrite_frequency
+        if every is not None and (not isinstance(every, int) or every < 1):
+            raise ValueError(f"ema_overwrite_frequency must be a positive integer or None; received {every!r}")
         self.name = name or to_snake_case(type(self).__name__)
         self.weight_decay = weight_decay
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
@@ -134,7 +135,9 @@ class Optimizer(Configurable):
     @property
     def variables(self) -> list[Tensor]:
         """The optimizer's state as tensors with names, in Keras' order."""
-        found: list[Tensor] = [self._calls] + ([self._rate.value] if self._rate.source is None else [])
+        found: list[Tensor] = [self._calls]
+        if self._rate.source is None:
+            found.append(self._rate.value)
         parts = [
             {name: arena.parts(flat) for name, flat in state.items()}
             for arena, state in zip(self._arenas, self._states)
@@ -144,8 +147,8 @@ class Optimizer(Configurable):
                 a, i = self._home[id(v)]
                 for name in group:
                     t = parts[a][name][i]
-                    t.name = f"{str(getattr(v, 'path', v.name)).replace('/', '_')}_{name}"
-                    t.path = f"{self.name}/{t.name}"
+                    own_name = f"{str(getattr(v, 'path', _name(v))).replace('/', '_')}_{name}"
+                    vars(t).update(name=own_name, path=f"{self.name}/{own_name}")
                     found.append(t)
         return found + self._extra_variables()
 
@@ -169,7 +172,7 @@ class Optimizer(Configurable):
         arrays = [np.asarray(w) for w in weights]
         for v, w in zip(targets, arrays):
             if v.shape != w.shape:
-                raise ValueError(f"{v.name} has shape {v.shape}, got {w.shape}")
+                raise ValueError(f"{_name(v)} has shape {v.shape}, got {w.shape}")
         for v, w in zip(targets, arrays):
             v.assign_numpy(np.ascontiguousarray(w, v.dtype).reshape(w.shape))
         if self.gradient_accumulation_steps:
@@ -225,7 +228,7 @@ class Optimizer(Configurable):
 
     def _decays(self, v: Tensor) -> bool:
         excluded, pattern = self._excluded
-        named = pattern is not None and pattern.search(v.name)
+        named = pattern is not None and pattern.search(_name(v))
         return bool(self.weight_decay) and not named and all(v is not e for e in excluded)
 
     def build(self, variables: Sequence[Tensor]) -> None:
@@ -248,9 +251,9 @@ class Optimizer(Configurable):
         # Variables with weight decay first, so that they are one run.
         for v in sorted(self._trainable, key=lambda v: not self._decays(v)):
             if not v.dtype.startswith("float"):
-                raise TypeError(f"an optimizer takes float variables, {getattr(v, 'name', v)} is {v.dtype}")
+                raise TypeError(f"an optimizer takes float variables, {_name(v)} is {v.dtype}")
             if id(v) in self._home:
-                raise ValueError(f"variable {getattr(v, 'name', v)} is given twice")
+                raise ValueError(f"variable {_name(v)} is given twice")
             members = by_type.setdefault((v.dtype, v.device), [])
             self._home[id(v)] = (list(by_type).index((v.dtype, v.device)), len(members))
             members.append(v)
@@ -313,18 +316,17 @@ class Optimizer(Configurable):
         for g, v in zip(grads, variables):
             if id(v) not in self._home:
                 raise ValueError(
-                    f"unknown variable {getattr(v, 'name', v)}: an optimizer works for the "
+                    f"unknown variable {_name(v)}: an optimizer works for the "
                     "variables it was built with; make a new optimizer for others"
                 )
             if g is None:
-                missing.append(getattr(v, "path", getattr(v, "name", "?")))
+                missing.append(getattr(v, "path", _name(v)))
                 continue
             a, i = self._home[id(v)]
             slot = self._arenas[a].slots[i]
             g = to_tensor(g)
             if g.shape != v.shape:
-                name = getattr(v, "name", "a variable")
-                raise ValueError(f"the gradient of {name} {v.shape} has shape {g.shape}")
+                raise ValueError(f"the gradient of {_name(v)} {v.shape} has shape {g.shape}")
             if g.dtype != v.dtype:
                 kernels.cast(g, slot)
             elif g.address != slot.address:
@@ -416,7 +418,7 @@ class Optimizer(Configurable):
                 kernels.clip_value(arena.gradients, float(self.clipvalue))
 
     def _average(self) -> None:
-        step = self._updates
+        step: Tensor = self._updates
         if self.gradient_accumulation_steps and not self._updated:  # as Keras counts: the one gathered for
             step = empty((), like=self._updates)
             kernels.copy(self._updates, step)
