@@ -180,7 +180,8 @@ struct relu6 : Formula<Activation::relu6> {
   }
 };
 
-// x > 0 ? x : alpha x, alpha >= 0: the sign of y must be the sign of x.
+// x > 0 ? x : alpha x, alpha > 0: the sign of y must be the sign of x. At 0 the derivative is 1, as
+// in Keras on JAX.
 struct leaky_relu : Formula<Activation::leaky_relu> {
   template <class V>
   FASTNN_FORMULA V forward(V x) const {
@@ -188,11 +189,11 @@ struct leaky_relu : Formula<Activation::leaky_relu> {
   }
   template <class V>
   FASTNN_FORMULA V derivative(V, V y) const {
-    return select(y > V(0), V(1), V(alpha));
+    return select(y >= V(0), V(1), V(alpha));
   }
 };
 
-// x > 0 ? x : alpha (e^x - 1), alpha >= 0 as above; below 0 the derivative alpha e^x is y + alpha.
+// x > 0 ? x : alpha (e^x - 1), alpha >= 0; below 0 the derivative alpha e^x is y + alpha.
 struct elu : Formula<Activation::elu> {
   template <class V>
   FASTNN_FORMULA V forward(V x) const {
@@ -345,6 +346,7 @@ struct mish : Formula<Activation::mish> {
 //   with_activation(kind, alpha, [&](auto act) { for (...) act.forward(...).store(...); });
 template <class F>
 FASTNN_FORMULA decltype(auto) with_activation(Activation kind, double alpha, F&& f) {
+  if (kind == Activation::leaky_relu && alpha == 0) kind = Activation::relu;  // y has lost x's sign
   switch (kind) {
 #define FASTNN_X(name, reads) \
   case Activation::name:      \

@@ -72,3 +72,12 @@ def test_prelu_learns_its_slope():
     np.testing.assert_array_equal(dalpha.numpy(), [-3.0, -6.0])
     with pytest.raises(ValueError, match="prelu: alpha"):
         ops.prelu(x, Tensor([1.0, 2.0, 3.0]))
+
+
+def test_leaky_relu_without_a_slope():
+    """With alpha = 0 the sign of y says nothing: it is relu."""
+    kind, _ = _core.activations["leaky_relu"]
+    x, y, dx = (from_numpy(np.array(v, "float32")) for v in ([-2, -1, 0, 1], [9] * 4, [9] * 4))
+    kernels.activation_forward(x, y, kind, 0.0)
+    kernels.activation_grad(None, y, Tensor([1.0, 1.0, 1.0, 1.0]), dx, kind, 0.0)
+    assert y.tolist() == [0, 0, 0, 1] and dx.tolist() == [0, 0, 0, 1]

@@ -70,7 +70,8 @@ void prelu_grad(In x, In alpha, In dy, Out dx) noexcept {
             const int64_t m = n - i;
             const V slope = kOneB ? V(*a) : V::load_n(a + i, m),
                     v = kOneA ? V(*x) : V::load_n(x + i, m);
-            (V::load_n(seed + i, m) * select(v > V(0), V(1), slope)).store_n(d + i, m);
+            const V derivative = select(v > V(0), V(1), select(v < V(0), slope, V(0)));
+            (V::load_n(seed + i, m) * derivative).store_n(d + i, m);
           }
         });
   });

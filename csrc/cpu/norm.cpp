@@ -328,8 +328,7 @@ void batch_norm_grad(In x, In dy, In mean, In inv_std, In gamma, In mask, Out dx
     const int64_t c = x.cols();
     const T *px = x.data<T>(), *pdy = dy.data<T>();
     const uint8_t* const rows_in = mask ? mask.data<uint8_t>() : nullptr;
-    const double* sums =
-        grad_sums(px, pdy, mean.data<T>(), inv_std.data<T>(),
+    const double* sums = grad_sums(px, pdy, mean.data<T>(), inv_std.data<T>(),
                                    Strips(x.rows(), c, false), false, [](int64_t, T*, T*) {});
     if (!sums) return team::fault(kTooWide);
     store_sums<T>(sums, c, dgamma, dbeta);

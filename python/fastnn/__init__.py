@@ -62,6 +62,7 @@ _NAMES = {
     "Tensor": "tensor",
     "Variable": "variables",
     "device": "config",
+    "from_dlpack": "tensor",
     "from_numpy": "tensor",
     "no_grad": "autograd",
 }

@@ -26,6 +26,7 @@ _order = itertools.count()
 class _State(threading.local):
     enabled = True
     slots: dict[int, Tensor] | None = None  # where gradients of a running pass are to be written
+    tapes = 0  # GradientTapes that are recording
 
 
 _state = _State()
@@ -159,7 +160,8 @@ def gradients(
                 nodes[node.order] = node
                 pending[id(node)] = [None] * len(node.results)
             waiting = pending[id(node)]
-            waiting[i] = dx if waiting[i] is None else _sum(waiting[i], dx, None)
+            sum_ = waiting[i]
+            waiting[i] = dx if sum_ is None else _sum(sum_, dx, None)
 
     before, _state.slots = _state.slots, dict(slot_of)
     enabled, _state.enabled = _state.enabled, False
@@ -221,35 +223,68 @@ def _leaves(target: Tensor) -> list[Tensor]:
     return list(leaves.values())
 
 
+def _no_second_order(*d_results: Tensor) -> None:
+    raise NotImplementedError(
+        "second-order gradients are not supported: this one depends on a gradient that was computed inside a "
+        "GradientTape, and backward passes have no derivative. Where it is meant as a constant, say so with "
+        "ops.stop_gradient(gradient), or compute it outside of the tape; the difference of the gradients at two "
+        "near points gives a Hessian times a vector"
+    )
+
+
+def _seen_by_tapes(g: Tensor | None, tapes: int) -> Tensor | None:
+    """The gradient g as the result of a call without a derivative, if `tapes` that record are to know of it.
+
+    Without a recording tape a gradient is a constant, as it is in TensorFlow.
+    """
+    if g is None or not tapes or not _state.enabled:
+        return g
+    g = view(g, g.shape)  # g may be anybody's tensor, such as the seed
+    g._node = Node("gradient", (), _no_second_order, (g,)), 0
+    return g
+
+
 def backward(target: Tensor, gradient: Any = None) -> None:
     """Adds d target / d leaf to `leaf.grad` for every leaf with requires_grad."""
     if not needs_grad(target):
-        raise ValueError("backward(): no tensor with requires_grad leads to this one")
+        raise ValueError(
+            "backward(): no tensor with requires_grad leads to this one; a gradient that was computed outside of a "
+            "GradientTape is a constant"
+        )
     if gradient is None and target.size != 1:
         raise ValueError(f"backward() of a tensor {target.shape} needs its gradient as an argument")
     seed = None if gradient is None else to_tensor(gradient, target.dtype)
     leaves = _leaves(target)
     for leaf, g in zip(leaves, gradients(target, leaves, seed)):
         if g is not None:
-            leaf.grad = g if leaf.grad is None else _sum(leaf.grad, g, None)
+            leaf.grad = _seen_by_tapes(g if leaf.grad is None else _sum(leaf.grad, g, None), _state.tapes)
 
 
 class GradientTape:
     """`with GradientTape() as tape: ...; tape.gradient(loss, variables)`, as in TensorFlow.
 
-    Trainable variables are watched by themselves; `watch(x)` adds any other float tensor.
+    Trainable variables are watched by themselves; `watch(x)` adds any other float tensor. A gradient
+    that is computed while another tape records is seen by that tape, which then refuses to
+    differentiate it: there are no second-order gradients.
     """
 
     def __init__(self, persistent: bool = False, watch_accessed_variables: bool = True):
         self.persistent = persistent
         self._used = False
+        self._recording = False
 
     def __enter__(self) -> GradientTape:
+        if self._recording:
+            raise ValueError("this GradientTape is recording already")
         self._enabled, _state.enabled = _state.enabled, True
+        self._recording = True
+        _state.tapes += 1
         return self
 
     def __exit__(self, *exc: object) -> None:
         _state.enabled = self._enabled
+        self._recording = False
+        _state.tapes -= 1
 
     def watch(self, x: Tensor | Sequence[Tensor]) -> None:
         for t in x if isinstance(x, (list, tuple)) else [x]:
@@ -265,5 +300,6 @@ class GradientTape:
         single = isinstance(sources, Tensor)
         flat = [sources] if single else list(sources)
         seed = None if output_gradients is None else to_tensor(output_gradients, target.dtype)
-        found = gradients(target, flat, seed)
+        own = self._recording and not self.persistent  # such a tape ends here
+        found = [_seen_by_tapes(g, _state.tapes - own) for g in gradients(target, flat, seed)]
         return found[0] if single else found

@@ -44,7 +44,8 @@ if hasattr(os, "register_at_fork"):
 class CtrlCWaits:
     """`with CtrlCWaits():` Ctrl-C is answered at the end of the block, by whoever answers it now.
 
-    For short blocks of our own: what an optimizer changes in one step is several tensors.
+    For short blocks of our own: what an optimizer changes in one step is several tensors. A second
+    Ctrl-C is answered at once, in case the block is not short (a constraint or an update of a user's).
     """
 
     def __enter__(self) -> None:
@@ -52,19 +53,32 @@ class CtrlCWaits:
         self._received: tuple | None = None
         if threading.current_thread() is not threading.main_thread():
             return  # only the main thread is interrupted
-        before = signal.getsignal(signal.SIGINT)
-        if callable(before):
-            try:
-                signal.signal(signal.SIGINT, self._note)
-            except ValueError:  # a subinterpreter, which no signal reaches
-                return
-            self._before = before
+        if not callable(signal.getsignal(signal.SIGINT)):
+            return  # ignored, the end of the process, or a handler that Python did not set and cannot restore
+        # Whatever it returns is what it replaced: a handler may have run since, and set another.
+        try:
+            self._before = signal.signal(signal.SIGINT, self._note)
+        except ValueError:  # a subinterpreter, which no signal reaches
+            return
 
     def _note(self, *received: Any) -> None:
-        self._received = received
+        if self._received is None:
+            self._received = received
+        else:
+            self._answer(received)
+
+    def _answer(self, received: tuple) -> None:
+        self._received = None
+        if callable(self._before):
+            self._before(*received)
+        elif self._before == signal.SIG_DFL:
+            signal.raise_signal(signal.SIGINT)
 
     def __exit__(self, *exc: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-            if self._received is not None:
-                self._before(*self._received)
+        if self._before is None:
+            return
+        ours = signal.signal(signal.SIGINT, self._before)
+        if ours != self._note:  # the block has set another, which stays
+            signal.signal(signal.SIGINT, ours)
+        if self._received is not None:
+            self._answer(self._received)

@@ -606,7 +606,7 @@ def prelu(x: Array, alpha: Array, y: Array, /) -> None:
     """
 
 def prelu_grad(x: Array, alpha: Array, dy: Array, dx: Array, /) -> None:
-    """dx = dy where x > 0, else alpha dy
+    """dx = dy where x > 0, alpha dy where x < 0, 0 at 0
 
     Shapes: x:f(*s) alpha:f(^s) dy:f(*s) dx:f(*s)
     Written: dx
@@ -965,7 +965,7 @@ def rng_next(state: Array, saved: Array, /) -> None:
 def embedding(index: Array, table: Array, y: Array, /) -> None:
     """y = table[index]
 
-    Shapes: index:i(*r) table:f(v,d) y:f(*r,d)
+    Shapes: index:i(*r) table:f(v,d)~ y:f(*r,d)
     Written: y
     """
 
@@ -1350,7 +1350,7 @@ def triangle(x: Array, y: Array, k: int, upper: bool, /) -> None:
 def take(x: Array, index: Array, y: Array, /) -> None:
     """y = x at the indices along its middle axis
 
-    Shapes: x:x(o,n,i) index:i(k) y:x(o,k,i)
+    Shapes: x:x(o,n,i)~ index:i(k) y:x(o,k,i)
     Written: y
     """
 
@@ -1364,7 +1364,7 @@ def take_grad(index: Array, dy: Array, dx: Array, /) -> None:
 def take_along(x: Array, index: Array, y: Array, /) -> None:
     """y = x at each row's own indices
 
-    Shapes: x:x(*r,n) index:i(*r,k) y:x(*r,k)
+    Shapes: x:x(*r,n)~ index:i(*r,k) y:x(*r,k)
     Written: y
     """
 
@@ -1378,14 +1378,14 @@ def take_along_grad(index: Array, dy: Array, dx: Array, /) -> None:
 def gather_rows(data: Array, index: Array, y: Array, /) -> None:
     """y = the rows of data with these indices
 
-    Shapes: data:x(n,*r) index:i(b) y:x(b,*r)
+    Shapes: data:x(n,*r)~ index:i(b) y:x(b,*r)
     Written: y
     """
 
 def gather_rows_scaled(data: Array, index: Array, y: Array, scale: float, /) -> None:
     """y = scale times the rows of data with these indices
 
-    Shapes: data:u(n,*r) index:i(b) y:f(b,*r)
+    Shapes: data:u(n,*r)~ index:i(b) y:f(b,*r)
     Written: y
     """
 

@@ -165,12 +165,12 @@ def attach() -> None:
 
         return method
 
-    Tensor.__neg__ = unary("negative")
-    Tensor.__abs__ = unary("absolute")
-    Tensor.__pos__ = lambda self: self
-    Tensor.__invert__ = _invert
-    Tensor.__getitem__ = _get_item
-    Tensor.__setitem__ = _set_item
+    others: dict[str, Callable] = {
+        "neg": unary("negative"), "abs": unary("absolute"), "pos": lambda self: self, "invert": _invert,
+        "getitem": _get_item, "setitem": _set_item,
+    }  # fmt: skip
+    for symbol, method in others.items():
+        setattr(Tensor, f"__{symbol}__", method)
 
 
 attach()

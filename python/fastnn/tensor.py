@@ -6,11 +6,15 @@ copies. Arithmetic lives in `fastnn.ops`; the operators here only call it.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _core, config
+
+if TYPE_CHECKING:
+    from .autograd import Node
 
 _NUMPY_KINDS = {
     "float16": "float32",
@@ -21,6 +25,8 @@ _NUMPY_KINDS = {
     "uint32": "int32",
     "uint64": "int32",
 }
+_DLPACK_CPU = 1  # kDLCPU
+_MASKED = "a masked array has entries without a value: give them one with .filled(value)"
 DTYPES = ("float32", "float64", "int32", "uint8", "bool")
 
 
@@ -50,7 +56,7 @@ def host_array(value: Any, dtype: str | None = None) -> np.ndarray:
     if array.dtype.kind not in "fiub":
         raise TypeError(f"expected numbers, got an array of dtype {array.dtype}")
     if type(array) is not np.ndarray and np.any(getattr(array, "mask", False)):
-        raise ValueError("a masked array has entries without a value: give them one with .filled(value)")
+        raise ValueError(_MASKED)
     target = dtype_name(dtype if dtype is not None else array.dtype)
     if target == "int32" and array.dtype.kind in "iu" and array.dtype.itemsize > 2 and array.size:
         low, high = int(array.min()), int(array.max())
@@ -70,7 +76,7 @@ class Tensor(_core.Array):
 
     requires_grad = False
     grad: Tensor | None = None
-    _node = None  # (autograd.Node, output index) that produced this tensor
+    _node: tuple[Node, int] | None = None  # the call that produced this tensor, and which of its results it is
     __array_priority__ = 100  # np.ndarray + Tensor is Tensor.__radd__
 
     def __init__(self, value: Any, dtype: Any = None, device: str | None = None):
@@ -102,7 +108,7 @@ class Tensor(_core.Array):
     def __dlpack_device__(self) -> tuple[int, int]:
         if self.device != "cpu":
             raise BufferError("DLPack export of a tensor on the GPU is not supported yet")
-        return (1, 0)
+        return (_DLPACK_CPU, 0)
 
     def item(self) -> float | int | bool:
         """The value of a tensor with one element."""
@@ -132,7 +138,7 @@ class Tensor(_core.Array):
             raise TypeError("len() of a scalar tensor")
         return self.shape[0]
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Tensor]:
         return (self[i] for i in range(len(self)))
 
     def __repr__(self) -> str:
@@ -150,6 +156,21 @@ class Tensor(_core.Array):
         state = {k: v for k, v in vars(self).items() if k not in ("_node", "grad")}
         return _restored, (type(self), self.to_numpy(), self.device), state
 
+    if TYPE_CHECKING:  # what operators.py gives them
+
+        def _unary(self) -> Tensor: ...
+        def _binary(self, other: Any) -> Tensor: ...
+
+        __neg__ = __abs__ = __pos__ = __invert__ = _unary
+        __add__ = __sub__ = __mul__ = __truediv__ = __floordiv__ = __mod__ = __pow__ = __matmul__ = _binary
+        __radd__ = __rsub__ = __rmul__ = __rtruediv__ = __rfloordiv__ = __rmod__ = __rpow__ = __rmatmul__ = _binary
+        __lt__ = __le__ = __gt__ = __ge__ = _binary
+        __eq__ = __ne__ = _binary  # type: ignore[assignment]
+        __and__ = __or__ = __xor__ = __rand__ = __ror__ = __rxor__ = _binary
+
+        def __getitem__(self, key: Any) -> Tensor: ...
+        def __setitem__(self, key: Any, value: Any) -> None: ...
+
     # --- gradients -----------------------------------------------------------------------------
     def backward(self, gradient: Any = None) -> None:
         """Adds d self / d leaf to `grad` of every leaf with `requires_grad`."""
@@ -166,11 +187,11 @@ class Tensor(_core.Array):
         return self if self.device == device else Tensor(self.to_numpy(), device=device)
 
 
-def _blank(kind: type = Tensor) -> Tensor:
+def _blank(kind: type[Tensor] = Tensor) -> Tensor:
     return kind.__new__(kind)
 
 
-def _restored(kind: type, values: np.ndarray, device: str) -> Tensor:
+def _restored(kind: type[Tensor], values: np.ndarray, device: str) -> Tensor:
     t = _blank(kind)
     _core.Array.__init__(t, values.shape, values.dtype.name, device)
     t.assign_numpy(values)
@@ -197,10 +218,44 @@ def view(x: Tensor, shape: Any, offset: int = 0) -> Tensor:
 
 
 def from_numpy(array: np.ndarray) -> Tensor:
-    """A tensor over the memory of a C-contiguous array of a supported type, without a copy."""
+    """A tensor on the CPU over an array's memory, without a copy: each sees what the other writes.
+
+    The array is kept until the last tensor over it goes. Over read-only memory (a memory map, a
+    constant of JAX) the tensor can be read only. What kernels cannot read as it lies is a ValueError:
+    elements that are not C-contiguous, not aligned, of another byte order or of a type that tensors
+    do not have. `Tensor(array)` copies and converts those.
+    """
+    if not isinstance(array, np.ndarray):
+        raise TypeError(f"from_numpy: expected a NumPy array, got {type(array).__name__}; Tensor(...) copies anything")
+    if isinstance(array, np.ma.MaskedArray):
+        raise TypeError(_MASKED)
     t = _blank()
     _core.Array.__init__(t, array)
     return t
+
+
+def from_dlpack(x: Any, *, copy: bool | None = None) -> Tensor:
+    """A tensor over the memory of another library's CPU tensor (PyTorch, JAX, NumPy, ...), by DLPack.
+
+    Args:
+      x: an object with `__dlpack__` and `__dlpack_device__`. It may be deleted before the tensor.
+      copy: False shares memory or raises ValueError, True copies, None copies only what kernels
+        cannot read as it lies: what is not C-contiguous or not aligned.
+
+    As with `from_numpy`, types that tensors do not have are a ValueError, and memory that its owner
+    says is read-only, or of which it says nothing, can be read only.
+    """
+    if not hasattr(x, "__dlpack__") or not hasattr(x, "__dlpack_device__"):
+        raise TypeError(f"from_dlpack: a {type(x).__name__} has no __dlpack__ and __dlpack_device__")
+    if isinstance(x, np.ma.MaskedArray):  # whose capsule says nothing about the mask
+        raise TypeError(_MASKED)
+    kind, _ = x.__dlpack_device__()
+    if kind != _DLPACK_CPU:
+        raise ValueError(f"from_dlpack: expected memory of the CPU, got that of device type {int(kind)}; copy it there")
+    array = np.from_dlpack(x)
+    if copy or (copy is None and not (array.flags.c_contiguous and array.flags.aligned)):
+        array = array.copy()
+    return from_numpy(array)
 
 
 def to_tensor(value: Any, dtype: Any = None, device: str | None = None) -> Tensor:

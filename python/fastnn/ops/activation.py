@@ -10,9 +10,9 @@ from typing import Any
 from .. import _core, kernels
 from ..autograd import grad_buffer, needs_grad, op
 from ..tensor import Tensor, empty, to_tensor
-from .compare import clip, greater, where
+from .compare import clip, greater, greater_equal, where
 from .elementwise import add, multiply, subtract
-from .promotion import as_tensor, common_type, converted, sum_to
+from .promotion import common_type, converted, sum_to
 from .slice import split
 from .unary import absolute, expm1, negative, sqrt, square
 
@@ -74,7 +74,7 @@ def relu(x: Any, negative_slope: float = 0.0, max_value: float | None = None, th
     if threshold == 0 and max_value == 6 and not negative_slope:
         return _activation(x, "relu6", 0.0)
     y = x if max_value is None else clip(x, None, float(max_value))
-    below = multiply(subtract(x, threshold), negative_slope) if negative_slope else 0.0
+    below = multiply(_activation(subtract(threshold, x), "relu", 0.0), -negative_slope) if negative_slope else 0.0
     return where(greater(x, threshold), y, below)
 
 
@@ -84,10 +84,10 @@ def relu6(x: Any) -> Tensor:
 
 
 def leaky_relu(x: Any, negative_slope: float = 0.2) -> Tensor:
-    """x for x > 0, else negative_slope x."""
+    """x for x >= 0, else negative_slope x."""
     x = _floats(x)
-    if negative_slope < 0:  # then y does not show on which side x was
-        return prelu(x, as_tensor(float(negative_slope), x))
+    if negative_slope <= 0:  # then y does not show on which side x was
+        return where(greater_equal(x, 0), x, multiply(x, float(negative_slope)))
     return _activation(x, "leaky_relu", float(negative_slope))
 
 
@@ -103,7 +103,7 @@ def celu(x: Any, alpha: float = 1.0) -> Tensor:
     """x for x > 0, else alpha (e^(x / alpha) - 1). Barron, 2017."""
     x = _floats(x)
     below = multiply(expm1(multiply(clip(x, None, 0.0), 1.0 / alpha)), alpha)
-    return add(clip(x, 0.0, None), below) if alpha > 0 else where(greater(x, 0), x, below)
+    return where(greater(x, 0), x, below)
 
 
 def selu(x: Any) -> Tensor:

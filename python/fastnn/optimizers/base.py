@@ -11,7 +11,6 @@ A subclass names its states in `state_groups` and calls its kernel in `update`.
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Iterable, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -23,10 +22,10 @@ from ..autograd import no_grad
 from ..configurable import Configurable
 from ..guards import CtrlCWaits
 from ..serialization import Family, serialize_object, to_snake_case
-from ..tensor import Tensor, empty, to_tensor, view
+from ..tensor import Tensor, empty
 from ..variables import Variable
-from .arena import Arena
 from .rate import LearningRate, scalar
+from .store import Run, Store, name_of
 
 _family = Family("optimizer", "keras.optimizers")
 get, serialize, deserialize = _family.get, _family.serialize, _family.deserialize
@@ -71,12 +70,9 @@ class Optimizer(Configurable):
             raise ValueError(f"gradient_accumulation_steps must be 2 or more; received {gradient_accumulation_steps}")
         if use_ema and not 0 <= ema_momentum <= 1:
             raise ValueError(f"ema_momentum must be between 0 and 1; received {ema_momentum}")
-        if ema_overwrite_frequency is not None and (
-            not isinstance(ema_overwrite_frequency, int) or ema_overwrite_frequency < 1
-        ):
-            raise ValueError(
-                f"ema_overwrite_frequency must be a positive integer or None; received {ema_overwrite_frequency!r}"
-            )
+        every: Any = ema_overwrite_frequency
+        if every is not None and (not isinstance(every, int) or every < 1):
+            raise ValueError(f"ema_overwrite_frequency must be a positive integer or None; received {every!r}")
         self.name = name or to_snake_case(type(self).__name__)
         self.weight_decay = weight_decay
         self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
@@ -89,11 +85,7 @@ class Optimizer(Configurable):
         self._calls = scalar(0, "int32", "iteration")  # of apply
         self._updates = scalar(0, "int32", "updates") if gradient_accumulation_steps else self._calls
         self._excluded: tuple[list[Tensor], re.Pattern | None] = ([], None)
-        self._trainable: list[Tensor] = []
-        self._arenas: list[Arena] = []
-        self._states: list[dict[str, Tensor]] = []  # by arena
-        self._home: dict[int, tuple[int, int]] = {}  # id of a variable -> (arena, number in it)
-        self._plans: dict[tuple, list] = {}
+        self._store = Store()  # empty until it is built
         self.phase: str | None = None  # see cover()
         self._next_phase: str | None = None  # the same, until a step has been recorded with it
 
@@ -129,23 +121,21 @@ class Optimizer(Configurable):
     @property
     def gradient_slots(self) -> list[Tensor]:
         """Where each variable's gradient is read from, in the order of `build`."""
-        return [self._arenas[a].slots[i] for a, i in map(self._home.__getitem__, map(id, self._trainable))]
+        return self._store.slots
 
     @property
     def variables(self) -> list[Tensor]:
         """The optimizer's state as tensors with names, in Keras' order."""
-        found: list[Tensor] = [self._calls] + ([self._rate.value] if self._rate.source is None else [])
-        parts = [
-            {name: arena.parts(flat) for name, flat in state.items()}
-            for arena, state in zip(self._arenas, self._states)
-        ]
+        found: list[Tensor] = [self._calls]
+        if self._rate.source is None:
+            found.append(self._rate.value)
+        parts = {name: self._store.state_parts(name) for group in self._all_groups() for name in group}
         for group in self._all_groups():
-            for v in self._trainable:
-                a, i = self._home[id(v)]
+            for i, v in enumerate(self._store.variables):
                 for name in group:
-                    t = parts[a][name][i]
-                    t.name = f"{str(getattr(v, 'path', v.name)).replace('/', '_')}_{name}"
-                    t.path = f"{self.name}/{t.name}"
+                    t = parts[name][i]
+                    own_name = f"{str(getattr(v, 'path', name_of(v))).replace('/', '_')}_{name}"
+                    vars(t).update(name=own_name, path=f"{self.name}/{own_name}")
                     found.append(t)
         return found + self._extra_variables()
 
@@ -169,7 +159,7 @@ class Optimizer(Configurable):
         arrays = [np.asarray(w) for w in weights]
         for v, w in zip(targets, arrays):
             if v.shape != w.shape:
-                raise ValueError(f"{v.name} has shape {v.shape}, got {w.shape}")
+                raise ValueError(f"{name_of(v)} has shape {v.shape}, got {w.shape}")
         for v, w in zip(targets, arrays):
             v.assign_numpy(np.ascontiguousarray(w, v.dtype).reshape(w.shape))
         if self.gradient_accumulation_steps:
@@ -190,28 +180,28 @@ class Optimizer(Configurable):
 
     def __getstate__(self) -> dict:
         # For pickle and copy: places in memory are left out and found anew.
-        state = dict(vars(self))
-        for name in ("_arenas", "_home", "_plans"):
-            del state[name]
-        state["_states"] = [{name: flat.numpy() for name, flat in s.items()} for s in self._states]
-        return state
+        store = self._store
+        values = [{name: flat.numpy() for name, flat in states.items()} for states in store.states]
+        return {**vars(self), "_store": (store.variables, values)}
 
     def __setstate__(self, state: dict) -> None:
-        vars(self).update(state, built=False, _arenas=[], _home={}, _plans={})
+        vars(self).update(state, built=False, _store=Store())
         if state["built"]:
-            self.build(self._trainable)
-            for mine, given in zip(self._states, state["_states"]):
+            variables, values = state["_store"]
+            self.build(variables)
+            for mine, given in zip(self._store.states, values):
                 for name, flat in mine.items():
                     flat.assign_numpy(given[name])
 
     # --- building --------------------------------------------------------------------------------
     def works_for(self, variables: Sequence[Tensor]) -> bool:
         """True if these are the variables of build(), in that order, still in the arenas."""
+        mine = self._store.variables
         return (
             self.built
-            and len(variables) == len(self._trainable)
-            and all(a is b for a, b in zip(variables, self._trainable))
-            and all(arena.bound() for arena in self._arenas)
+            and len(variables) == len(mine)
+            and all(a is b for a, b in zip(variables, mine))
+            and self._store.bound()
         )
 
     def exclude_from_weight_decay(
@@ -225,7 +215,7 @@ class Optimizer(Configurable):
 
     def _decays(self, v: Tensor) -> bool:
         excluded, pattern = self._excluded
-        named = pattern is not None and pattern.search(v.name)
+        named = pattern is not None and pattern.search(name_of(v))
         return bool(self.weight_decay) and not named and all(v is not e for e in excluded)
 
     def build(self, variables: Sequence[Tensor]) -> None:
@@ -234,37 +224,18 @@ class Optimizer(Configurable):
             return
         if _core.is_recording():
             _core.spoil("the optimizer is built in its first step: call optimizer.build(variables) before")
-        try:
-            self._build(variables)
-        except BaseException:  # out of memory, Ctrl-C: as if it had not been called
-            self._trainable, self._home, self._arenas, self._states = [], {}, [], []
-            raise
+        initial = {name: value for group in self._all_groups() for name, value in group.items()}
+        store = Store(variables, [self._decays(v) for v in variables], initial)
+        if self.global_clipnorm and len(store.arenas) > 1:
+            raise ValueError("global_clipnorm needs all variables of one type and on one device")
+        store.bind()
+        self._store = store  # now: out of memory or Ctrl-C before is as if it had not been called
         self.built = True
         self._rate.cover(int(self._calls))
 
-    def _build(self, variables: Sequence[Tensor]) -> None:
-        self._trainable = list(variables)
-        by_type: dict[tuple[str, str], list[Tensor]] = {}
-        # Variables with weight decay first, so that they are one run.
-        for v in sorted(self._trainable, key=lambda v: not self._decays(v)):
-            if not v.dtype.startswith("float"):
-                raise TypeError(f"an optimizer takes float variables, {getattr(v, 'name', v)} is {v.dtype}")
-            if id(v) in self._home:
-                raise ValueError(f"variable {getattr(v, 'name', v)} is given twice")
-            members = by_type.setdefault((v.dtype, v.device), [])
-            self._home[id(v)] = (list(by_type).index((v.dtype, v.device)), len(members))
-            members.append(v)
-        if self.global_clipnorm and len(by_type) > 1:
-            raise ValueError("global_clipnorm needs all variables of one type and on one device")
-        self._arenas = [Arena(members) for members in by_type.values()]
-        initial = {name: value for group in self._all_groups() for name, value in group.items()}
-        self._states = [{name: arena.state(value) for name, value in initial.items()} for arena in self._arenas]
-        self.bind()
-
     def bind(self) -> None:
         """Moves the variables (back) into the arenas; needed after another optimizer took them."""
-        for arena in self._arenas:
-            arena.bind()
+        self._store.bind()
 
     def cover(self) -> int:
         """Lets recorded steps know a schedule's next rates; returns how many steps they may run
@@ -295,75 +266,21 @@ class Optimizer(Configurable):
             self.build(trainable_variables)
         elif not self.built:
             raise ValueError("apply() without variables needs optimizer.build(variables) first")
-        variables = self._trainable if trainable_variables is None else trainable_variables
+        variables = self._store.variables if trainable_variables is None else trainable_variables
         if len(grads) != len(variables):
             raise ValueError(f"got {len(grads)} gradients for {len(variables)} variables")
-        if not all(arena.bound() for arena in self._arenas):
+        if not self._store.bound():
             if _core.is_recording():
                 _core.spoil("another optimizer took this one's variables: call optimizer.bind() before")
             self.bind()
         with no_grad():
-            plan = self._fill_slots(grads, variables)
+            plan = self._store.fill(grads, variables)
             with CtrlCWaits():
                 self._step(plan, variables)
 
-    def _fill_slots(self, grads: Sequence[Tensor | None], variables: Sequence[Tensor]) -> list:
-        """Gradients into their slots; returns the plan: what the update kernels are called with."""
-        missing, given = [], set()
-        for g, v in zip(grads, variables):
-            if id(v) not in self._home:
-                raise ValueError(
-                    f"unknown variable {getattr(v, 'name', v)}: an optimizer works for the "
-                    "variables it was built with; make a new optimizer for others"
-                )
-            if g is None:
-                missing.append(getattr(v, "path", getattr(v, "name", "?")))
-                continue
-            a, i = self._home[id(v)]
-            slot = self._arenas[a].slots[i]
-            g = to_tensor(g)
-            if g.shape != v.shape:
-                name = getattr(v, "name", "a variable")
-                raise ValueError(f"the gradient of {name} {v.shape} has shape {g.shape}")
-            if g.dtype != v.dtype:
-                kernels.cast(g, slot)
-            elif g.address != slot.address:
-                kernels.copy(g, slot)
-            given.add((a, i))
-        if not given:
-            raise ValueError("no gradients for any variable")
-        if missing:
-            warnings.warn(f"there are no gradients for {missing}: does the loss depend on them?", stacklevel=4)
-        if len(given) < len(self._trainable):  # for the norm of all gradients
-            for a, arena in enumerate(self._arenas):
-                for i, slot in enumerate(arena.slots):
-                    if (a, i) not in given:
-                        kernels.fill(slot, 0.0)
-        key = tuple(sorted(given))
-        if key not in self._plans:
-            self._plans[key] = self._plan(given)
-        return self._plans[key]
-
-    def _plan(self, given: set) -> list:
-        plan = []
-        for a, (arena, state) in enumerate(zip(self._arenas, self._states)):
-            chosen = [(a, i) in given for i in range(len(arena.variables))]
-            for begin, end, decays in arena.ranges(chosen, [self._decays(v) for v in arena.variables]):
-                part = lambda flat: view(flat, (end - begin,), begin)  # noqa: B023, E731
-                states = SimpleNamespace(**{name: part(flat) for name, flat in state.items()})
-                plan.append(
-                    (
-                        part(arena.values),
-                        part(arena.gradients),
-                        states,
-                        self.weight_decay if decays else 0.0,
-                    )
-                )
-        return plan
-
-    def _step(self, plan: list, variables: Sequence[Tensor]) -> None:
+    def _step(self, plan: list[Run], variables: Sequence[Tensor]) -> None:
         if self.loss_scale_factor is not None:
-            for arena in self._arenas:
+            for arena in self._store.arenas:
                 kernels.rescale(arena.gradients, 1.0 / self.loss_scale_factor)
         lr = self._rate.value
         self._rate.prepare(self._calls)
@@ -371,7 +288,8 @@ class Optimizer(Configurable):
         if self._accumulated():
             self._clip()
             self.prepare_update(self._updates)
-            for p, g, states, decay in plan:
+            for p, g, states, decays in plan:
+                decay = float(self.weight_decay or 0.0) if decays else 0.0
                 if decay and not self.fuses_weight_decay:
                     kernels.weight_decay(p, lr, decay)
                 self.update(p, g, states, lr, self._updates, decay)
@@ -396,7 +314,7 @@ class Optimizer(Configurable):
             updates = self._next_phase == "update"
         self._next_phase = None
         self._updated = updates
-        for arena, state in zip(self._arenas, self._states):
+        for arena, state in zip(self._store.arenas, self._store.states):
             total = state["gradient_accumulator"]
             kernels.add(arena.gradients, total, arena.gradients if updates else total)
             if updates:
@@ -407,7 +325,7 @@ class Optimizer(Configurable):
         return updates
 
     def _clip(self) -> None:
-        for arena in self._arenas:
+        for arena in self._store.arenas:
             if self.clipnorm:
                 kernels.clip_norm(arena.gradients, arena.cuts, float(self.clipnorm))
             elif self.global_clipnorm:
@@ -416,23 +334,23 @@ class Optimizer(Configurable):
                 kernels.clip_value(arena.gradients, float(self.clipvalue))
 
     def _average(self) -> None:
-        step = self._updates
+        step: Tensor = self._updates
         if self.gradient_accumulation_steps and not self._updated:  # as Keras counts: the one gathered for
             step = empty((), like=self._updates)
             kernels.copy(self._updates, step)
             kernels.increment(step)
-        for arena, state in zip(self._arenas, self._states):
+        for arena, state in zip(self._store.arenas, self._store.states):
             every = self.ema_overwrite_frequency or 0
             kernels.moving_average(state["average"], arena.values, step, float(self.ema_momentum), every)
 
     def averages(self) -> list[tuple[Tensor, Tensor]]:
         """With use_ema: (weights, their moving averages), flat, one pair per type."""
-        return [(arena.values, state["average"]) for arena, state in zip(self._arenas, self._states)]
+        return [(arena.values, state["average"]) for arena, state in zip(self._store.arenas, self._store.states)]
 
     def finalize_variable_values(self, var_list: Sequence[Tensor] | None = None) -> None:
         """With use_ema, puts the averages in the weights' place: called at the end of training."""
         if self.use_ema:
-            for arena, state in zip(self._arenas, self._states):
+            for arena, state in zip(self._store.arenas, self._store.states):
                 kernels.copy(state["average"], arena.values)
 
     def scale_loss(self, loss: Tensor) -> Tensor:

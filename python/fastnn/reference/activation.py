@@ -37,7 +37,7 @@ FORMULAS = {
     "tanh": (lambda x, a: np.tanh(x), lambda x, a: 1 / np.cosh(x) ** 2),
     "relu": (lambda x, a: np.maximum(x, 0), lambda x, a: (x > 0) * 1.0),
     "relu6": (lambda x, a: np.clip(x, 0, 6), lambda x, a: ((x > 0) & (x < 6)) * 1.0),
-    "leaky_relu": (lambda x, a: np.where(x > 0, x, a * x), lambda x, a: np.where(x > 0, 1, a)),
+    "leaky_relu": (lambda x, a: np.where(x > 0, x, a * x), lambda x, a: np.where(x >= 0, 1, a)),
     "elu": (
         lambda x, a: np.where(x > 0, x, a * np.expm1(x)),
         lambda x, a: np.where(x > 0, 1, a * np.exp(x)),
@@ -84,7 +84,7 @@ FROM_Y = {
     "tanh": lambda y, a: 1 - y * y,
     "relu": lambda y, a: y > 0,
     "relu6": lambda y, a: (y > 0) & (y < 6),
-    "leaky_relu": lambda y, a: np.where(y > 0, 1, a),
+    "leaky_relu": lambda y, a: np.where(y >= 0, 1, a),
     "elu": lambda y, a: np.where(y > 0, 1, y + a),
     "selu": lambda y, a: np.where(y > 0, _SCALE, y + _SCALE_ALPHA),
     "softplus": lambda y, a: 1 - np.exp(-y),
@@ -113,7 +113,7 @@ def prelu(x, alpha):
 
 @kernel_case(SLOPES, [dict(s=(4096, 256), alpha=(256,))], tolerance=1)
 def prelu_grad(x, alpha, dy):
-    return dy * np.where(x > 0, 1, alpha)
+    return dy * np.where(x > 0, 1, np.where(x < 0, alpha, 0))
 
 
 @kernel_case(SIZES, BENCH, tolerance=1)

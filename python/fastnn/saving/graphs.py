@@ -18,9 +18,11 @@ def model_config(model: Any) -> dict:
     from ..models import Model, Sequential
 
     if isinstance(model, Sequential):
-        layers = ([model._input.node.layer] if model._input is not None else []) + model.layers
-        config = {"name": model.name, "trainable": model.trainable, "layers": [serialize_object(v) for v in layers]}
+        layers = [serialize_object(layer) for layer in model.layers]
+        config: dict = {"name": model.name, "trainable": model.trainable, "layers": layers}
         if model._input is not None:
+            assert model._input.node is not None  # that of its InputLayer
+            layers.insert(0, serialize_object(model._input.node.layer))
             config["build_input_shape"] = list(model._input.shape)
         return config
     if model._graph is not None and _takes_graphs(type(model)):
