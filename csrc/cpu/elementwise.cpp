@@ -124,8 +124,8 @@ struct FlooredQuotientOf {
   }
 };
 
-// Whether the quotients are so small that q = trunc(a / b) is off by no more than 1, where a / b was
-// rounded up to an integer, and a - q b is exact with fma.
+// Whether the quotients are so small that q = trunc(a / b) is off by no more than 1, where a / b
+// was rounded up to an integer, and a - q b is exact with fma.
 template <class T>
 FASTNN_INLINE bool quotients_are_exact(Vec<T> b, Vec<T> quotient) {
   using V = Vec<T>;
@@ -303,8 +303,8 @@ void power_scalar(In x, Out y, double value) noexcept {
   if (y.dtype() == DType::int32) return with_scalar<int32_t, Power>(x, y, value);
   with_float(y.dtype(), [&](auto t) {
     using T = decltype(t);
-    if (!with_simple_exponent(
-            value, [&](auto raise) { map(x.data<T>(), y.data<T>(), x.size(), raise); }))
+    if (!with_simple_exponent(value,
+                              [&](auto raise) { map(x.data<T>(), y.data<T>(), x.size(), raise); }))
       with_scalar<T, Power>(x, y, value);
   });
 }
@@ -321,9 +321,9 @@ void power_scalar_grad(In x, In dy, Out dx, double value) noexcept {
     pow_blocks(x.size(), static_cast<T>(value - 1), [&](int64_t i, int64_t n, const T* exponent) {
       T power[kPowBlock];
       pow_run(x.data<T>() + i, exponent, power, n);
-      map_run<false, false>(
-          power, dy.data<T>() + i, dx.data<T>() + i, n,
-          [&](auto power, auto dy) { return power * decltype(power)(factor) * dy; });
+      map_run<false, false>(power, dy.data<T>() + i, dx.data<T>() + i, n, [&](auto power, auto dy) {
+        return power * decltype(power)(factor) * dy;
+      });
     });
   });
 }

@@ -28,7 +28,7 @@ FASTNN_INLINE auto fold_lanes(Pack<T> v, Op op) {
   using A = typename Op::template Acc<T>;
   if constexpr (sizeof(T) == 1) {  // truth values: whether any byte is not 0
     static_assert(Op::kTruth);
-    const auto words = (typename Native<uint64_t, lanes / 8>::type)v.v;
+    const auto words = (typename Native<uint64_t, lanes / 8>::type) v.v;
     uint64_t seen = 0;
     for (int k = 0; k < lanes / 8; ++k) seen |= words[k];
     return static_cast<A>(seen != 0);

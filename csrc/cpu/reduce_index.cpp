@@ -25,8 +25,8 @@ struct Found {
   int64_t index;
 };
 
-// The best of x, n > 0. Among floats a NaN is looked for only where one may be: x times 0, added up,
-// is NaN too.
+// The best of x, n > 0. Among floats a NaN is looked for only where one may be: x times 0, added
+// up, is NaN too.
 template <class T>
 FASTNN_INLINE T extremum(const T* x, int64_t n, bool least) {
   using V = Pack<T>;

@@ -465,8 +465,8 @@ FASTNN_INLINE Vec<T> lookup16(const T (&table)[16], typename Vec<T>::Int index) 
   if constexpr (sizeof(T) == 4)
     return V::of((typename V::Raw)_mm512_permutexvar_ps((__m512i)index, low.v));
   else
-    return V::of((typename V::Raw)_mm512_permutex2var_pd(low.v, (__m512i)index,
-                                                         V::load(table + 8).v));
+    return V::of(
+        (typename V::Raw)_mm512_permutex2var_pd(low.v, (__m512i)index, V::load(table + 8).v));
 #elif defined(FASTNN_MM) && FASTNN_VEC_BYTES == 32
   if constexpr (sizeof(T) == 4) {
     const __m256 low = _mm256_permutevar8x32_ps(V::load(table).v, (__m256i)index);

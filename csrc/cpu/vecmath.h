@@ -385,39 +385,47 @@ template <class T>
 struct LogTable;
 template <>
 struct LogTable<float> {
-  static constexpr float c[16] = {
-      0x1.66p+0, 0x1.57p+0, 0x1.49p+0, 0x1.3dp+0, 0x1.31p+0, 0x1.26p+0, 0x1.1cp+0, 0x1.12p+0,
-      0x1.09p+0, 0x1p+0, 0x1.e6p-1, 0x1.cap-1, 0x1.b2p-1, 0x1.9cp-1, 0x1.88p-1, 0x1.76p-1};
+  static constexpr float c[16] = {0x1.66p+0, 0x1.57p+0, 0x1.49p+0, 0x1.3dp+0, 0x1.31p+0, 0x1.26p+0,
+                                  0x1.1cp+0, 0x1.12p+0, 0x1.09p+0, 0x1p+0,    0x1.e6p-1, 0x1.cap-1,
+                                  0x1.b2p-1, 0x1.9cp-1, 0x1.88p-1, 0x1.76p-1};
   static constexpr float high[16] = {
-      -0x1.5768p-2, -0x1.2b94p-2, -0x1.00e8p-2, -0x1.b5b8p-3, -0x1.66bp-3, -0x1.1b7p-3, -0x1.a92p-4,
-      -0x1.165p-4, -0x1.1bp-5, 0, 0x1.aaep-5, 0x1.c88p-4, 0x1.528p-3, 0x1.bd08p-3, 0x1.1178p-2,
+      -0x1.5768p-2, -0x1.2b94p-2, -0x1.00e8p-2, -0x1.b5b8p-3, -0x1.66bp-3,
+      -0x1.1b7p-3,  -0x1.a92p-4,  -0x1.165p-4,  -0x1.1bp-5,   0,
+      0x1.aaep-5,   0x1.c88p-4,   0x1.528p-3,   0x1.bd08p-3,  0x1.1178p-2,
       0x1.419cp-2};
   static constexpr float low[16] = {
-      0x1.1d1754p-19f, 0x1.f8a8ecp-19f, 0x1.3ba52ap-18f, 0x1.730b82p-18f, 0x1.95ec6ap-18f,
-      -0x1.56a97cp-18f, -0x1.b4e92cp-18f, -0x1.b7751cp-19f, -0x1.b31248p-18f, 0, 0x1.e5a1f6p-18f,
-      0x1.6006f2p-18f, -0x1.a1b5e4p-19f, 0x1.ce0ef6p-21f, 0x1.d044fcp-19f, -0x1.7b8542p-19f};
+      0x1.1d1754p-19f,  0x1.f8a8ecp-19f,  0x1.3ba52ap-18f,  0x1.730b82p-18f,  0x1.95ec6ap-18f,
+      -0x1.56a97cp-18f, -0x1.b4e92cp-18f, -0x1.b7751cp-19f, -0x1.b31248p-18f, 0,
+      0x1.e5a1f6p-18f,  0x1.6006f2p-18f,  -0x1.a1b5e4p-19f, 0x1.ce0ef6p-21f,  0x1.d044fcp-19f,
+      -0x1.7b8542p-19f};
   static constexpr int32_t from_bits = 0x3f330000;
 };
 template <>
 struct LogTable<double> {
-  static constexpr double c[16] = {
-      0x1.66p+0, 0x1.57p+0, 0x1.49p+0, 0x1.3dp+0, 0x1.31p+0, 0x1.26p+0, 0x1.1cp+0, 0x1.12p+0,
-      0x1.09p+0, 0x1p+0, 0x1.e6p-1, 0x1.cap-1, 0x1.b2p-1, 0x1.9cp-1, 0x1.88p-1, 0x1.76p-1};
-  static constexpr double high[16] = {
-      -0x1.5767717456p-2, -0x1.2b9303ab8ap-2, -0x1.00e6c45ad5p-2, -0x1.b5b519e8fcp-3,
-      -0x1.66acd4272ap-3, -0x1.1b72ad52f6p-3, -0x1.a926d3a4acp-4, -0x1.16536eea38p-4,
-      -0x1.1b0d98924p-5, 0, 0x1.aaef2d0fbp-5, 0x1.c885801bc4p-4, 0x1.527e5e4a1cp-3,
-      0x1.bd087383bep-3, 0x1.1178e8227ep-2, 0x1.419b423d5fp-2};
-  static constexpr double low[16] = {
-      0x1.64ead9524d7cap-44, 0x1.6db12d6bfb0a5p-45, -0x1.cc68d52e01203p-50, 0x1.4b722ec011f31p-44,
-      -0x1.aa1bdbfc6c785p-44, -0x1.e80a41811a396p-45, -0x1.563650bd22a9cp-44, 0x1.47c5e768fa309p-46,
-      0x1.3401e9ae889bbp-44, 0, 0x1.0fc1a353bb42ep-45, 0x1.646d1c65aacd3p-45,
-      -0x1.4e60b8d4b411dp-44, -0x1.d4bc4595412b6p-45, 0x1.1ef78ce2d07f2p-44, -0x1.ce379226de3ecp-44};
+  static constexpr double c[16] = {0x1.66p+0, 0x1.57p+0, 0x1.49p+0, 0x1.3dp+0, 0x1.31p+0, 0x1.26p+0,
+                                   0x1.1cp+0, 0x1.12p+0, 0x1.09p+0, 0x1p+0,    0x1.e6p-1, 0x1.cap-1,
+                                   0x1.b2p-1, 0x1.9cp-1, 0x1.88p-1, 0x1.76p-1};
+  static constexpr double high[16] = {-0x1.5767717456p-2, -0x1.2b9303ab8ap-2,
+                                      -0x1.00e6c45ad5p-2, -0x1.b5b519e8fcp-3,
+                                      -0x1.66acd4272ap-3, -0x1.1b72ad52f6p-3,
+                                      -0x1.a926d3a4acp-4, -0x1.16536eea38p-4,
+                                      -0x1.1b0d98924p-5,  0,
+                                      0x1.aaef2d0fbp-5,   0x1.c885801bc4p-4,
+                                      0x1.527e5e4a1cp-3,  0x1.bd087383bep-3,
+                                      0x1.1178e8227ep-2,  0x1.419b423d5fp-2};
+  static constexpr double low[16] = {0x1.64ead9524d7cap-44,  0x1.6db12d6bfb0a5p-45,
+                                     -0x1.cc68d52e01203p-50, 0x1.4b722ec011f31p-44,
+                                     -0x1.aa1bdbfc6c785p-44, -0x1.e80a41811a396p-45,
+                                     -0x1.563650bd22a9cp-44, 0x1.47c5e768fa309p-46,
+                                     0x1.3401e9ae889bbp-44,  0,
+                                     0x1.0fc1a353bb42ep-45,  0x1.646d1c65aacd3p-45,
+                                     -0x1.4e60b8d4b411dp-44, -0x1.d4bc4595412b6p-45,
+                                     0x1.1ef78ce2d07f2p-44,  -0x1.ce379226de3ecp-44};
   static constexpr int64_t from_bits = 0x3fe6600000000000;
 };
 
-// y log x for a finite x > 0, to some 2^-11 units of the last place; needs fma. Only where `any_size`
-// may x be subnormal.
+// y log x for a finite x > 0, to some 2^-11 units of the last place; needs fma. Only where
+// `any_size` may x be subnormal.
 template <bool any_size, class T>
 FASTNN_INLINE Pair<T> times_log(Vec<T> y, Vec<T> x) {
   using V = Vec<T>;
@@ -529,8 +537,8 @@ FASTNN_OUTLINE void pow_run(const T* x, const T* y, T* r, int64_t n) {
   for (int64_t begin = 0; begin < n; begin += block) {
     const int64_t end = n - begin < block ? n - begin : block;
     for (int64_t i = 0; i < end; i += V::size) {
-      const Pair<T> t = times_log<false>(V::load_n(y + begin + i, end - i),
-                                         V::load_n(x + begin + i, end - i));
+      const Pair<T> t =
+          times_log<false>(V::load_n(y + begin + i, end - i), V::load_n(x + begin + i, end - i));
       t.high.store(high + i);
       t.low.store(low + i);
     }
@@ -543,8 +551,8 @@ FASTNN_OUTLINE void pow_run(const T* x, const T* y, T* r, int64_t n) {
 #else  // without exact products: in double, and doubles lane by lane through the C library
 FASTNN_INLINE Vec<float> pow(Vec<float> x, Vec<float> y) {
   const Vec<float> a = abs(x);
-  return pow_everywhere(x, y, from_f64(exp(low_f64(y) * log(low_f64(a))),
-                                       exp(high_f64(y) * log(high_f64(a)))));
+  return pow_everywhere(
+      x, y, from_f64(exp(low_f64(y) * log(low_f64(a))), exp(high_f64(y) * log(high_f64(a)))));
 }
 FASTNN_INLINE Vec<double> pow(Vec<double> x, Vec<double> y) {
   Vec<double> r;
