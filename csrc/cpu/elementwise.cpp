@@ -105,16 +105,68 @@ FASTNN_INLINE int32_t integer_power(int32_t a, int32_t b) {
   return int32_t(r);
 }
 
+// f on pairs of numbers, for whole vectors in memory: rare or slow, and the same for all callers.
+template <class V, class F>
+FASTNN_OUTLINE V by_lane_apart(V a, V b) {
+  return by_lane(a, b, F{});
+}
+
+struct RemainderOf {
+  template <class T>
+  FASTNN_INLINE T operator()(T a, T b) const {
+    return remainder(a, b);
+  }
+};
+struct FlooredQuotientOf {
+  template <class T>
+  FASTNN_INLINE T operator()(T a, T b) const {
+    return floored_quotient(a, b);
+  }
+};
+
+// Whether the quotients are so small that q = trunc(a / b) is off by no more than 1, where a / b
+// was rounded up to an integer, and a - q b is exact with fma.
+template <class T>
+FASTNN_INLINE bool quotients_are_exact(Vec<T> b, Vec<T> quotient) {
+  using V = Vec<T>;
+  return FASTNN_HAS_FMA &&
+         all((abs(quotient) < V(Lanes<T>::integral_above / 2)) & (abs(b) < V(infinity<T>)));
+}
+template <class T>
+FASTNN_INLINE Mask<T> is_opposite(Vec<T> r, Vec<T> x) {  // and not 0; products might underflow
+  return Mask<T>{(typename Vec<T>::Int)((r.bits() ^ x.bits()) < 0)} & (r != Vec<T>(0));
+}
+template <class T>
+FASTNN_INLINE Vec<T> remainder_of(Vec<T> a, Vec<T> b, Vec<T> quotient) {
+  using V = Vec<T>;
+  const V whole = copysign(floor(abs(quotient)), quotient);
+  V r = fma(-whole, b, a);
+  r = select(is_opposite(r, a), r + copysign(b, a), r);  // a / b was rounded up
+  return select(is_opposite(r, b), r + b, r);
+}
+
 struct Mod : Slow {
   template <class V>
   FASTNN_INLINE V operator()(V a, V b) const {
-    return by_lane(a, b, [](auto x, auto y) { return remainder(x, y); });
+    if constexpr (is_float<typename V::Scalar>) {
+      const V quotient = a / b;
+      if (quotients_are_exact(b, quotient)) return remainder_of(a, b, quotient);
+    }
+    return by_lane_apart<V, RemainderOf>(a, b);
   }
 };
 struct FloorDivide : Slow {
   template <class V>
   FASTNN_INLINE V operator()(V a, V b) const {
-    return by_lane(a, b, [](auto x, auto y) { return floored_quotient(x, y); });
+    if constexpr (is_float<typename V::Scalar>) {
+      const V quotient = a / b;
+      if (quotients_are_exact(b, quotient)) {
+        // a - remainder is a multiple of b but for rounding: the nearest integer is meant.
+        const V q = (a - remainder_of(a, b, quotient)) / b;
+        return copysign(round_nearest(q), q);
+      }
+    }
+    return by_lane_apart<V, FlooredQuotientOf>(a, b);
   }
 };
 struct Power : Slow {  // of integers; floats have pow_run()

@@ -38,14 +38,19 @@ void take(In x, In index, Out y) noexcept {
     const T* px = x.data<T>();
     T* py = y.data<T>();
     pieces(rows, larger(1, kElementGrain / (i + 1)), [&](int64_t begin, int64_t end) {
-      for (int64_t r = begin; r < end; ++r) {
-        const int64_t from = place(at[r % k], n);
+      const T* row = px + begin / k * n * i;
+      for (int64_t r = begin, q = begin % k; r < end; ++r, ++q) {
+        if (q == k) {
+          q = 0;
+          row += n * i;
+        }
+        const int64_t from = place(at[q], n);
         if (from < 0)
           memset(py + r * i, 0, i * sizeof(T));
         else if (i == 1)
-          py[r] = px[r / k * n + from];
+          py[r] = row[from];
         else
-          memcpy(py + r * i, px + (r / k * n + from) * i, i * sizeof(T));
+          memcpy(py + r * i, row + from * i, i * sizeof(T));
       }
     });
   });

@@ -134,28 +134,31 @@ const double* batch_moments(const T* x, const uint8_t* mask, const Strips& s) {
   return result;
 }
 
-// y = (x - mean) scale + beta, scale = gamma inv_std; f gives a channel's {mean, scale, beta}.
-template <class T, class F>
-void normalize(const T* x, T* y, const Strips& s, F f) {
+// y = (x - mean) scale + beta, scale = gamma inv_std. M is the type of the statistics.
+template <class M, class T>
+FASTNN_OUTLINE void normalize(In x, const M* mean, const M* variance, In gamma, In beta, Out y,
+                              double epsilon, T) {
+  const T *from = x.data<T>(), *gammas = gamma ? gamma.data<T>() : nullptr,
+          *betas = beta ? beta.data<T>() : nullptr;
+  T* to = y.data<T>();
+  const Strips s(x.rows(), x.cols(), false);
   tiles(s.chunks * s.blocks, [&](int64_t tile) {
     const int64_t chunk = tile / s.blocks, block = tile % s.blocks;
-    T mean[kStrip], scale[kStrip], beta[kStrip];
-    s.spread(block, mean, [&](int64_t j) { return f(j).mean; });
-    s.spread(block, scale, [&](int64_t j) { return f(j).scale; });
-    s.spread(block, beta, [&](int64_t j) { return f(j).beta; });
+    T centre[kStrip], scale[kStrip], shift[kStrip];
+    s.spread(block, centre, [&](int64_t j) { return T(mean[j]); });
+    s.spread(block, scale, [&](int64_t j) {
+      const T inv = T(1 / ::sqrt(double(variance[j]) + epsilon));
+      return gammas ? gammas[j] * inv : inv;
+    });
+    s.spread(block, shift, [&](int64_t j) { return betas ? betas[j] : T(0); });
     s.each(block, s.begin(chunk), s.end(chunk), [&](int64_t at, int64_t, int64_t count) {
       along<T>(count, [&](int64_t i, int64_t m) {
-        const Vec<T> d = Vec<T>::load_n(x + at + i, m) - Vec<T>::load_n(mean + i, m);
-        fma(d, Vec<T>::load_n(scale + i, m), Vec<T>::load_n(beta + i, m)).store_n(y + at + i, m);
+        const Vec<T> d = Vec<T>::load_n(from + at + i, m) - Vec<T>::load_n(centre + i, m);
+        fma(d, Vec<T>::load_n(scale + i, m), Vec<T>::load_n(shift + i, m)).store_n(to + at + i, m);
       });
     });
   });
 }
-
-template <class T>
-struct Affine {
-  T mean, scale, beta;
-};
 
 // sum of dy and of dy xhat over the rows, (2, c) doubles in the team's scratch, where xhat =
 // (x - mean) inv_std. The statistics are one a channel, or (per_row) one a row; then with_row(row,
@@ -299,11 +302,7 @@ void batch_norm(In x, In gamma, In beta, In mask, Out y, Out mean, Out inv_std, 
         mv = T(double(mv) * momentum + moments[c + j] * (1 - momentum));
       }
     });
-    normalize(x.data<T>(), y.data<T>(), Strips(x.rows(), c, false), [&](int64_t j) {
-      const T inv = T(1 / ::sqrt(moments[c + j] + epsilon));
-      return Affine<T>{T(moments[j]), gamma ? gamma.data<T>()[j] * inv : inv,
-                       beta ? beta.data<T>()[j] : T(0)};
-    });
+    normalize(x, moments, moments + c, gamma, beta, y, epsilon, T());
     team::barrier();  // the scratch is in use up to here
   });
 }
@@ -312,11 +311,7 @@ void batch_norm_inference(In x, In mean, In variance, In gamma, In beta, Out y,
                           double epsilon) noexcept {
   with_float(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    normalize(x.data<T>(), y.data<T>(), Strips(x.rows(), x.cols(), false), [&](int64_t j) {
-      const T inv = T(1 / ::sqrt(double(variance.data<T>()[j]) + epsilon));
-      return Affine<T>{mean.data<T>()[j], gamma ? gamma.data<T>()[j] * inv : inv,
-                       beta ? beta.data<T>()[j] : T(0)};
-    });
+    normalize(x, mean.data<T>(), variance.data<T>(), gamma, beta, y, epsilon, T());
   });
 }
 

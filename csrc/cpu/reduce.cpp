@@ -57,6 +57,7 @@ template <>
 constexpr int32_t highest<int32_t> = INT32_MAX;
 
 struct Sum {
+  bool mean = false;  // a number, not a type, so that both share their loops
   template <class T>
   using Acc = typename Wide<T>::type;
   template <class T>
@@ -72,19 +73,12 @@ struct Sum {
     return plus(a, b);
   }
   template <class T, class A>
-  FASTNN_INLINE T finish(A a, int64_t, T) const {
-    return static_cast<T>(a);
-  }
-};
-
-struct Mean : Sum {
-  template <class T, class A>
   FASTNN_INLINE T finish(A a, int64_t n, T) const {
-    return static_cast<T>(a / static_cast<A>(n));
+    return static_cast<T>(mean ? a / static_cast<A>(n) : a);
   }
 };
 
-struct Variance : Mean {  // the parameter is the mean
+struct Variance : Sum {  // the parameter is the mean
   template <class V>
   FASTNN_INLINE V map(V x, V mean) const {
     return (x - mean) * (x - mean);
@@ -193,30 +187,30 @@ struct All : Any {  // as "none is false": the number of zeros, saturated by |
 };
 
 template <class T, class Op>
-FASTNN_INLINE void over_middle(In x, const T* param, Out y, Op op) {
+FASTNN_OUTLINE void over_middle(In x, const T* param, Out y, Op op) {
   reduce<Op, T, T>(x.data<T>(), param, y.data<T>(), x.dim(0), x.dim(1), x.dim(2), op);
 }
 
 }  // namespace
 
-#define REDUCTION(with, name, Op)                                                    \
-  void name(In x, Out y) noexcept {                                                  \
-    with(x.dtype(), [&](auto t) { over_middle<decltype(t)>(x, nullptr, y, Op{}); }); \
+#define REDUCTION(with, name, op)                                                  \
+  void name(In x, Out y) noexcept {                                                \
+    with(x.dtype(), [&](auto t) { over_middle<decltype(t)>(x, nullptr, y, op); }); \
   }
-#define REDUCTION_AROUND(name, param, Op)          \
-  void name(In x, In param, Out y) noexcept {      \
-    with_float(x.dtype(), [&](auto t) {            \
-      using T = decltype(t);                       \
-      over_middle<T>(x, param.data<T>(), y, Op{}); \
-    });                                            \
+#define REDUCTION_AROUND(name, param, op)        \
+  void name(In x, In param, Out y) noexcept {    \
+    with_float(x.dtype(), [&](auto t) {          \
+      using T = decltype(t);                     \
+      over_middle<T>(x, param.data<T>(), y, op); \
+    });                                          \
   }
 
-REDUCTION(with_number, sum, Sum)
-REDUCTION(with_float, mean, Mean)
-REDUCTION(with_number, prod, Prod)
-REDUCTION(with_float, norm, Norm)
-REDUCTION_AROUND(var, mean, Variance)
-REDUCTION_AROUND(logsumexp, max, LogSumExp)
+REDUCTION(with_number, sum, Sum{})
+REDUCTION(with_float, mean, Sum{true})
+REDUCTION(with_number, prod, Prod{})
+REDUCTION(with_float, norm, Norm{})
+REDUCTION_AROUND(var, mean, Variance{{true}})
+REDUCTION_AROUND(logsumexp, max, LogSumExp{})
 
 // There is no largest of nothing.
 #define EXTREMUM(name, Op)                                                                  \

@@ -83,11 +83,14 @@ FASTNN_INLINE int64_t place_of(const T* x, int64_t n, T value) {
     while (k + 1 < n && x[k] == x[k]) ++k;
     return k;
   }
-  if constexpr (is_float<T>)
+  if constexpr (is_float<T>) {
+    const auto at = [&](int q) { return V::load(x + k + q * V::size) == V(value); };
+    while (k + 4 * V::size <= n && !any((at(0) | at(1)) | (at(2) | at(3)))) k += 4 * V::size;
     for (; k + V::size <= n; k += V::size) {
       const auto here = V::load(x + k) == V(value);
       if (any(here)) return k + first_lane(here);
     }
+  }
   while (k + 1 < n && x[k] != value) ++k;
   return k;
 }
