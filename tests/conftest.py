@@ -1,12 +1,45 @@
 """Real Keras runs on JAX, on the CPU, beside fastnn. Unwritten memory shows as NaN."""
 
+import ctypes
+import gc
 import os
+import sys
+from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("FASTNN_POISON", "1")
+
+
+_COMPILED_BYTES = 700 << 20  # of programs that JAX may keep before they are dropped
+_floor_bytes = [256 << 20]  # what is resident without them
+
+
+def _resident_bytes():
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
+
+
+@pytest.fixture(autouse=True)
+def _little_memory():
+    """Drops what JAX has compiled, which it keeps for ever: random configurations of layers come to
+    gigabytes, and no test needs the programs of another. Only after so much growth, since others may.
+    """
+    yield
+    jax = sys.modules.get("jax")
+    if jax is None or not hasattr(jax, "clear_caches"):
+        return
+    now = _resident_bytes()
+    if now < _floor_bytes[0] + _COMPILED_BYTES:
+        return
+    jax.clear_caches()
+    gc.collect()
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "malloc_trim"):  # freed memory goes back to the system
+        libc.malloc_trim(0)
+    _floor_bytes[0] = _resident_bytes()
 
 
 @pytest.fixture(scope="session")
