@@ -129,7 +129,7 @@ def serve(answer, commands):
 
 def ratios(speeds):
     """fastnn's speed over the best peer's, round by round; empty where it was alone."""
-    theirs = [s for peer, s in speeds.items() if peer != "fastnn"]
+    theirs = [s for peer, s in speeds.items() if not peer.startswith("fastnn")]
     return [mine / max(round_) for mine, round_ in zip(speeds["fastnn"], zip(*theirs))] if theirs else []
 
 

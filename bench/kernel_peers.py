@@ -15,7 +15,7 @@ import numpy as np
 from driver import neighbour, processes, ratio_cells, ratios, table
 from kernel_rows import COMPUTE, FAMILIES
 
-PEERS = ["fastnn", "torch", "torch-channels-last", "jax", "numpy"]
+PEERS = ["fastnn", "fastnn-strict", "torch", "torch-channels-last", "jax", "numpy"]
 # glibc hands freed memory of large results back to the system, and clearing it anew can take longer than
 # the kernel: everybody keeps it, so that kernels are compared and not page faults.
 SETTINGS = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 40), "MALLOC_TOP_PAD_": str(64 << 20)}

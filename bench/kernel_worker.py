@@ -18,6 +18,7 @@ from kernel_rows import FAMILIES, READ_IN_PART
 
 MODULES = {
     "fastnn": "peer_fastnn",
+    "fastnn-strict": "peer_fastnn",
     "torch": "peer_torch",
     "torch-channels-last": "peer_torch",
     "jax": "peer_jax",

@@ -23,7 +23,17 @@ import kernel_peers
 from driver import Process, head, neighbour, processes, ratio_cells, ratios, result_file, table
 from workloads import GROUPS, WORKLOADS
 
-PEERS = ["fastnn", "torch", "torch-fused", "torch-channels-last", "torch-compile", "keras-jax", "keras-torch"]
+# fastnn-strict: with matmul_precision "float32_strict", where the default takes other sums.
+PEERS = [
+    "fastnn",
+    "fastnn-strict",
+    "torch",
+    "torch-fused",
+    "torch-channels-last",
+    "torch-compile",
+    "keras-jax",
+    "keras-torch",
+]
 TITLES = {
     "train": "Training: samples a second",
     "predict": "`predict`: samples a second",
@@ -34,7 +44,8 @@ TITLES = {
 
 
 def peers_of(name, chosen):
-    return ["fastnn", *(p for p in chosen if p != "torch-channels-last" or WORKLOADS[name].images)]
+    of_images = ("fastnn-strict", "torch-channels-last")
+    return ["fastnn", *(p for p in chosen if p not in of_images or WORKLOADS[name].images)]
 
 
 def measure(name, peers, threads, arguments):

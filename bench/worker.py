@@ -21,10 +21,11 @@ class KerasLike:
     """fastnn, or Keras on one of its backends: the same code."""
 
     def __init__(self, peer, workload, threads):
-        if peer == "fastnn":
+        if peer.startswith("fastnn"):
             import fastnn as keras
 
             keras._core.set_max_threads(threads)
+            keras.config.set_matmul_precision("float32_strict" if peer == "fastnn-strict" else "float32")
             self.version = f"fastnn {keras.__version__} ({keras._core.current_isa()})"
         else:
             os.environ["KERAS_BACKEND"] = backend = peer.removeprefix("keras-")
@@ -33,7 +34,7 @@ class KerasLike:
             self.version = f"Keras {keras.__version__} on {backend} {__import__(backend).__version__}"
             if backend == "torch":
                 __import__("torch").set_num_threads(threads)
-        self.workload, self.own = workload, peer == "fastnn"
+        self.workload, self.own = workload, peer.startswith("fastnn")
         keras.utils.set_random_seed(0)
         self.model = keras.Sequential(workload.keras(keras))
         x, y = workload.data(np.random.default_rng(0), workload.batch)
