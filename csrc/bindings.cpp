@@ -224,6 +224,16 @@ std::vector<std::pair<std::string, std::string>> params_of(const Kernel& k) {
 PYBIND11_MODULE(_core, m) {
   m.doc() = "fastnn's kernels: tensors, one function per kernel, recorded programs.";
   py::register_exception<DeviceError>(m, "DeviceError", PyExc_RuntimeError);
+  // What C++ says of the memory of its own lists is "std::bad_alloc".
+  py::register_exception_translator([](std::exception_ptr p) {
+    try {
+      if (p) std::rethrow_exception(p);
+    } catch (const OutOfMemory&) {
+      throw;
+    } catch (const std::bad_alloc&) {
+      PyErr_SetString(PyExc_MemoryError, "out of memory: the system gives this process no more");
+    }
+  });
 
   py::class_<Array>(m, "Array", py::buffer_protocol(), py::dynamic_attr(),
                     "Memory with a shape and a type.")

@@ -70,6 +70,8 @@ CASES = [
     ("SparseCategoricalCrossentropy", dict(from_logits=True), None, normal),
     ("SparseCategoricalCrossentropy", dict(ignore_class=1), None, positive),
     ("SparseCategoricalCrossentropy", dict(ignore_class=0, from_logits=True), None, normal),
+    ("CategoricalGeneralizedCrossEntropy", {}, None, distribution),
+    ("CategoricalGeneralizedCrossEntropy", dict(q=0.8), None, positive),
     ("Dice", {}, bits, positive),
     ("Dice", dict(axis=(1,)), bits, positive),
     ("Tversky", dict(alpha=0.3, beta=0.7), bits, positive),

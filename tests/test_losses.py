@@ -69,16 +69,38 @@ FUNCTIONS = [
     "dice",
     "tversky",
     "sparse_categorical_crossentropy",
+    "categorical_generalized_cross_entropy",
 ]
+WITHOUT_DEFAULT = {"categorical_generalized_cross_entropy": dict(q=0.3)}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_as_keras(name):
     rng = np.random.default_rng(0)
+    more = WITHOUT_DEFAULT.get(name, {})
+    labels = getattr(getattr(losses, name), "integer_targets", False)
     for shape in [(2, 5, 3)]:
-        t, y = draw(rng, None if name.startswith("sparse") else positive, positive, shape)
-        np.testing.assert_allclose(getattr(losses, name)(t, y).numpy(), getattr(keras.losses, name)(t, y), **TOLERANCE)
-        np.testing.assert_allclose(losses.get(name)(t, y).numpy(), keras.losses.get(name)(t, y), **TOLERANCE)
+        t, y = draw(rng, None if labels else positive, positive, shape)
+        want = getattr(keras.losses, name)(t, y, **more)
+        np.testing.assert_allclose(getattr(losses, name)(t, y, **more).numpy(), want, **TOLERANCE)
+        np.testing.assert_allclose(losses.get(name)(t, y, **more).numpy(), want, **TOLERANCE)
+
+
+@pytest.mark.parametrize("labels", [[0.5, 1, 2], [np.nan, 1, 2], [4, 1, 2], [-1, 1, 2], [0, 1]], ids=str)
+@pytest.mark.parametrize("name", ["SparseCategoricalCrossentropy", "CategoricalGeneralizedCrossEntropy"])
+def test_labels_that_are_no_classes(name, labels):
+    y = np.full((3, 4), 0.25, "f")
+    with pytest.raises(ValueError):
+        getattr(losses, name)()(np.array(labels), y)
+
+
+def test_classes_in_a_column():
+    y = distribution(np.random.default_rng(0), (3, 4))
+    for name in ("SparseCategoricalCrossentropy", "CategoricalGeneralizedCrossEntropy"):
+        rows, column = (getattr(losses, name)()(np.array(t), y).item() for t in ([0, 3, 2], [[0], [3], [2]]))
+        assert rows == column
+    with pytest.raises(ValueError, match="q must be between 0 and 1; received 1"):
+        losses.CategoricalGeneralizedCrossEntropy(q=1)
 
 
 def test_clipping_at_the_ends():

@@ -173,6 +173,16 @@ def squareplus(x: Any, b: float = 4) -> Any:
     return ops.squareplus(x, b)
 
 
+@_activation()
+def sparse_plus(x: Any) -> Any:
+    return ops.sparse_plus(x)
+
+
+@_activation()
+def sparse_sigmoid(x: Any) -> Any:
+    return ops.sparse_sigmoid(x)
+
+
 def get(identifier: Any) -> Callable:
     """The function of a name, a callable as it is, `linear` for None.
 

@@ -309,6 +309,23 @@ class SparseCategoricalCrossentropy(LossFunctionWrapper):
 
 
 @_family.register()
+class CategoricalGeneralizedCrossEntropy(LossFunctionWrapper):
+    """See `losses.categorical_generalized_cross_entropy`; 0 < q < 1."""
+
+    def __init__(
+        self,
+        q: float = 0.5,
+        reduction: str | None = _MEAN,
+        name: str = "categorical_generalized_cross_entropy",
+        dtype: Any = None,
+    ):
+        if not 0 < q < 1:
+            raise ValueError(f"q must be between 0 and 1; received {q!r}")
+        super().__init__(functions.categorical_generalized_cross_entropy, reduction, name, dtype, q=q)
+        self.q = q
+
+
+@_family.register()
 class Dice(LossFunctionWrapper):
     """See `losses.dice`."""
 

@@ -207,6 +207,30 @@ sparse_categorical_crossentropy.integer_targets = True
 
 
 @_function()
+def categorical_generalized_cross_entropy(y_true: Any, y_pred: Any, q: float) -> Tensor:
+    """(1 - p[y_true]^q) / q of probabilities p: between cross-entropy (q near 0) and mean absolute error
+    (q near 1), which mind wrong labels less (Zhang & Sabuncu 2018). y_true: classes, (n) or (n, 1).
+
+    Raises:
+      ValueError: a label that is not a class, or shapes that do not fit.
+    """
+    p = to_tensor(y_pred)
+    labels = to_tensor(y_true)
+    if labels.shape not in (p.shape[:-1], (*p.shape[:-1], 1)):
+        raise ValueError(f"labels {labels.shape} do not fit predictions {p.shape}")
+    # A fraction, NaN or negative number is no class: an index that is refused.
+    labels = ops.where(
+        ops.logical_and(ops.equal(ops.floor(labels), labels), ops.greater_equal(labels, 0)), labels, -1e9
+    )
+    index = ops.cast(ops.reshape(labels, (*p.shape[:-1], 1)), "int32")
+    p = ops.reshape(ops.take_along_axis(p, index, -1), p.shape[:-1])
+    return ops.divide(ops.subtract(1.0, ops.power(p, float(q))), float(q))
+
+
+categorical_generalized_cross_entropy.integer_targets = True
+
+
+@_function()
 def binary_focal_crossentropy(
     y_true: Any,
     y_pred: Any,

@@ -10,7 +10,7 @@ from typing import Any
 from .. import _core, kernels
 from ..autograd import grad_buffer, needs_grad, op
 from ..tensor import Tensor, empty, to_tensor
-from .compare import clip, greater, greater_equal, where
+from .compare import clip, greater, greater_equal, less, less_equal, where
 from .elementwise import add, multiply, subtract
 from .promotion import common_type, converted, sum_to
 from .slice import split
@@ -19,9 +19,9 @@ from .unary import absolute, expm1, negative, sqrt, square
 __all__ = [
     "celu", "elu", "exponential", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu",
     "hard_swish", "hard_tanh", "leaky_relu", "linear", "log_sigmoid", "mish", "prelu", "relu",
-    "relu6",
-    "selu", "sigmoid", "silu", "soft_shrink", "softplus", "softsign", "squareplus", "step", "swish",
-    "tanh", "tanh_shrink", "threshold",
+    "relu6", "selu", "sigmoid", "silu", "soft_shrink", "softplus", "softsign", "sparse_plus",
+    "sparse_sigmoid", "squareplus", "step", "swish", "tanh", "tanh_shrink",
+    "threshold",
 ]  # fmt: skip
 
 
@@ -228,3 +228,15 @@ def squareplus(x: Any, b: float = 4) -> Tensor:
     """(x + sqrt(x^2 + b)) / 2. Barron, 2021."""
     x = _floats(x)
     return multiply(add(x, sqrt(add(square(x), b))), 0.5)
+
+
+def sparse_plus(x: Any) -> Tensor:
+    """0 up to -1, (x + 1)^2 / 4 up to 1, x from there on."""
+    x = _floats(x)
+    middle = multiply(square(add(clip(x, -1.0, 1.0), 1.0)), 0.25)
+    return where(less_equal(x, -1.0), 0.0, where(less(x, 1.0), middle, x))
+
+
+def sparse_sigmoid(x: Any) -> Tensor:
+    """min(max((x + 1) / 2, 0), 1)."""
+    return multiply(clip(add(_floats(x), 1.0), 0.0, 2.0), 0.5)

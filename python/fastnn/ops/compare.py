@@ -5,13 +5,16 @@ Operands broadcast and meet in a common type, as in arithmetic; results are bool
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
+
+import numpy as np
 
 from .. import kernels
 from ..autograd import grad_buffer, op
 from ..tensor import Tensor, empty, to_tensor
-from .elementwise import maximum, minimum, multiply, subtract
+from .elementwise import divide, maximum, minimum, multiply, power, subtract
 from .promotion import (
     as_tensor,
     broadcast_shapes,
@@ -22,11 +25,13 @@ from .promotion import (
     is_number,
     promote,
 )  # fmt: skip
-from .unary import absolute
+from .unary import absolute, sign, sin
 
 __all__ = [
-    "clip", "equal", "greater", "greater_equal", "isclose", "isfinite", "isinf", "isnan", "less",
-    "less_equal", "logical_and", "logical_not", "logical_or", "logical_xor", "not_equal", "where",
+    "allclose", "cbrt", "clip", "equal", "fmax", "fmin", "greater", "greater_equal", "heaviside",
+    "isclose", "isfinite", "isinf", "isnan", "isneginf", "isposinf", "less", "less_equal",
+    "logical_and", "logical_not", "logical_or", "logical_xor", "nan_to_num", "not_equal", "select",
+    "sinc", "where",
 ]  # fmt: skip
 
 _MIRRORED = {
@@ -159,6 +164,23 @@ def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan:
     return logical_or(close, logical_and(isnan(a), isnan(b))) if equal_nan else close
 
 
+def allclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Tensor:
+    """Whether `isclose` holds everywhere."""
+    from .reduce import all
+
+    return all(isclose(x1, x2, rtol, atol, equal_nan))
+
+
+def isposinf(x: Any) -> Tensor:
+    """x is +infinity."""
+    return logical_and(isinf(x), greater(x, 0))
+
+
+def isneginf(x: Any) -> Tensor:
+    """x is -infinity."""
+    return logical_and(isinf(x), less(x, 0))
+
+
 # --- choices --------------------------------------------------------------------------------------
 
 
@@ -216,3 +238,55 @@ def clip(x: Any, x_min: Any = None, x_max: Any = None) -> Tensor:
         return _clip(converted(x, common_type(x, *fractions)), float(low), float(high))
     x = x if x_min is None else maximum(x, low)
     return x if x_max is None else minimum(x, high)
+
+
+def select(condlist: Sequence[Any], choicelist: Sequence[Any], default: Any = 0) -> Tensor:
+    """From the choice of the first condition that is true; `default` where none is."""
+    if len(condlist) != len(choicelist) or not condlist:
+        raise ValueError(f"select: {len(condlist)} conditions for {len(choicelist)} choices")
+    y = default
+    for condition, choice in zip(reversed(condlist), reversed(choicelist)):
+        y = where(condition, choice, y)
+    return y
+
+
+def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Tensor:
+    """x with other numbers for NaN and the infinities: 0 and the largest of its type."""
+    x = to_tensor(x)
+    if not is_float(x):
+        return converted(x, common_type(x))
+    largest = float(np.finfo(x.dtype).max)
+    y = where(isposinf(x), largest if posinf is None else float(posinf), x)
+    y = where(isneginf(x), -largest if neginf is None else float(neginf), y)
+    return where(isnan(x), float(nan), y)
+
+
+def heaviside(x1: Any, x2: Any) -> Tensor:
+    """0 below 0, x2 at 0, 1 above it; NaN of NaN."""
+    a, b = promote(x1, x2, floating=True)
+    a = a if isinstance(a, Tensor) else as_tensor(a, b)
+    step = where(isnan(a), a.detach(), where(less(a, 0), 0.0, 1.0))
+    return where(equal(a, 0), b, step)
+
+
+def fmax(x1: Any, x2: Any) -> Tensor:
+    """The larger of x1 and x2; of a number and a NaN the number."""
+    return where(isnan(x1), x2, where(isnan(x2), x1, maximum(x1, x2)))
+
+
+def fmin(x1: Any, x2: Any) -> Tensor:
+    """The smaller of x1 and x2; of a number and a NaN the number."""
+    return where(isnan(x1), x2, where(isnan(x2), x1, minimum(x1, x2)))
+
+
+def sinc(x: Any) -> Tensor:
+    """sin(pi x) / (pi x), 1 at 0."""
+    angle = multiply(x, math.pi)
+    zero = equal(angle, 0)
+    angle = where(zero, 1.0, angle)
+    return where(zero, 1.0, divide(sin(angle), angle))
+
+
+def cbrt(x: Any) -> Tensor:
+    """The cube root, of negative numbers too."""
+    return multiply(sign(x), power(absolute(x), 1 / 3))

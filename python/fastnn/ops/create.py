@@ -11,14 +11,13 @@ import numpy as np
 from .. import config, kernels
 from ..tensor import Tensor, dtype_name, is_tensor, to_tensor, view
 from ..tensor import empty as _empty
-from .elementwise import cast
+from .elementwise import cast, multiply, power
 
 __all__ = [
-    "arange", "array", "convert_to_numpy", "convert_to_tensor", "copy", "empty", "empty_like",
-    "eye",
-    "full", "full_like", "identity", "is_tensor", "linspace", "ndim", "one_hot", "ones",
-    "ones_like",
-    "shape", "size", "stop_gradient", "zeros", "zeros_like",
+    "arange", "array", "bartlett", "blackman", "convert_to_numpy", "convert_to_tensor", "copy",
+    "empty", "empty_like", "eye", "full", "full_like", "geomspace", "hamming", "hanning",
+    "identity", "is_tensor", "linspace", "logspace", "ndim", "one_hot", "ones", "ones_like",
+    "shape", "size", "stop_gradient", "tri", "vander", "zeros", "zeros_like",
 ]  # fmt: skip
 
 Shape = int | Sequence[int]
@@ -151,6 +150,72 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     from .move import moveaxis
 
     return moveaxis(y, -1, axis)
+
+
+def tri(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:
+    """An (N, M) matrix with ones on and below its diagonal k, zeros above."""
+    from .move import tril
+
+    return tril(ones((N, N if M is None else M), dtype), k)
+
+
+def logspace(
+    start: float, stop: float, num: int = 50, endpoint: bool = True, base: float = 10, dtype: Any = None, axis: int = 0,
+) -> Tensor:  # fmt: skip
+    """base^start ... base^stop, `num` numbers of which each is the same factor larger."""
+    return cast(power(float(base), linspace(start, stop, num, endpoint, axis=axis)), dtype or config.floatx())
+
+
+def geomspace(
+    start: float, stop: float, num: int = 50, endpoint: bool = True, dtype: Any = None, axis: int = 0
+) -> Tensor:
+    """start ... stop, `num` numbers of which each is the same factor larger; neither is 0."""
+    if start * stop <= 0:
+        raise ValueError(f"geomspace: {start} and {stop} are not both above 0, or both below")
+    powers = linspace(math.log(abs(start)), math.log(abs(stop)), num, endpoint, dtype="float64", axis=axis)
+    return cast(multiply(power(math.e, powers), math.copysign(1.0, start)), dtype or config.floatx())
+
+
+def vander(x: Any, N: int | None = None, increasing: bool = False) -> Tensor:
+    """The matrix of x's powers, row by row: x^(N-1) ... x 1, or rising."""
+    x = to_tensor(x)
+    if x.ndim != 1:
+        raise ValueError(f"vander: takes a vector, got shape {x.shape}")
+    from .slice import stack
+
+    columns = [ones_like(x)]
+    for _ in range(1, x.size if N is None else N):
+        columns.append(multiply(columns[-1], x))
+    columns = columns[: x.size if N is None else N]
+    return stack(columns if increasing else columns[::-1], 1)
+
+
+def _window(n: int, terms: Sequence[float]) -> Tensor:
+    """a0 - a1 cos(t) + a2 cos(2 t) ..., t from 0 to 2 pi in n steps."""
+    if n <= 1:
+        return ones((max(n, 0),))
+    t = 2 * np.pi * np.arange(n) / (n - 1)
+    return cast(to_tensor(np.sum([a * (-1) ** k * np.cos(k * t) for k, a in enumerate(terms)], 0)), config.floatx())
+
+
+def hanning(x: int) -> Tensor:
+    """Hann's window of x points."""
+    return _window(int(x), (0.5, 0.5))
+
+
+def hamming(x: int) -> Tensor:
+    """Hamming's window of x points."""
+    return _window(int(x), (0.54, 0.46))
+
+
+def blackman(x: int) -> Tensor:
+    """Blackman's window of x points."""
+    return _window(int(x), (0.42, 0.5, 0.08))
+
+
+def bartlett(x: int) -> Tensor:
+    """The triangular window of x points."""
+    return cast(to_tensor(np.bartlett(int(x))), config.floatx())
 
 
 # --- into and out of tensors ----------------------------------------------------------------------

@@ -6,6 +6,7 @@ Types meet as `promotion.py` says. Integers divide to `config.floatx()`, wrap on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,8 @@ from ..tensor import Tensor, dtype_name, empty, to_tensor
 from .promotion import as_tensor, broadcast_shapes, converted, gradient_for, promote
 
 __all__ = [
-    "add", "cast", "divide", "divide_no_nan", "floor_divide", "logaddexp", "maximum", "minimum",
-    "mod", "multiply", "power", "subtract", "true_divide",
+    "add", "cast", "divide", "divide_no_nan", "floor_divide", "fmod", "hypot", "logaddexp",
+    "logaddexp2", "maximum", "minimum", "mod", "multiply", "power", "subtract", "true_divide",
 ]  # fmt: skip
 
 
@@ -173,6 +174,28 @@ def logaddexp(x1: Any, x2: Any) -> Tensor:
 
     apart = negative(absolute(subtract(x1, x2)))
     return add(maximum(x1, x2), log1p(exp(apart)))
+
+
+def logaddexp2(x1: Any, x2: Any) -> Tensor:
+    """log2(2^x1 + 2^x2), without overflow."""
+    return multiply(logaddexp(multiply(x1, math.log(2)), multiply(x2, math.log(2))), 1 / math.log(2))
+
+
+def hypot(x1: Any, x2: Any) -> Tensor:
+    """sqrt(x1^2 + x2^2), without overflow."""
+    from .compare import equal, where
+    from .unary import absolute, sqrt, square
+
+    scale = maximum(absolute(x1), absolute(x2)).detach()  # sqrt is homogeneous: it has no derivative in the scale
+    scale = where(equal(scale, 0), 1.0, scale)
+    return multiply(scale, sqrt(add(square(divide(x1, scale)), square(divide(x2, scale)))))
+
+
+def fmod(x1: Any, x2: Any) -> Tensor:
+    """The remainder with the sign of x1, as C's fmod; `mod` has that of x2."""
+    from .unary import absolute, sign
+
+    return multiply(sign(x1), mod(absolute(x1), absolute(x2)))
 
 
 @op

@@ -10,12 +10,15 @@ from typing import Any
 from .. import _core, kernels
 from ..autograd import grad_to, needs_grad, op
 from ..tensor import Tensor, empty, to_tensor
-from .elementwise import multiply
-from .move import broadcast_to, reshape, transpose
+from .elementwise import multiply, subtract
+from .move import broadcast_to, moveaxis, reshape, transpose
 from .promotion import broadcast_shapes, converted, promote
 from .reduce import sum as sum_
+from .slice import stack
 
-__all__ = ["dense", "dot", "einsum", "matmul", "outer", "tensordot", "vdot"]
+__all__ = [
+    "cross", "dense", "dot", "einsum", "inner", "kron", "matmul", "outer", "tensordot", "vdot",
+]  # fmt: skip
 
 
 @op
@@ -162,6 +165,38 @@ def vdot(x1: Any, x2: Any) -> Tensor:
 def outer(x1: Any, x2: Any) -> Tensor:
     """All products of an element of x1 with one of x2."""
     return multiply(reshape(x1, (-1, 1)), reshape(x2, (1, -1)))
+
+
+def inner(x1: Any, x2: Any) -> Tensor:
+    """Sums of products over the last axes: (*a,k) (*b,k) -> (*a,*b)."""
+    a, b = to_tensor(x1), to_tensor(x2)
+    return multiply(a, b) if not a.ndim or not b.ndim else tensordot(a, b, [[a.ndim - 1], [b.ndim - 1]])
+
+
+def kron(x1: Any, x2: Any) -> Tensor:
+    """Kronecker's product: x2 times each element of x1, laid out as x1 is."""
+    a, b = to_tensor(x1), to_tensor(x2)
+    rank = max(a.ndim, b.ndim)
+    m, n = ((1,) * (rank - x.ndim) + x.shape for x in (a, b))
+    left = reshape(a, [size for s in m for size in (s, 1)])
+    right = reshape(b, [size for s in n for size in (1, s)])
+    return reshape(multiply(left, right), [i * j for i, j in zip(m, n)])
+
+
+def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, axis: int | None = None) -> Tensor:
+    """The cross product of vectors of 3 (or 2, whose third is 0) along an axis; of two pairs the third only."""
+    if axis is not None:
+        axisa = axisb = axisc = axis
+    a, b = moveaxis(to_tensor(x1), axisa, -1), moveaxis(to_tensor(x2), axisb, -1)
+    if a.shape[-1] not in (2, 3) or b.shape[-1] not in (2, 3):
+        raise ValueError(f"cross: vectors have 2 or 3 components, got shapes {a.shape} and {b.shape}")
+    (a0, a1, *a2), (b0, b1, *b2) = ([x[..., i] for i in range(x.shape[-1])] for x in (a, b))
+    third = subtract(multiply(a0, b1), multiply(a1, b0))
+    if not a2 and not b2:
+        return third
+    az, bz = a2[0] if a2 else multiply(a0, 0), b2[0] if b2 else multiply(b0, 0)
+    first, second = subtract(multiply(a1, bz), multiply(az, b1)), subtract(multiply(az, b0), multiply(a0, bz))
+    return moveaxis(stack([first, second, third], -1), -1, axisc)
 
 
 # --- Einstein's convention ----------------------------------------------------------------------

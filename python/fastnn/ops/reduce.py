@@ -3,6 +3,7 @@ length 1. Sums have a fixed order, whatever the number of threads."""
 
 from __future__ import annotations
 
+import builtins
 import math
 from typing import Any
 
@@ -10,14 +11,17 @@ from .. import config, kernels
 from ..autograd import grad_to, op
 from ..tensor import Tensor, empty, to_tensor, view
 from .axes import Axes, Middle, normalized_axes, numbers, without
-from .compare import not_equal
-from .elementwise import cast, divide, maximum, minimum, multiply, power
+from .compare import isnan, logical_not, not_equal, where
+from .elementwise import add, cast, divide, maximum, minimum, multiply, power, subtract
+from .move import moveaxis
 from .promotion import converted, reduce_axes
 from .unary import absolute, rsqrt, sqrt, square
 
 __all__ = [
-    "all", "amax", "amin", "any", "argmax", "argmin", "average", "count_nonzero", "cumsum",
-    "logsumexp", "max", "mean", "min", "moments", "norm", "normalize", "prod", "std", "sum", "var",
+    "all", "amax", "amin", "any", "argmax", "argmin", "average", "count_nonzero", "cumsum", "diff",
+    "logsumexp", "max", "mean", "min", "moments", "nanmax", "nanmean", "nanmin", "nanprod",
+    "nanstd", "nansum", "nanvar", "norm", "normalize", "prod", "ptp", "std", "sum", "trapezoid",
+    "var",
 ]  # fmt: skip
 
 
@@ -223,6 +227,87 @@ def cumsum(x: Any, axis: int | None = None, dtype: Any = None):
         return converted(dx, x.dtype)
 
     return y, backward
+
+
+def ptp(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The largest less the smallest over `axis`."""
+    return subtract(max(x, axis, keepdims), min(x, axis, keepdims))
+
+
+def diff(a: Any, n: int = 1, axis: int = -1) -> Tensor:
+    """The differences of neighbours along `axis`, taken `n` times."""
+    x = numbers(a)
+    (d,) = normalized_axes("diff", axis, x.ndim)
+    if n < 0:
+        raise ValueError(f"diff: n cannot be negative, got {n}")
+    for _ in range(builtins.min(n, x.shape[d])):
+        lower, upper = ([slice(None)] * d + [cut] for cut in (slice(None, -1), slice(1, None)))
+        x = subtract(x[tuple(upper)], x[tuple(lower)])
+    return x
+
+
+def trapezoid(y: Any, x: Any = None, dx: float = 1.0, axis: int = -1) -> Tensor:
+    """The integral of y along `axis` by trapezoids `dx` wide, or with corners at x."""
+    y = moveaxis(numbers(y, floating=True), axis, -1)
+    width: Any = dx
+    if x is not None:
+        x = numbers(x, floating=True)
+        width = diff(x) if x.ndim == 1 else diff(moveaxis(x, axis, -1))
+    return sum(multiply(multiply(add(y[..., 1:], y[..., :-1]), width), 0.5), -1)
+
+
+# --- without NaN ----------------------------------------------------------------------------------
+
+
+def _without_nan(x: Any, instead: float) -> Tensor:
+    x = numbers(x)
+    return where(isnan(x), instead, x) if x.dtype.startswith("float") else x
+
+
+def _count(x: Any, axis: Axes, keepdims: bool) -> Tensor:
+    return cast(sum(logical_not(isnan(x)), axis, keepdims), numbers(x, floating=True).dtype)
+
+
+def nansum(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The sum over `axis` of what is a number."""
+    return sum(_without_nan(x, 0.0), axis, keepdims)
+
+
+def nanprod(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The product over `axis` of what is a number."""
+    return prod(_without_nan(x, 1.0), axis, keepdims)
+
+
+def nanmean(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The mean over `axis` of what is a number; NaN where nothing is."""
+    return divide(nansum(x, axis, keepdims), _count(x, axis, keepdims))
+
+
+def nanvar(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The variance over `axis` of what is a number; NaN where nothing is."""
+    x = numbers(x, floating=True)
+    away = where(isnan(x), 0.0, subtract(x, nanmean(x, axis, True)))
+    return divide(sum(square(away), axis, keepdims), _count(x, axis, keepdims))
+
+
+def nanstd(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The standard deviation over `axis` of what is a number."""
+    return sqrt(nanvar(x, axis, keepdims))
+
+
+def _nan_extremum(find: Any, x: Any, axis: Axes, keepdims: bool, instead: float) -> Tensor:
+    y = find(_without_nan(x, instead), axis, keepdims)
+    return where(all(isnan(x), axis, keepdims), math.nan, y) if y.dtype.startswith("float") else y
+
+
+def nanmax(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The maximum over `axis` of what is a number; NaN where nothing is."""
+    return _nan_extremum(max, x, axis, keepdims, -math.inf)
+
+
+def nanmin(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The minimum over `axis` of what is a number; NaN where nothing is."""
+    return _nan_extremum(min, x, axis, keepdims, math.inf)
 
 
 # --- norms ----------------------------------------------------------------------------------------

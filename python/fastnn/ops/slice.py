@@ -11,12 +11,13 @@ from .. import kernels
 from ..autograd import grad_buffer, needs_grad, op
 from ..tensor import Tensor, empty, to_tensor, view
 from .axes import normalized_axis
-from .move import reshape
+from .move import reshape, swapaxes
 from .promotion import common_type, converted
 
 __all__ = [
-    "append", "concatenate", "diag", "diagonal", "flip", "hstack", "pad", "roll", "slice",
-    "slice_update", "split", "stack", "strided_slice", "trace", "unstack", "vstack",
+    "append", "array_split", "concatenate", "diag", "diagflat", "diagonal", "dsplit", "dstack",
+    "flip", "fliplr", "flipud", "hsplit", "hstack", "pad", "roll", "rot90", "slice", "slice_update",
+    "split", "stack", "strided_slice", "trace", "unstack", "vsplit", "vstack",
 ]  # fmt: skip
 
 
@@ -93,6 +94,30 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Tensor:
     turned = {normalized_axis("flip", a, x.ndim) for a in axes}
     start = [n - 1 if d in turned else 0 for d, n in enumerate(x.shape)]
     return strided_slice(x, start, x.shape, [-1 if d in turned else 1 for d in range(x.ndim)])
+
+
+def fliplr(x: Any) -> Tensor:
+    """x in reverse order along its second axis."""
+    return flip(x, 1)
+
+
+def flipud(x: Any) -> Tensor:
+    """x in reverse order along its first axis."""
+    return flip(x, 0)
+
+
+def rot90(array: Any, k: int = 1, axes: Sequence[int] = (0, 1)) -> Tensor:
+    """Turned k times by 90 degrees, from the first of the two axes towards the second."""
+    x = to_tensor(array)
+    a, b = (normalized_axis("rot90", axis, x.ndim) for axis in axes)
+    if a == b:
+        raise ValueError(f"rot90: axes {tuple(axes)} are one axis")
+    k %= 4
+    if k == 2:
+        return flip(x, (a, b))
+    if k == 1:
+        return swapaxes(flip(x, b), a, b)
+    return flip(swapaxes(x, a, b), b) if k else x
 
 
 # --- joining and taking apart ---------------------------------------------------------------------
@@ -174,6 +199,13 @@ def hstack(xs: Sequence[Any]) -> Tensor:
     return concatenate(parts, 0 if parts[0].ndim == 1 else 1)
 
 
+def dstack(xs: Sequence[Any]) -> Tensor:
+    """Along the third axis; vectors become (1, n, 1), matrices (m, n, 1)."""
+    parts = [to_tensor(x) for x in xs]
+    parts = [reshape(p, (1, -1, 1)) if p.ndim < 2 else reshape(p, (*p.shape, 1)) if p.ndim == 2 else p for p in parts]
+    return concatenate(parts, 2)
+
+
 def _range_of(x: Tensor, axis: int, begin: int, end: int) -> Tensor:
     start = [begin if d == axis else 0 for d in range(x.ndim)]
     size = [end - begin if d == axis else n for d, n in enumerate(x.shape)]
@@ -194,6 +226,34 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
         inner = [min(max(i + n if i < 0 else i, 0), n) for i in map(int, indices_or_sections)]
         cuts = [0, *inner, n]
     return [_range_of(x, axis, b, max(b, e)) for b, e in pairwise(cuts)]
+
+
+def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Tensor]:
+    """As `split`, but the first parts are one longer where the axis does not divide."""
+    x = to_tensor(x)
+    if isinstance(indices_or_sections, int):
+        parts = indices_or_sections
+        if parts < 1:
+            raise ValueError(f"array_split: cannot make {parts} parts")
+        each, longer = divmod(x.shape[normalized_axis("array_split", axis, x.ndim)], parts)
+        indices_or_sections = [each * p + min(p, longer) for p in range(1, parts)]
+    return split(x, indices_or_sections, axis)
+
+
+def vsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Tensor]:
+    """`split` along the first axis."""
+    return split(x, indices_or_sections, 0)
+
+
+def hsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Tensor]:
+    """`split` along the second axis; of a vector along its only one."""
+    x = to_tensor(x)
+    return split(x, indices_or_sections, 0 if x.ndim == 1 else 1)
+
+
+def dsplit(x: Any, indices_or_sections: int | Sequence[int]) -> list[Tensor]:
+    """`split` along the third axis."""
+    return split(x, indices_or_sections, 2)
 
 
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Tensor]:
@@ -309,3 +369,8 @@ def diag(x: Any, k: int = 0) -> Tensor:
     start = k if k >= 0 else -k * side
     padded = _pad_constant(flat, [start], [max(0, side * side - start - n * (side + 1))], 0.0)
     return reshape(_range_of(padded, 0, 0, side * side), (side, side))
+
+
+def diagflat(x: Any, k: int = 0) -> Tensor:
+    """The matrix with the flattened x on its diagonal k."""
+    return diag(reshape(x, (-1,)), k)

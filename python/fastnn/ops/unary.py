@@ -10,32 +10,13 @@ from typing import Any
 from .. import kernels
 from ..autograd import grad_to, op
 from ..tensor import Tensor, empty, to_tensor
-from .elementwise import divide, multiply
+from .elementwise import add, divide, multiply
 from .promotion import common_type, converted
 
 __all__ = [
-    "abs",
-    "absolute",
-    "ceil",
-    "cos",
-    "erf",
-    "exp",
-    "exp2",
-    "expm1",
-    "floor",
-    "log",
-    "log1p",
-    "log2",
-    "log10",
-    "negative",
-    "reciprocal",
-    "round",
-    "rsqrt",
-    "sign",
-    "sin",
-    "sqrt",
-    "square",
-    "tan",
+    "abs", "absolute", "ceil", "cos", "cosh", "deg2rad", "erf", "exp", "exp2", "expm1", "fabs",
+    "floor", "log", "log1p", "log2", "log10", "negative", "rad2deg", "reciprocal", "round", "rsqrt",
+    "sign", "sin", "sinh", "sqrt", "square", "tan", "trunc",
 ]  # fmt: skip
 
 
@@ -165,6 +146,33 @@ def exp2(x: Any) -> Tensor:
     return exp(multiply(x, math.log(2)))
 
 
+def sinh(x: Any) -> Tensor:
+    """(e^x - e^-x) / 2, accurate near 0."""
+    grown = expm1(x)  # e^x - 1; e^-x = 1 / (1 + grown)
+    return multiply(add(grown, divide(grown, add(grown, 1.0))), 0.5)
+
+
+def cosh(x: Any) -> Tensor:
+    """(e^x + e^-x) / 2."""
+    return multiply(add(exp(x), exp(negative(x))), 0.5)
+
+
+def deg2rad(x: Any) -> Tensor:
+    """Degrees in radians."""
+    return multiply(x, math.pi / 180)
+
+
+def rad2deg(x: Any) -> Tensor:
+    """Radians in degrees."""
+    return multiply(x, 180 / math.pi)
+
+
+def fabs(x: Any) -> Tensor:
+    """|x|, a float."""
+    x = to_tensor(x)
+    return absolute(converted(x, common_type(x, floating=True)))
+
+
 # --- steps: their derivative is 0 wherever they have one ------------------------------------------
 
 
@@ -194,3 +202,9 @@ def round(x: Any, decimals: int = 0) -> Tensor:
         return _step(kernels.round, x)
     scale = 10.0**decimals
     return divide(_step(kernels.round, multiply(x, scale)), scale)
+
+
+def trunc(x: Any) -> Tensor:
+    """x without its fraction: the next integer towards 0."""
+    x = to_tensor(x)
+    return multiply(sign(x), floor(absolute(x))) if x.dtype.startswith("float") else _step(kernels.floor, x)
