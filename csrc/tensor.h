@@ -8,6 +8,10 @@
 
 #include "dtype.h"
 
+// Never a function of its own, however small code is to be: the linker keeps one copy of those, and
+// that of a newer instruction set would serve the processors without it.
+#define FASTNN_MEMBER __attribute__((always_inline))
+
 namespace fastnn {
 
 inline constexpr int kMaxRank = 8;
@@ -26,13 +30,13 @@ class In {
   explicit operator bool() const { return view_->data != nullptr; }
   DType dtype() const { return view_->dtype; }
   int rank() const { return view_->rank; }
-  int64_t dim(int i) const { return view_->shape[i < 0 ? i + view_->rank : i]; }
+  FASTNN_MEMBER int64_t dim(int i) const { return view_->shape[i < 0 ? i + view_->rank : i]; }
   const int64_t* shape() const { return view_->shape; }
-  int64_t size() const { return product(0, view_->rank); }
+  FASTNN_MEMBER int64_t size() const { return product(0, view_->rank); }
   // The tensor as a matrix: all axes but the last are rows, the last is columns.
-  int64_t rows() const { return product(0, view_->rank - 1); }
-  int64_t cols() const { return view_->rank ? dim(-1) : 1; }
-  int64_t product(int begin, int end) const {
+  FASTNN_MEMBER int64_t rows() const { return product(0, view_->rank - 1); }
+  FASTNN_MEMBER int64_t cols() const { return view_->rank ? dim(-1) : 1; }
+  FASTNN_MEMBER int64_t product(int begin, int end) const {
     int64_t p = 1;
     for (int i = begin; i < end; ++i) p *= view_->shape[i];
     return p;

@@ -54,10 +54,10 @@ void fault(const char* what, int64_t value = 0, int64_t limit = -1) noexcept;
 // Scratch of at least `bytes`, 64-byte aligned, or null where that is more than the limits above.
 // The shared one may be in another member's hands: call barrier() before its first use if this
 // kernel has not yet, and always after its last.
-inline void* local_scratch(size_t bytes) noexcept {
+inline __attribute__((always_inline)) void* local_scratch(size_t bytes) noexcept {
   return bytes <= kLocalBytes ? self().local : nullptr;
 }
-inline void* shared_scratch(size_t bytes) noexcept {
+inline __attribute__((always_inline)) void* shared_scratch(size_t bytes) noexcept {
   return bytes <= kSharedBytes ? self().shared : nullptr;
 }
 
