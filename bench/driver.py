@@ -21,9 +21,9 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
-# OpenMP's and OpenBLAS' threads go on spinning for a while after their work, on the cores that the next
+# OpenMP's and OpenBLAS' threads go on spinning after their work, for 50 ms and more, on the cores that the next
 # process is about to be timed on.
-PAUSE_S = 0.05
+PAUSE_S = 0.2
 
 
 def cores_for(threads):

@@ -18,8 +18,6 @@ from fastnn import _core, reference
 
 # Bound by arithmetic: the table says percent of the peak; for the others, of the speed of copying.
 COMPUTE = ("matmul", "conv", "recurrent")
-# Tables of which a call reads a few rows, as many as it writes.
-READ_IN_PART = {"embedding": "table", "gather_rows": "data"}
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 from driver import serve
-from kernel_rows import FAMILIES, READ_IN_PART
+from kernel_rows import FAMILIES
 
 MODULES = {
     "fastnn": "peer_fastnn",
@@ -68,7 +68,7 @@ class Worker:
 
     def cost(self):
         """Operations and bytes of a call, as the catalogue counts them, and the speed of copying as many bytes."""
-        return self.module.cost(self.row, READ_IN_PART.get(self.row.kernel))
+        return self.module.cost(self.row)
 
 
 def main():

@@ -62,14 +62,10 @@ def layer(row, a):
     return forward
 
 
-def cost(row, read_in_part):
+def cost(row):
     if row.inputs is not None:
         return {"flops": row.flops, "bytes": 0, "copy": 0}
     kernel, values = _core.kernels[row.kernel], row.arguments().in_order
     (call,) = program_of(kernel, values).profile(1)
-    touched = call.bytes
-    if read_in_part:  # a table, of which as many rows are read as are written
-        sizes = {name: v.nbytes for v, (name, _) in zip(values, kernel.params) if isinstance(v, np.ndarray)}
-        touched += sizes["y"] - sizes[read_in_part]
-    copy = max(_core.copy_bandwidth(team, int(touched)) for _ in range(5))
-    return {"flops": call.flops, "bytes": touched, "copy": copy}
+    copy = max(_core.copy_bandwidth(team, int(call.bytes)) for _ in range(5))
+    return {"flops": call.flops, "bytes": call.bytes, "copy": copy}

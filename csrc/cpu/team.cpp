@@ -38,8 +38,16 @@ struct alignas(128) Door {
   int sleeping = 0;
   int present = 0;
   int rank = 0;
+  // Of the thread behind it, which is the same as long as teams are of one size.
   int thread = 0;                 // its number in the system, once it has come
   const void* allowed = nullptr;  // the cores it may use by itself, a cpu_set_t
+  int kept_off = -1;              // the core that it is kept off now
+
+  void close(bool same_thread) {
+    Door next;
+    if (same_thread) next.thread = thread, next.allowed = allowed, next.kept_off = kept_off;
+    *this = next;
+  }
 };
 
 struct Crew {
@@ -55,7 +63,7 @@ struct Crew {
   int fault_taken = 0;
   // Where the machine is shared: at most `most` members until `hold_until_ns`.
   int most = kMaxMembers;
-  int64_t hold_until_ns = 0, disturbed_ns = 0, patience_ns = 0;
+  int64_t hold_until_ns = 0, patience_ns = 0;
 };
 
 namespace {
@@ -64,7 +72,7 @@ constexpr int kSpins = 2000;  // about 40 us of pauses, several times a balanced
 constexpr int kSpinsForLate = 200;
 // Waking a sleeping thread takes up to 0.1 ms; one that lost its core is away for milliseconds.
 constexpr int64_t kDisturbance_ns = 500'000;
-constexpr int64_t kShortest_ns = 2'000'000, kLongest_ns = 64'000'000, kCalm_ns = 500'000'000;
+constexpr int64_t kShortest_ns = 2'000'000, kLongest_ns = 64'000'000;
 
 int64_t now_ns() {
   return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
@@ -302,12 +310,15 @@ void keep_off(int, const void*, int) {}
 #endif
 
 void keep_apart(Crew& crew, int count) {
+  if (count > kKeptApart) return;
   const int cpu = here();
-  if (cpu == crew.cpu || count > kKeptApart) return;
   __atomic_store_n(&crew.cpu, cpu, __ATOMIC_RELAXED);
-  for (int id = 1; id < count; ++id)
-    if (const int thread = __atomic_load_n(&crew.doors[id].thread, __ATOMIC_ACQUIRE))
-      keep_off(thread, crew.doors[id].allowed, cpu);
+  for (int id = 1; id < count; ++id) {
+    Door& door = crew.doors[id];
+    const int thread = __atomic_load_n(&door.thread, __ATOMIC_ACQUIRE);
+    if (!thread || __atomic_exchange_n(&door.kept_off, cpu, __ATOMIC_RELAXED) == cpu) continue;
+    keep_off(thread, door.allowed, cpu);
+  }
 }
 
 // Whether a member has come to its door. Those who are late are given a moment, all together, and
@@ -341,18 +352,19 @@ int gather(Crew& crew, int count, bool first) {
 }
 
 // After a round of `size` members, of whose time the first one slept a part: with 40 % and more the
-// others bring less than they cost, so half of them stay out for a while, longer each time, until
-// the machine has been calm again.
+// others bring less than they cost, so half of them stay out for a while, twice as long each time,
+// and half as long after every round that went well.
 void judge(Crew& crew, int size, int64_t begin_ns, int64_t slept_ns) {
   if (size == 1 && crew.hold_until_ns == 0) return;
   const int64_t end_ns = now_ns();
   if (slept_ns > kDisturbance_ns && 5 * slept_ns > 2 * (end_ns - begin_ns)) {
-    if (end_ns - crew.disturbed_ns > kCalm_ns) crew.patience_ns = kShortest_ns / 2;
-    crew.disturbed_ns = end_ns;
-    crew.patience_ns = std::min(2 * crew.patience_ns, kLongest_ns);
+    crew.patience_ns = std::clamp(2 * crew.patience_ns, kShortest_ns, kLongest_ns);
     crew.most = std::max(1, size / 2);
     crew.hold_until_ns = end_ns + crew.patience_ns;
-  } else if (crew.hold_until_ns && end_ns > crew.hold_until_ns) {
+    return;
+  }
+  if (size > 1) crew.patience_ns /= 2;
+  if (crew.hold_until_ns && end_ns > crew.hold_until_ns) {
     crew.most = kMaxMembers;
     crew.hold_until_ns = 0;
   }
@@ -377,7 +389,8 @@ void follow(Member& me, Door& door, int count, void (*body)(void*), void* contex
   if (count <= kKeptApart) {
     const int cpu = __atomic_load_n(&me.crew->cpu, __ATOMIC_RELAXED);
     door.allowed = own_cores();
-    if (here() == cpu) keep_off(0, door.allowed, cpu);
+    if (here() == cpu && __atomic_exchange_n(&door.kept_off, cpu, __ATOMIC_RELAXED) != cpu)
+      keep_off(0, door.allowed, cpu);
     __atomic_store_n(&door.thread, thread_id(), __ATOMIC_RELEASE);
   }
   for (uint32_t seen = 0;; ++seen) {  // a ticket a round
@@ -412,7 +425,7 @@ Fault run_rounds(int threads, bool (*next)(void*), void (*body)(void*), void* co
   crew.over = false;
   crew.fault = {};
   crew.fault_taken = 0;
-  for (int id = 1; id < threads; ++id) crew.doors[id] = Door{};
+  for (int id = 1; id < threads; ++id) crew.doors[id].close(threads == owned.threads);
   auto work = [&, chosen = precision()](int id, int count) {
     FlushDenormals flush;
     Member me{id, count, 0, crew.cursors, scratch.local[id], scratch.shared, &crew, chosen};
