@@ -55,7 +55,7 @@ gate: $(STAMPS)/wheel $(STAMPS)/test ## fail where a kernel is clearly slower th
 SANITIZED := build/sanitize
 SANITIZED_TESTS := kernels gradients matmul bad_input replay tensor op operators dropout
 SANITIZER := LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so.6)" \
-  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=4096 UBSAN_OPTIONS=print_stacktrace=1
+  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1:max_allocation_size_mb=1024 UBSAN_OPTIONS=print_stacktrace=1
 
 sanitize: $(STAMPS)/test ## build with AddressSanitizer and UBSan, and run the tests that reach memory
 	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cmake -S . -B $(SANITIZED) -G Ninja --log-level=WARNING \
