@@ -15,6 +15,7 @@ namespace fastnn::FASTNN_ISA {
 namespace {
 
 constexpr int64_t kStrip = 1024;          // numbers of a strip; its arrays live on the stack
+constexpr int64_t kRepeated = 128;        // and of one with several rows, about
 constexpr int64_t kChunk = 16384;         // numbers of a chunk, about
 constexpr int64_t kSumsBytes = 12 << 20;  // of the team's scratch, for the chunks' results
 
@@ -22,13 +23,22 @@ constexpr int64_t kSumsBytes = 12 << 20;  // of the team's scratch, for the chun
 struct Strips {
   int64_t rows, c, repeat, blocks, chunk_rows, chunks;
   Strips(int64_t rows, int64_t c, bool row_by_row) : rows(rows), c(c) {
-    repeat = row_by_row || c == 0 || c > kStrip ? 1 : kStrip / c;
+    repeat = row_by_row || c == 0 ? 1 : rows_of_strip();
     blocks = (c + kStrip - 1) / kStrip;
     chunk_rows = kChunk / (c < kChunk / 16 ? (c > 0 ? c : 1) : kChunk / 16);
     const int64_t most = kSumsBytes / (16 * (c > 0 ? c : 1));  // chunks that fit
     if (most > 0 && rows / chunk_rows >= most) chunk_rows = rows / most + 1;
     chunk_rows = (chunk_rows + repeat - 1) / repeat * repeat;
     chunks = (rows + chunk_rows - 1) / chunk_rows;
+  }
+  // Rows that fill whole vectors together, as few as are worth a loop: at the end of a chunk every
+  // number of a strip costs some scalar work.
+  int64_t rows_of_strip() const {
+    constexpr int64_t lanes = FASTNN_VEC_BYTES / sizeof(float);
+    int64_t whole = lanes;
+    for (int64_t left = c; left % 2 == 0 && whole > 1; left /= 2) whole /= 2;
+    if (whole * c > kStrip) return 1;
+    return whole * (whole * c < kRepeated ? kRepeated / (whole * c) : 1);
   }
   int64_t begin(int64_t chunk) const { return chunk * chunk_rows; }
   int64_t end(int64_t chunk) const {
@@ -175,32 +185,37 @@ const double* grad_sums(const T* x, const T* dy, const T* mean, const T* inv_std
   tiles(s.chunks * s.blocks, [&](int64_t tile) {
     using V = Vec<T>;
     const int64_t chunk = tile / s.blocks, block = tile % s.blocks;
-    T sum[kStrip], dot[kStrip], centre[kStrip], scale[kStrip];
+    T sum[kStrip], dot[kStrip], centre[kStrip];
     clear(sum, kStrip);
     clear(dot, kStrip);
-    if (!per_row) {
-      s.spread(block, centre, [&](int64_t j) { return mean[j]; });
-      s.spread(block, scale, [&](int64_t j) { return inv_std[j]; });
-    }
+    if (!per_row) s.spread(block, centre, [&](int64_t j) { return mean[j]; });
     s.each(block, s.begin(chunk), s.end(chunk), [&](int64_t at, int64_t row, int64_t count) {
-      const V row_mean(per_row ? mean[row] : T(0)), row_scale(per_row ? inv_std[row] : T(0));
-      if (per_row && block == 0) {
+      if (!per_row) {
+        along<T>(count, [&](int64_t i, int64_t m) {
+          const V d = V::load_n(dy + at + i, m);
+          (V::load_n(sum + i, m) + d).store_n(sum + i, m);
+          fma(d, V::load_n(x + at + i, m) - V::load_n(centre + i, m), V::load_n(dot + i, m))
+              .store_n(dot + i, m);
+        });
+        return;
+      }
+      if (block == 0) {
         const bool adds = s.blocks == 1;
         with_row(row, adds ? sum : nullptr, adds ? dot : nullptr);
         if (adds) return;
       }
+      const V row_mean(mean[row]), row_scale(inv_std[row]);
       along<T>(count, [&](int64_t i, int64_t m) {
         const V d = V::load_n(dy + at + i, m);
-        const V u = per_row ? row_mean : V::load_n(centre + i, m);
-        const V k = per_row ? row_scale : V::load_n(scale + i, m);
         (V::load_n(sum + i, m) + d).store_n(sum + i, m);
-        fma(d, (V::load_n(x + at + i, m) - u) * k, V::load_n(dot + i, m)).store_n(dot + i, m);
+        fma(d, (V::load_n(x + at + i, m) - row_mean) * row_scale, V::load_n(dot + i, m))
+            .store_n(dot + i, m);
       });
     });
     double* const out = slots + chunk * 2 * c + block * kStrip;
     for (int64_t j = 0; j < s.width(block); ++j) {
       out[j] = s.fold(block, sum, j);
-      out[c + j] = s.fold(block, dot, j);
+      out[c + j] = s.fold(block, dot, j) * (per_row ? 1 : double(inv_std[block * kStrip + j]));
     }
   });
   team::barrier();
@@ -265,6 +280,9 @@ FASTNN_OUTLINE void layer_norm_grad_row(const T* x, const T* dy, const T* gamma,
     const V slope(T(-products / double(n) * double(inv_std) * double(inv_std)));
     for (int64_t i = 0; i < n; i += V::size) {
       const int64_t m = n - i;
+      // This pass reads what the last one left in L1; meanwhile the next row may come.
+      __builtin_prefetch(x + n + i);
+      __builtin_prefetch(dy + n + i);
       const V deviation = V::load_n(x + i, m) - centre;
       if (dx) (inv * (fma(deviation, slope, grad(i, m)) - shift)).store_n(dx + i, m);
       if (sum) {
