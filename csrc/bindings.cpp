@@ -16,6 +16,7 @@ using namespace fastnn;
 namespace {
 
 const char* kFormats[kDTypes] = {"f", "d", "i", "B", "?"};
+const char kKinds[kDTypes] = {'f', 'f', 'i', 'u', 'b'};  // NumPy's, with the size of an element
 
 // A tensor's memory is looked at from Python: the values of this step would not be those of the
 // next one, so a recording cannot contain it.
@@ -49,8 +50,17 @@ py::tuple shape_tuple(const Array& a) {
   return t;
 }
 
+bool is_of(const py::array& array, DType type) {
+  const py::dtype dtype = array.dtype();
+  return dtype.kind() == kKinds[static_cast<int>(type)] &&
+         dtype.itemsize() == static_cast<py::ssize_t>(item_bytes(type)) &&
+         (dtype.byteorder() == '=' || dtype.byteorder() == '|');
+}
+
 // The type of an array's elements, which have to lie in memory as kernels read them.
 DType dtype_of_numpy(const py::array& array) {
+  for (int i = 0; i < kDTypes; ++i)
+    if (is_of(array, static_cast<DType>(i))) return static_cast<DType>(i);
   if (!py::cast<bool>(array.dtype().attr("isnative")))
     throw std::invalid_argument("the array's bytes are in the order of another machine");
   return dtype_of(py::cast<std::string>(array.dtype().attr("name")));
@@ -141,6 +151,24 @@ std::vector<Program::Stream> streams(const Program& p, const Pairs& pairs, int64
     found.push_back({static_cast<char*>(const_cast<void*>(array.data())), v});
   }
   return found;
+}
+
+// One run on `values`, and a copy of the output; None where they are no plain array of the slot's
+// shape and type, or where this run would be part of a recording.
+py::object run_on(Program& p, Array& slot, const py::object& values, const Array& output) {
+  const bool plain = Py_TYPE(values.ptr()) == py::detail::npy_api::get().PyArray_Type_;
+  if (!plain || Program::recording()) return py::none();
+  const auto array = py::reinterpret_borrow<py::array>(values);
+  const View& v = slot.view();
+  if (!(array.flags() & py::array::c_style) || array.ndim() != v.rank ||
+      !std::equal(v.shape, v.shape + v.rank, array.shape()) || !is_of(array, v.dtype))
+    return py::none();
+  {
+    py::gil_scoped_release release;
+    slot.copy_from_host(array.data());
+    p.run();
+  }
+  return to_numpy(output);
 }
 
 // --- kernels -----------------------------------------------------------------------------------
@@ -341,6 +369,11 @@ PYBIND11_MODULE(_core, m) {
              self.dec_ref();
            })
       .def("run", &Program::run, py::call_guard<py::gil_scoped_release>())
+      .def("run_on", &run_on, py::arg("slot"), py::arg("values"), py::arg("output"),
+           "Runs the step on an array that is copied into its slot, and returns a copy of the "
+           "output; "
+           "None,\n"
+           "and nothing is run, where the array has not the slot's shape and type.")
       .def(
           "run_batches",
           [](Program& p, const py::typing::Optional<Program>& feed, const Pairs& inputs,

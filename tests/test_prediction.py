@@ -124,3 +124,95 @@ def test_results_of_changing_shape_are_joined_as_numpy_would():
     for part, size in zip(parts, (2, 2, 2)):
         results.add([Tensor(part)], size)
     np.testing.assert_array_equal(results.whole()[0], np.concatenate(parts))
+
+
+# --- predict_on_batch: a batch like the last one goes straight to its program ---------------------
+def small_model():
+    keras.utils.set_random_seed(2)
+    return keras.Sequential([keras.layers.Input((5,)), keras.layers.Dense(4, activation="tanh"), keras.layers.Dense(3)])
+
+
+def prompt(model, x):
+    """Calls until the batch is known, and a last time."""
+    for _ in range(3):
+        model.predict_on_batch(x)
+    assert model._promptly(x) is not None
+    return model.predict_on_batch(x)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda m: m.set_weights([w + 1 for w in m.get_weights()]),
+        lambda m: m.layers[0].kernel.assign(np.ones((5, 4), "float32")),
+        lambda m: setattr(m.layers[0], "activation", keras.activations.get("relu")),
+        lambda m: (m.compile("adam", "mse"), m.fit(rows(64), rows(64)[:, :3], verbose=0)),  # moves the weights
+        lambda m: (m.compile("sgd", "mse"), m.train_on_batch(rows(8), rows(8)[:, :3])),
+        lambda m: m.pop(),
+        lambda m: m.add(keras.layers.Dense(2)),
+        lambda m: setattr(m, "predict_step", lambda data: ops.multiply(m(data[0]), 2.0)),
+        lambda m: setattr(m, "run_eagerly", True),
+        lambda m: keras.config.set_epsilon(1e-6),
+    ],
+)
+def test_a_known_batch_sees_what_has_changed(change):
+    model, x = small_model(), rows(2)
+    epsilon = keras.config.epsilon()
+    try:
+        prompt(model, x)
+        change(model)
+        want = (model.predict_step((x,)) if "predict_step" in vars(model) else model(x)).numpy()
+        for _ in range(4):
+            np.testing.assert_allclose(model.predict_on_batch(x), want, atol=1e-6)
+    finally:
+        keras.config.set_epsilon(epsilon)
+
+
+def test_arrays_that_are_not_like_the_last_one():
+    model, x = small_model(), rows(4)
+    want = model(x).numpy()
+    prompt(model, x)
+    given = {
+        "float64": x.astype("float64"),
+        "other byte order": x.astype(">f4"),
+        "by columns": np.asfortranarray(x),
+        "every second": np.repeat(x, 2, axis=0)[::2],
+        "list": x.tolist(),
+        "tensor": Tensor(x),
+        "subclass": x.view(type("Rows", (np.ndarray,), {})),
+        "masked, nothing hidden": np.ma.masked_array(x),
+    }
+    for name, values in given.items():
+        np.testing.assert_allclose(model.predict_on_batch(values), want, atol=1e-6, err_msg=name)
+        prompt(model, x)
+    np.testing.assert_allclose(model.predict_on_batch(x[:3]), want[:3], atol=1e-6)
+    with pytest.raises(ValueError, match="mask"):
+        model.predict_on_batch(np.ma.masked_array(x, x > 0))
+    with pytest.raises(ValueError):
+        model.predict_on_batch(rows(4)[:, :4])
+    np.testing.assert_allclose(prompt(model, x), want, atol=1e-6)
+
+
+def test_a_known_batch_gives_fresh_arrays():
+    model, x = small_model(), rows(2)
+    first = prompt(model, x)
+    kept = first.copy()
+    second = model.predict_on_batch(x + 1)
+    assert not np.shares_memory(first, second)
+    np.testing.assert_array_equal(first, kept)
+    assert (second != kept).any()
+
+
+def test_a_known_batch_inside_of_another_recording():
+    inner, x = small_model(), rows(2)
+    prompt(inner, x)
+
+    class Outer(keras.Model):
+        def call(self, inputs):
+            return ops.add(inputs, float(inner.predict_on_batch(x)[0, 0]))
+
+    outer = Outer()
+    with pytest.warns(UserWarning, match="cannot be replayed"):
+        outer.predict(np.concatenate([x] * 5), batch_size=2, verbose=0)
+    inner.set_weights([w + 1 for w in inner.get_weights()])
+    np.testing.assert_allclose(outer.predict_on_batch(x), x + inner(x).numpy()[0, 0], atol=1e-6)

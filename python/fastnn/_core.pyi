@@ -152,6 +152,11 @@ class Program:
         rows, batch after batch, and the tensor that holds one batch. `feeder`, a program or None,
         runs between the copy of the inputs and the step.
         """
+    def run_on(self, slot: Array, values: typing.Any, output: Array) -> typing.Any:
+        """
+        Runs the step on an array that is copied into its slot, and returns a copy of the output; None,
+        and nothing is run, where the array has not the slot's shape and type.
+        """
     @property
     def calls(self) -> int:
         ...

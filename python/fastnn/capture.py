@@ -33,9 +33,6 @@ _ATTEMPTS = 3
 # How long C++ keeps the interpreter: Ctrl-C is answered and the bar redrawn after at most this.
 SLICE_SECONDS = 0.05
 
-# How long C++ keeps the interpreter: Ctrl-C is answered and the bar redrawn after at most this.
-SLICE_SECONDS = 0.05
-
 
 class _Current(threading.local):
     capture: Capture | None = None

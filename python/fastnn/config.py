@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
+from . import changes
+
 _floatx = "float32"
 _epsilon = 1e-7
 _device = "cpu"
@@ -24,6 +26,7 @@ def set_floatx(value: str) -> None:
     if value not in ("float32", "float64"):
         raise ValueError(f"floatx is 'float32' or 'float64', got {value!r}")
     _floatx = value
+    changes.note()
 
 
 def epsilon() -> float:
@@ -34,6 +37,7 @@ def epsilon() -> float:
 def set_epsilon(value: float) -> None:
     global _epsilon
     _epsilon = float(value)
+    changes.note()
 
 
 def matmul_precision() -> str:
@@ -80,6 +84,7 @@ def set_device(value: str) -> None:
 
     _core.Array((), "float32", value)
     _device = value
+    changes.note()
 
 
 @contextmanager

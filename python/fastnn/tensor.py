@@ -28,6 +28,7 @@ _NUMPY_KINDS = {
 _DLPACK_CPU = 1  # kDLCPU
 _MASKED = "a masked array has entries without a value: give them one with .filled(value)"
 DTYPES = ("float32", "float64", "int32", "uint8", "bool")
+_NATIVE = {np.dtype(name): name for name in DTYPES}
 
 
 def dtype_name(dtype: Any) -> str:
@@ -50,6 +51,9 @@ def host_array(value: Any, dtype: str | None = None) -> np.ndarray:
     `config.floatx()`. Raises TypeError for what is not numeric, ValueError for ragged lists, for
     integers that int32 cannot hold and for masked entries.
     """
+    known = _NATIVE.get(value.dtype) if type(value) is np.ndarray else None
+    if known is not None and dtype in (None, known) and value.flags.c_contiguous and value.flags.aligned:
+        return value
     array = value if isinstance(value, np.ndarray) else np.asarray(value)
     if not isinstance(value, (np.ndarray, np.generic)) and array.dtype == np.float64 and dtype is None:
         dtype = config.floatx() if not hasattr(value, "__array__") else None

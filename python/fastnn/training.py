@@ -32,6 +32,7 @@ class Trainer(Loops):
         self._part_trackers = {}
         self._nan_watchers = []
         self._captures = {}
+        self._prompt = None
         self._warned = set()
         self._lock = ForkSafeLock()
 
@@ -39,12 +40,12 @@ class Trainer(Loops):
         # For pickle and copy. Layers come first: they follow the graph, so that no node is reached
         # through a chain of all those behind it, which recursion could not follow.
         state = {"_sublayers": self._sublayers, **vars(self)}
-        for name in ("_lock", "_captures", "_nan_watchers"):
+        for name in ("_lock", "_captures", "_prompt", "_nan_watchers"):
             state.pop(name, None)
         return state
 
     def __setstate__(self, state: dict) -> None:
-        vars(self).update(state, _lock=ForkSafeLock(), _captures={}, _nan_watchers=[])
+        vars(self).update(state, _lock=ForkSafeLock(), _captures={}, _prompt=None, _nan_watchers=[])
 
     # --- compile -------------------------------------------------------------------------------
     def compile(
@@ -87,6 +88,7 @@ class Trainer(Loops):
         object.__setattr__(self, "_loss_tracker", Mean(name="loss"))
         self._part_trackers = {}
         self._captures.clear()
+        self._prompt = None
         self.stop_training = False
         self.compiled = True
 
@@ -107,6 +109,9 @@ class Trainer(Loops):
     def predict_on_batch(self, x: Any) -> Any:
         """The outputs of one batch."""
         with self._lock:
+            outputs = self._promptly(x)
+            if outputs is not None:
+                return outputs
             capture = self._run_batch("predict", self.predict_step, Arrays(x).structure[:1])
             return map_structure(lambda t: t.numpy(), capture.logs)
 

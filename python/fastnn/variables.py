@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _core, config, initializers, kernels
+from . import _core, changes, config, initializers, kernels
 from .random import check_seed, make_default_seed
 from .tensor import Tensor, dtype_name, host_array
 
@@ -100,6 +100,7 @@ class Variable(Tensor):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
+        changes.note()
         self.requires_grad = self._trainable and self.dtype.startswith("float")
 
     @property

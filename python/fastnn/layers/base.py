@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import capture, config, regularizers
+from .. import capture, changes, config, regularizers
 from ..dtype_policies import DTypePolicy
 from ..explain import explained_in
 from ..serialization import Family, to_snake_case
@@ -119,6 +119,7 @@ class Layer(Tracked):
             except BaseException:  # out of memory, Ctrl-C: the next call builds it anew
                 for weights, count in zip(mine, before):
                     del weights[count:]
+                changes.note()
                 raise
             self.built = True
             for w in self._trainable_weights:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import constraints, regularizers
+from .. import changes, constraints, regularizers
 from ..configurable import Configurable
 from ..metrics.base import Metric
 from ..random import SeedGenerator
@@ -48,9 +48,12 @@ class Tracked(Configurable):
             before = self.__dict__.get(name, getattr(type(self), name, _UNSET)) if steers else _UNSET
             if before is not _UNSET and not isinstance(before, property) and _differs(before, value):
                 self.__dict__["version"] = self.version + 1  # recorded steps are made anew
+                changes.note()
         super().__setattr__(name, value)
 
     def _track(self, value: Any) -> None:
+        if isinstance(value, (Tracked, Variable)):
+            changes.note()
         if isinstance(value, Tracked):
             if all(value is not s for s in self._sublayers):
                 self._sublayers.append(value)
@@ -149,6 +152,7 @@ class Tracked(Configurable):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
+        changes.note()
         for w in self._trainable_weights:
             w.requires_grad = self._trainable and w.trainable and w.dtype.startswith("float")
         for layer in self._sublayers:

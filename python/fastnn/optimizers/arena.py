@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .. import kernels
+from .. import changes, kernels
 from ..tensor import Tensor, empty, view
 
 _ALIGN_BYTES = 64
@@ -52,6 +52,7 @@ class Arena:
         for v, place in zip(self.variables, self._places):
             if v.address != place.address:
                 v.rebind(place)
+                changes.note()
 
     def ranges(self, chosen: Sequence[bool], kinds: Sequence[bool]) -> list[tuple[int, int, bool]]:
         """(begin, end, kind) of the longest runs of chosen variables of one kind."""
