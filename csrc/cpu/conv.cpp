@@ -57,7 +57,7 @@ void forward(const Geometry& s, In x, In w, In b, Out y, Activate<T> epilogue) {
     g.c = y.data<T>();
     g.ldc = s.k;
     g.add = bias;
-    gemm(g, epilogue);
+    gemm_with_scratch(g, epilogue);
   } else if (s.depthwise()) {
     depthwise_forward<T>({s.n, s.groups, s.k, s.h, s.w}, x.data<T>(), w.data<T>(), bias,
                          y.data<T>(), epilogue);
@@ -89,7 +89,7 @@ void backward(const Geometry& s, In dy, In w, In b, Out dx, Activate<T> epilogue
     g.c = dx.data<T>();
     g.ldc = s.c;
     g.add = bias;
-    gemm(g, epilogue);
+    gemm_with_scratch(g, epilogue);
   } else if (s.depthwise()) {
     depthwise_input_grad<T>({s.n, s.groups, s.k, s.h, s.w}, dy.data<T>(), w.data<T>(), bias,
                             dx.data<T>(), epilogue);

@@ -22,7 +22,8 @@ template <class T>
 void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1, Finish<T> done) {
   if (i0 >= i1 || j0 >= j1) return;
   auto finish = [&](int64_t i, int64_t rows, int64_t j, int64_t cols) {
-    if (done.run) done.run(done.epilogue, g.c + i * g.ldc + j, g.ldc, i, rows, j, cols);
+    if (done.run)
+      done.run(done.epilogue, g.c + i * g.ldc + j, g.ldc, i, rows, done.column + j, cols);
   };
   char* scratch = static_cast<char*>(team::self().local) + kGemmScratch;
   if (is_turned(g)) return turned(g, i0, i1, j0, j1, reinterpret_cast<T*>(scratch), finish);
@@ -47,13 +48,17 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
     t.ldc = g.ldc;
     const T* add = p ? g.c : g.add;
     t.add_ld = p ? g.ldc : g.add_ld;
-    for (int64_t jb = j0; jb < j1; jb += kBlockN<T>) {
-      const int64_t nb = j1 - jb < kBlockN<T> ? j1 - jb : kBlockN<T>;
-      const T* b;  // the panel or column at jb
+    // Rows of a packed b need not be blocked, and a block of a then serves them all.
+    const int64_t wide = g.b.layout == R::kPacked ? j1 - j0 : kBlockN<T>;
+    for (int64_t jb = j0; jb < j1; jb += wide) {
+      const int64_t nb = j1 - jb < wide ? j1 - jb : wide;
+      const T* b;                      // the panel or column at jb
+      int64_t panel = kc * kPanel<T>;  // from one to the next
       if (direct) {
         b = g.b.data + p * g.b.ld + jb;
       } else if (g.b.layout == R::kPacked) {
-        b = g.b.data + p * padded_columns<T>(g.n) + jb * kc;
+        b = g.b.data + p * padded_columns<T>(g.b.across ? g.b.ld : g.n) + (g.b.column + jb) * kc;
+        if (g.b.across) panel = g.b.across;
       } else {
         pack_right(packed_b, kc, nb, g.b.at(p, jb), 0, kc, 0, nb);
         b = packed_b;
@@ -83,10 +88,12 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
             width = direct_width<T>(mb, nb - j);
             t.b = b + j;
             t.ldb = g.b.ld;
+            t.pair = kPanel<T>;
           } else {
-            width = kPanel<T>;
-            t.b = b + j * kc;
+            width = packed_width<T>(mb, nb - j);
+            t.b = b + j / kPanel<T> * panel;
             t.ldb = kPanel<T>;
+            t.pair = panel;
           }
           t.cols = nb - j < width ? nb - j : width;
           int64_t height;
@@ -123,6 +130,13 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
   } while (p < g.k);
 }
 
+FASTNN_INLINE int64_t divide(int64_t x, int64_t by, int64_t unit = 1) {
+  return ((x + by - 1) / by + unit - 1) / unit * unit;
+}
+
+// What a tile costs beside its rows, in rows.
+constexpr int64_t kTileCost = 4;
+
 // Blocks of c: a few for each member, so that one who is late can be helped, and otherwise as large
 // as they can be, for each packs what it needs of a and b.
 template <class T>
@@ -132,16 +146,34 @@ FASTNN_INLINE void cut_tiles(const Gemm<T>& g, int64_t& tm, int64_t& tn) {
   tm = g.m < 192 ? g.m : 192;
   tn = g.n < 256 ? g.n : 256;
   auto many = [&] {
-    return ((g.m + tm - 1) / tm) * ((g.n + tn - 1) / tn) >= wanted ||
-           tm * tn * (g.k + 16) <= 2 * kWork;
+    return divide(g.m, tm) * divide(g.n, tn) >= wanted || tm * tn * (g.k + 16) <= 2 * kWork;
   };
-  auto halve = [](int64_t x, int64_t unit) { return (x / 2 + unit - 1) / unit * unit; };
+  auto halve = [&](int64_t x, int64_t unit) { return divide(x, 2, unit); };
   // Each tile packs its rows of a transposed a, which costs the more the narrower it is.
   while (g.a.transposed && !many() && tm > 48) tm = halve(tm, 24);
   while (!many() && tn > 64) tn = halve(tn, kPanel<T>);
   while (!many() && tm > 48) tm = halve(tm, 24);
   while (!many() && tn > kPanel<T>) tn = halve(tn, kPanel<T>);
   while (!many() && tm > 24) tm = halve(tm, 24);
+  // As many, but alike.
+  tm = divide(g.m, divide(g.m, tm), kRows);
+  tn = divide(g.n, divide(g.n, tn), kPanel<T>);
+}
+
+// Rows of a tile where b is packed for all: tiles as wide as c cost nothing then, and each packs
+// its rows of a once. Two rounds or more, of tiles that come out even.
+template <class T>
+FASTNN_INLINE int64_t cut_rows(const Gemm<T>& g) {
+  const int64_t size = team::self().size;
+  int64_t best = 0, least = kWhole;
+  for (int64_t rounds = 2; rounds <= 8 || best == 0; ++rounds) {
+    const int64_t tm = divide(g.m, rounds * size, kRows);
+    const int64_t cost = divide(divide(g.m, tm), size) * (tm + kTileCost);
+    if (tm > 2 * kBlockM || cost >= least) continue;
+    best = tm;
+    least = cost;
+  }
+  return best;
 }
 
 template <class T>
@@ -153,16 +185,54 @@ void gemm_shared(const Gemm<T>& g, Finish<T> finish) {
   }
   int64_t tm, tn;
   cut_tiles(g, tm, tn);
-  const int64_t across = (g.n + tn - 1) / tn, down = (g.m + tm - 1) / tm;
+  const int64_t across = divide(g.n, tn), down = divide(g.m, tm);
   tiles(across * down, [&](int64_t t) {
     const int64_t i = t % down * tm, j = t / down * tn;
     gemm_block(g, i, i + tm < g.m ? i + tm : g.m, j, j + tn < g.n ? j + tn : g.n, finish);
   });
 }
 
+// Whether so many tiles would pack the same columns of b that it repays the barriers, and that half
+// of what a member reads then was written by others.
+template <class T>
+FASTNN_INLINE bool packs_once(const Gemm<T>& g) {
+  using R = Right<T>;
+  if (g.b.layout == R::kPacked || is_turned(g) || is_dots(g)) return false;
+  if (g.b.layout == R::kRowMajor && (g.m <= kDirectRows || g.b.ld <= kCloseRows<T>)) return false;
+  return g.m >= 10 * kBlockM && g.k >= kBlockK && g.m * g.n * g.k >= int64_t(1) << 22;
+}
+
+template <class T>
+void gemm_packed_once(const Gemm<T>& g, Finish<T> finish) {
+  const int64_t room = (int64_t)(team::kSharedBytes / sizeof(T)) / (g.k > 0 ? g.k : 1);
+  const int64_t most = room / kPanel<T> * kPanel<T>;  // columns of b that fit
+  if (!packs_once(g) || most == 0) return gemm_shared(g, finish);
+  T* packed = static_cast<T*>(team::shared_scratch(team::kSharedBytes));
+  for (int64_t j0 = 0; j0 < g.n; j0 += most) {
+    const int64_t nb = g.n - j0 < most ? g.n - j0 : most;
+    team::barrier();
+    const int64_t across = divide(nb, 4 * kPanel<T>), tm = cut_rows(g);
+    tiles(across * divide(g.k, kBlockK), [&](int64_t t) {
+      const int64_t j = t % across * 4 * kPanel<T>, p = t / across * kBlockK;
+      pack_right(packed, g.k, nb, g.b.at(p, j0 + j), p, g.k - p < kBlockK ? g.k - p : kBlockK, j,
+                 nb - j < 4 * kPanel<T> ? nb - j : 4 * kPanel<T>);
+    });
+    team::barrier();
+    Gemm<T> part = g;
+    part.n = nb;
+    part.b = Right<T>::packed(packed);
+    part.c += j0;
+    if (part.add) part.add += j0;
+    finish.column = j0;
+    pieces(g.m, tm, [&](int64_t i, int64_t end) { gemm_block(part, i, end, 0, nb, finish); });
+  }
+  team::barrier();
+}
+
 #define INSTANTIATE(T)                                                                       \
   template void gemm_block(const Gemm<T>&, int64_t, int64_t, int64_t, int64_t, Finish<T>);   \
   template void gemm_shared(const Gemm<T>&, Finish<T>);                                      \
+  template void gemm_packed_once(const Gemm<T>&, Finish<T>);                                 \
   template void pack_right(T*, int64_t, int64_t, const Right<T>&, int64_t, int64_t, int64_t, \
                            int64_t);
 INSTANTIATE(float)

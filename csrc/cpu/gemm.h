@@ -14,12 +14,18 @@
 //   Right<T>  b: Right<T>::row_major(data, ld) has (p,j) at data[p*ld + j]; column_major(data, ld)
 //             at data[j*ld + p], the NT form; packed(data) was written by pack_right(), for a b
 //             that serves many products (weights over all tiles of an image or steps of a
-//             sequence).
+//             sequence). packed_across(data, columns, column, step) has panel `column` of one
+//             packed (k, columns) matrix, beside it that of the matrix `step` elements on, and so
+//             on.
 //   Gemm<T>   sizes, a, b, c with its ldc, and what is added: {bias, 0} is one row for all,
 //             {c, ldc} accumulates, {x, ldx} is a residual, nothing is zero.
 //
 //   gemm(g, epilogue)         SPMD: all members of the team call it and share the tiles of c. No
 //                             barrier, as tiles(): put one before anybody reads c.
+//   gemm_with_scratch(g, epilogue)   as gemm(), and packs a large b once for all members instead of
+//   once a
+//                             tile: for kernels that need no shared scratch of their own. It may
+//                             have barriers.
 //   gemm_serial(g, epilogue)  the calling member computes all of c, as inside a kernel's own tile.
 //   gemm_tile(g, i0, i1, j0, j1, epilogue)    the same for a block of c; j0 is a multiple of
 //                             kPanel<T> where b is packed.
@@ -31,7 +37,8 @@
 //                             dropout are applied there in place. Store{} does nothing.
 //
 // Scratch: the upper half of a member's local scratch belongs to these functions; callers may use
-// local_scratch(kGemmScratch), the lower half. The shared scratch is never touched.
+// local_scratch(kGemmScratch), the lower half. The shared scratch is touched by
+// gemm_with_scratch() only.
 //
 // Bits: element (i,j) sums its k products in order, in blocks of kBlockK which are added in order,
 // whichever tile or member computes it. (NT products with very few rows sum along the lanes
@@ -89,12 +96,17 @@ struct Right {
   const T* data = nullptr;
   int64_t ld = 0;
   Layout layout = kRowMajor;
+  int64_t across = 0, column = 0;  // of packed_across
 
   static FASTNN_INLINE Right row_major(const T* data, int64_t ld) { return {data, ld, kRowMajor}; }
   static FASTNN_INLINE Right column_major(const T* data, int64_t ld) {
     return {data, ld, kColumnMajor};
   }
   static FASTNN_INLINE Right packed(const T* data) { return {data, 0, kPacked}; }
+  static FASTNN_INLINE Right packed_across(const T* data, int64_t columns, int64_t column,
+                                           int64_t step) {
+    return {data, columns, kPacked, step, column};
+  }
   FASTNN_INLINE Right at(int64_t p, int64_t j) const {
     return {data + (layout == kRowMajor ? p * ld + j : j * ld + p), ld, layout};
   }
@@ -127,6 +139,7 @@ struct Finish {
   void (*run)(const void* epilogue, T* c, int64_t ldc, int64_t i, int64_t rows, int64_t j,
               int64_t cols);  // null: nothing
   const void* epilogue;
+  int64_t column = 0;  // that the epilogue knows as the first of c
 };
 
 struct Store {
@@ -157,6 +170,8 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
 template <class T>
 void gemm_shared(const Gemm<T>& g, Finish<T> finish);
 template <class T>
+void gemm_packed_once(const Gemm<T>& g, Finish<T> finish);
+template <class T>
 void pack_right(T* dst, int64_t k, int64_t n, const Right<T>& b, int64_t p0, int64_t kb, int64_t j0,
                 int64_t nb);
 
@@ -169,6 +184,11 @@ FASTNN_INLINE void gemm_tile(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j
 template <class T, class Epilogue = Store>
 FASTNN_INLINE void gemm_serial(const Gemm<T>& g, const Epilogue& epilogue = {}) {
   gemm_block(g, 0, g.m, 0, g.n, finish_of<T>(epilogue));
+}
+
+template <class T, class Epilogue = Store>
+FASTNN_INLINE void gemm_with_scratch(const Gemm<T>& g, const Epilogue& epilogue = {}) {
+  gemm_packed_once(g, finish_of<T>(epilogue));
 }
 
 template <class T, class Epilogue = Store>

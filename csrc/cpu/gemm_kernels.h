@@ -12,6 +12,7 @@ struct Block {
   int64_t a_step;  // from one p to the next
   const T* b;
   int64_t ldb;
+  int64_t pair;  // from two vectors of b to the next two: another panel, or 2 vectors on
   int64_t k;
   T* c;
   int64_t ldc;
@@ -69,9 +70,11 @@ __attribute__((noinline)) void block_kernel(const Block<T>& t, int64_t within, i
     for (int v = 0; v < NV; ++v) acc[i][v] = V(T(0));
   // c is wanted when the sums are done; by then it has come.
 #pragma GCC unroll 8
-  for (int i = 0; i < MR; ++i) __builtin_prefetch(t.c + i * t.ldc, 1);
+  for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) __builtin_prefetch(t.c + i * t.ldc + v * V::size, 1);
   const T* b = t.b;
-  const int64_t ldb = t.ldb, step = t.a_step, cols = t.cols;
+  const int64_t ldb = t.ldb, pair = t.pair, step = t.a_step, cols = t.cols;
   for (int64_t left = t.k; left > 0;) {
     const int64_t start = (run_at ? *run_at++ : 0) + within * step;
     const int64_t count = run - within < left ? run - within : left;
@@ -81,9 +84,10 @@ __attribute__((noinline)) void block_kernel(const Block<T>& t, int64_t within, i
     for (int64_t p = 0, end = count * step; p != end; p += step) {
       V column[NV];
 #pragma GCC unroll 8
-      for (int v = 0; v < NV; ++v)
-        column[v] =
-            kTail ? V::load_n(b + v * V::size, cols - v * V::size) : V::load(b + v * V::size);
+      for (int v = 0; v < NV; ++v) {
+        const T* from = b + v / 2 * pair + v % 2 * V::size;
+        column[v] = kTail ? V::load_n(from, cols - v * V::size) : V::load(from);
+      }
 #pragma GCC unroll 8
       for (int i = 0; i < MR; ++i) {
         const V x(a[i][p]);
@@ -142,10 +146,17 @@ FASTNN_INLINE int64_t block_rows(int64_t left) {
   return left > kRows ? (left + 1) / 2 : left;
 }
 
-// Vectors across for a block of few rows whose b is not packed.
+// Vectors across for a block of few rows: as many as the registers allow, in pairs, for fewer sums
+// than that would wait for their own additions.
 FASTNN_INLINE constexpr int wide_vectors(int rows) {
   const int n = kAccumulators / rows;
-  return n > 8 ? 8 : n;
+  return n > 8 ? 8 : n / 2 * 2;
+}
+// Columns of the next block whose b is packed.
+template <class T>
+FASTNN_INLINE int64_t packed_width(int64_t m, int64_t left) {
+  const int64_t wide = wide_vectors(m < kRows ? (int)m : kRows) * Vec<T>::size;
+  return left >= wide ? wide : kPanel<T>;
 }
 // Columns of the next direct block: as wide as the registers allow, then vector by vector.
 template <class T>

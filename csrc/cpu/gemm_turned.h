@@ -37,7 +37,7 @@ FASTNN_INLINE void turned(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, 
         Block<T> t;
         t.k = g.k - p < kBlockK ? g.k - p : kBlockK;
         t.b = packed_a + p * rows + (i - i0) * t.k;
-        t.ldb = NR;
+        t.ldb = t.pair = NR;
         t.a_step = 1;
         t.ldc = t.add_ld = NR;
         t.cols = width > V ? NR : V;

@@ -38,7 +38,7 @@ FASTNN_INLINE void batched(int64_t count, Product product) {
   if (first.m * first.n * (first.k + 16) < int64_t(1) << 22) {
     tiles(count, [&](int64_t s) { gemm_serial(product(s)); });
   } else {
-    for (int64_t s = 0; s < count; ++s) gemm(product(s));
+    for (int64_t s = 0; s < count; ++s) gemm_with_scratch(product(s));
   }
 }
 
@@ -105,7 +105,7 @@ void matmul_nn(In a, In b, Out c) noexcept {
   const int64_t m = a.rows(), k = a.cols(), n = b.cols();
   with_float(c.dtype(), [&](auto t) {
     using T = decltype(t);
-    gemm(product_nn(m, k, n, a.data<T>(), b.data<T>(), c.data<T>()));
+    gemm_with_scratch(product_nn(m, k, n, a.data<T>(), b.data<T>(), c.data<T>()));
   });
 }
 
@@ -113,7 +113,7 @@ void matmul_nt(In a, In b, Out c) noexcept {
   const int64_t m = a.rows(), k = a.cols(), n = b.rows();
   with_float(c.dtype(), [&](auto t) {
     using T = decltype(t);
-    gemm(product_nt(m, k, n, a.data<T>(), b.data<T>(), c.data<T>()));
+    gemm_with_scratch(product_nt(m, k, n, a.data<T>(), b.data<T>(), c.data<T>()));
   });
 }
 
@@ -121,7 +121,7 @@ void matmul_tn(In a, In b, Out c) noexcept {
   const int64_t m = a.rows(), k = a.cols(), n = b.cols();
   with_float(c.dtype(), [&](auto t) {
     using T = decltype(t);
-    gemm(product_tn(m, k, n, a.data<T>(), b.data<T>(), c.data<T>()));
+    gemm_with_scratch(product_tn(m, k, n, a.data<T>(), b.data<T>(), c.data<T>()));
   });
 }
 
@@ -132,7 +132,7 @@ void dense(In x, In w, In b, Out y, int64_t activation, double alpha) noexcept {
     using T = decltype(t);
     Gemm<T> g = product_nn(m, k, n, x.data<T>(), w.data<T>(), y.data<T>());
     if (b) g.add = b.data<T>();
-    gemm(g, Activate<T>{(Activation)activation, alpha});
+    gemm_with_scratch(g, Activate<T>{(Activation)activation, alpha});
   });
 }
 

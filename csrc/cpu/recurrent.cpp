@@ -143,15 +143,15 @@ void gates_nn(In x, In w, In b, Out z, int64_t gates) noexcept {
   with_float(z.dtype(), [&](auto type) {
     using T = decltype(type);
     by_plane(planes, gates, n, [&](int64_t j, int64_t end, int64_t p) {
-      gemm(Gemm<T>{.m = m,
-                   .n = end - j,
-                   .k = k,
-                   .a = {.data = x.data<T>() + p * m * k, .ld = k},
-                   .b = Right<T>::row_major(w.data<T>() + j, n),
-                   .c = z.data<T>() + j,
-                   .ldc = n,
-                   .add = b ? b.data<T>() + j : nullptr,
-                   .add_ld = 0});
+      gemm_with_scratch(Gemm<T>{.m = m,
+                                .n = end - j,
+                                .k = k,
+                                .a = {.data = x.data<T>() + p * m * k, .ld = k},
+                                .b = Right<T>::row_major(w.data<T>() + j, n),
+                                .c = z.data<T>() + j,
+                                .ldc = n,
+                                .add = b ? b.data<T>() + j : nullptr,
+                                .add_ld = 0});
     });
   });
 }
@@ -162,13 +162,13 @@ void gates_nt(In dz, In w, Out dx, int64_t gates) noexcept {
   with_float(dz.dtype(), [&](auto type) {
     using T = decltype(type);
     by_plane(planes, gates, n, [&](int64_t j, int64_t end, int64_t p) {
-      gemm(Gemm<T>{.m = m,
-                   .n = k,
-                   .k = end - j,
-                   .a = {.data = dz.data<T>() + j, .ld = n},
-                   .b = Right<T>::column_major(w.data<T>() + j, n),
-                   .c = dx.data<T>() + p * m * k,
-                   .ldc = k});
+      gemm_with_scratch(Gemm<T>{.m = m,
+                                .n = k,
+                                .k = end - j,
+                                .a = {.data = dz.data<T>() + j, .ld = n},
+                                .b = Right<T>::column_major(w.data<T>() + j, n),
+                                .c = dx.data<T>() + p * m * k,
+                                .ldc = k});
     });
   });
 }
@@ -179,13 +179,13 @@ void gates_tn(In x, In dz, Out dw, int64_t gates) noexcept {
   with_float(dz.dtype(), [&](auto type) {
     using T = decltype(type);
     by_plane(planes, gates, n, [&](int64_t j, int64_t end, int64_t p) {
-      gemm(Gemm<T>{.m = k,
-                   .n = end - j,
-                   .k = m,
-                   .a = {.data = x.data<T>() + p * m * k, .ld = k, .transposed = true},
-                   .b = Right<T>::row_major(dz.data<T>() + j, n),
-                   .c = dw.data<T>() + j,
-                   .ldc = n});
+      gemm_with_scratch(Gemm<T>{.m = k,
+                                .n = end - j,
+                                .k = m,
+                                .a = {.data = x.data<T>() + p * m * k, .ld = k, .transposed = true},
+                                .b = Right<T>::row_major(dz.data<T>() + j, n),
+                                .c = dw.data<T>() + j,
+                                .ldc = n});
     });
   });
 }

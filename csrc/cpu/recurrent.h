@@ -39,12 +39,13 @@ struct Part {
   int64_t row, rows, unit, units;
 };
 
+inline constexpr int64_t kMaxGates = 4;
 inline constexpr int64_t kStrip = 128;  // units at a time in what follows the product, in L1
 // A register block of the product: enough parts for many members, and as fast as taller ones, for
 // the packed U streams well from L2 and L3.
 inline constexpr int64_t kRowsOfTile = kRows;
 // Below this many rows, and from this much work a step on, units are shared among the members.
-inline constexpr int64_t kFewRows = 8, kWorkOfStep = 1 << 16;
+inline constexpr int64_t kFewRows = 8, kWorkOfStep = 1 << 15;
 
 struct Cut {
   int64_t rows, units;
@@ -54,8 +55,8 @@ struct Cut {
 template <class T>
 FASTNN_INLINE Cut cut_state(const Extent& e, int64_t d) {
   if (e.b < kFewRows && e.n % kPanel<T> == 0 && e.b * e.n * e.n * e.g >= kWorkOfStep) {
-    const int64_t eighth = e.n / 8 / kPanel<T> * kPanel<T>;
-    return {e.b, eighth > kPanel<T> ? eighth : kPanel<T>};
+    const int64_t part = e.n / 16 / kPanel<T> * kPanel<T>, least = (e.g > 2 ? 1 : 2) * kPanel<T>;
+    return {e.b, part > least ? part : least};
   }
   // Scratch holds for each row of a part the sums of the gates and a state or, with an input, the
   // input's sums and x.
@@ -243,6 +244,26 @@ FASTNN_INLINE void scaled(const T* x, const T* scale, T* y, int64_t count) {
   });
 }
 
+// sums (rows, gates, units) = bias + a U of one panel of units, for gates [first, end) at once: few
+// rows have few sums, and more of them side by side need not wait for one another.
+template <class T>
+FASTNN_INLINE void panel_sums(const Extent& e, const Part& p, const Kernel<T>& u, const T* a,
+                              int64_t lda, const T* bias, int64_t first, int64_t end, T* sums) {
+  constexpr int64_t units = kPanel<T>;
+  const int64_t step = packed_size<T>(e.n, e.n), count = end - first;
+  T added[kMaxGates * units];
+  for (int64_t g = 0; g < count && bias; ++g)
+    scaled<T>(bias + (first + g) * e.n + p.unit, nullptr, added + g * units, units);
+  gemm_serial(Gemm<T>{.m = p.rows,
+                      .n = count * units,
+                      .k = e.n,
+                      .a = {.data = a, .ld = lda},
+                      .b = Right<T>::packed_across(u.packed + first * step, e.n, p.unit, step),
+                      .c = sums + first * units,
+                      .ldc = e.g * units,
+                      .add = bias ? added : nullptr});
+}
+
 // sums (rows, gates, units) = bias + (h scale) U for gates [first, end), h the state before `step`.
 // `room` holds a state for each row.
 template <class T>
@@ -252,6 +273,8 @@ FASTNN_INLINE void recurrent_sums(const Extent& e, const Part& p, const Kernel<T
   const int64_t n = e.n, ldc = e.g * p.units;
   const T* a = h.before(p.row, step);
   int64_t lda = h.ld(step);
+  if (a && u.packed && p.units == kPanel<T> && p.units < n && !drop.scale)
+    return panel_sums(e, p, u, a, lda, bias, first, end, sums);
   for (int64_t g = first; g < end; ++g) {
     T* c = sums + g * p.units;
     const T* add = bias ? bias + g * n + p.unit : nullptr;

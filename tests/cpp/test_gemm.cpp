@@ -141,7 +141,99 @@ void check(const Case& t) {
     }
 }
 
+// Several packed matrices side by side: the panels from `column` on, of each one.
+template <class T>
+void check_across(int m, int k, int columns, int count) {
+  const int n = count * kPanel<T>, column = columns / kPanel<T> / 2 * kPanel<T>;
+  const std::vector<T> a = numbers<T>(m * k), b = numbers<T>(count * k * columns);
+  const int64_t step = packed_size<T>(k, columns);
+  std::vector<T> packed(count * step), c(m * n), add = numbers<T>(n);
+  for (int q = 0; q < count; ++q)
+    pack_right(packed.data() + q * step, k, columns,
+               Right<T>::row_major(b.data() + q * k * columns, columns), 0, k, 0, columns);
+  Gemm<T> g{.m = m, .n = n, .k = k, .a = {.data = a.data(), .ld = k}};
+  g.b = Right<T>::packed_across(packed.data(), columns, column, step);
+  g.c = c.data();
+  g.ldc = n;
+  g.add = add.data();
+  gemm_serial(g);
+  for (int i = 0; i < m; ++i)
+    for (int j = 0; j < n; ++j) {
+      const int q = j / kPanel<T>, at = column + j % kPanel<T>;
+      double want = at < columns ? add[j] : c[i * n + j];  // beyond its columns: padding
+      for (int p = 0; p < k && at < columns; ++p)
+        want += static_cast<double>(a[i * k + p]) * b[(q * k + p) * columns + at];
+      if (std::fabs(want - c[i * n + j]) <= (sizeof(T) == 4 ? 1e-4 : 1e-12)) continue;
+      if (++failures < 10)
+        std::printf("FAIL %zu bytes, across %d matrices (%d,%d), m %d: c[%d][%d] is %g, not %g\n",
+                    sizeof(T), count, k, columns, m, i, j, static_cast<double>(c[i * n + j]), want);
+      return;
+    }
+}
+
+// Large products, whose b a team packs once, all of it or, where scratch has no room, in parts. The
+// epilogue sees every element once, under its own place.
+template <class T>
+struct Large {
+  int m, n, k, form;  // nn, nt, tn
+  std::vector<T> a, b, c;
+
+  Large(int m, int n, int k, int form) : m(m), n(n), k(k), form(form) {
+    a = numbers<T>(static_cast<size_t>(m) * k);
+    b = numbers<T>(static_cast<size_t>(k) * n);
+    c.assign(static_cast<size_t>(m) * n, std::numeric_limits<T>::quiet_NaN());
+  }
+  void run() {
+    Gemm<T> g{.m = m, .n = n, .k = k};
+    g.a = {.data = a.data(), .ld = form == 2 ? m : k, .transposed = form == 2};
+    g.b = form == 1 ? Right<T>::column_major(b.data(), k) : Right<T>::row_major(b.data(), n);
+    g.c = c.data();
+    g.ldc = n;
+    gemm_with_scratch(g, [](T* c, int64_t i, int64_t j, int64_t count) {
+      for (int64_t q = 0; q < count; ++q) c[q] += static_cast<T>(i % 7 * 10 + (j + q) % 5);
+    });
+  }
+  void check() {
+    for (int round = 0; round < 3000; ++round) {
+      const int i = below(m), j = round % 2 ? n - 1 - below(std::min(n, 100)) : below(n);
+      double want = 0, size = 1;
+      for (int p = 0; p < k; ++p) {
+        const double product = static_cast<double>(form == 2 ? a[p * m + i] : a[i * k + p]) *
+                               (form == 1 ? b[j * k + p] : b[p * n + j]);
+        want += product;
+        size += std::fabs(product);
+      }
+      want += i % 7 * 10 + j % 5;
+      const double got = c[static_cast<size_t>(i) * n + j];
+      if (std::fabs(want - got) <= (sizeof(T) == 4 ? 4e-6 : 1e-14) * size) continue;
+      if (++failures < 10)
+        std::printf("FAIL %zu bytes, large form %d (%d,%d,%d): c[%d][%d] is %g, expected %g\n",
+                    sizeof(T), form, m, n, k, i, j, got, want);
+      return;
+    }
+  }
+};
+
+template <class T>
+void check_large(int m, int n, int k, int form) {
+  Large<T> t(m, n, k, form);
+  std::vector<T> before;
+  for (int threads = 1; threads <= 3; ++threads) {
+    team::set_max_threads(threads);
+    team::run(threads, [](void* p) { static_cast<Large<T>*>(p)->run(); }, &t);
+    t.check();
+    if (threads > 1 && t.c != before && ++failures < 10)
+      std::printf("FAIL large form %d: other bits on %d threads\n", form, threads);
+    before = t.c;
+  }
+}
+
 void body(void*) {
+  for (int m = 1; m < 8; ++m)
+    for (int count = 1; count < 5; ++count) {
+      check_across<float>(m, m % 2 ? 70 : 300, 40 + 30 * count, count);
+      check_across<double>(m, m % 2 ? 300 : 70, 100, count);
+    }
   for (int round = 0; round < 400; ++round) {
     Case t{};
     t.m = below(70) + 1;
@@ -165,6 +257,11 @@ void body(void*) {
 
 int main() {
   team::run(1, body, nullptr);
+  for (int form = 0; form < 3; ++form) {
+    check_large<float>(1000, 70, 300, form);
+    check_large<double>(1111, 45, 260, form);
+  }
+  check_large<float>(970, 2040, 2100, 1);
   if (failures) std::printf("%d failures\n", failures);
   return failures != 0;
 }
