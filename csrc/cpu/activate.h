@@ -18,6 +18,14 @@ template <class T>
 struct Activate {
   Activation kind;
   double alpha;
+  // What most layers have is so little that a caller does it in registers instead.
+  FASTNN_INLINE bool is_at_once() const {
+    return kind == Activation::linear || kind == Activation::relu;
+  }
+  FASTNN_INLINE Vec<T> at_once(Vec<T> x) const {
+    return kind == Activation::relu ? activation::relu{{alpha}}.forward(x) : x;
+  }
+
   FASTNN_INLINE void operator()(T* c, int64_t, int64_t, int64_t count) const {
     using V = Vec<T>;
     if (kind == Activation::linear) return;

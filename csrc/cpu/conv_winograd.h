@@ -147,22 +147,33 @@ FASTNN_OUTLINE void transform_inputs(const Quads& s, const float* x, int64_t c, 
     const int64_t top = s.h.at(tile.p, 0), left = s.w.at(tile.q, 0);
     const bool inside = top >= 0 && top + 4 <= s.h.in && left >= 0 && left + 4 <= s.w.in;
     const float* from = x + ((tile.image * s.h.in + top) * s.w.in + left) * c;
-    for (int64_t k = 0; k < c; k += V::size) {
+    const auto transform = [&](int64_t k, auto load, auto store) __attribute__((always_inline)) {
       V d[4][4];
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i)
 #pragma GCC unroll 4
-        for (int j = 0; j < 4; ++j) {
-          const bool seen =
-              inside || (top + i >= 0 && top + i < s.h.in && left + j >= 0 && left + j < s.w.in);
-          d[i][j] = seen ? V::load_n(from + (i * s.w.in + j) * c + k, c - k) : V(0.0f);
-        }
+        for (int j = 0; j < 4; ++j) d[i][j] = load(i, j, from + (i * s.w.in + j) * c + k);
       input_transform(d);
 #pragma GCC unroll 4
       for (int i = 0; i < 4; ++i)
 #pragma GCC unroll 4
-        for (int j = 0; j < 4; ++j) d[i][j].store_n(to + (i * 4 + j) * step + k, c - k);
-    }
+        for (int j = 0; j < 4; ++j) store(d[i][j], to + (i * 4 + j) * step + k);
+    };
+    int64_t k = 0;
+    if (inside)
+      for (; k + V::size <= c; k += V::size)
+        transform(
+            k, [](int, int, const float* at) { return V::load(at); },
+            [](V d, float* at) { d.store(at); });
+    for (; k < c; k += V::size)
+      transform(
+          k,
+          [&](int i, int j, const float* at) {
+            const bool seen =
+                top + i >= 0 && top + i < s.h.in && left + j >= 0 && left + j < s.w.in;
+            return seen ? V::load_n(at, c - k) : V(0.0f);
+          },
+          [&](V d, float* at) { d.store_n(at, c - k); });
   }
 }
 
@@ -261,6 +272,25 @@ struct WinogradSums {
     }
   }
 
+  // A vector of channels of the outputs of one tile, of whose products the places lie `step` apart.
+  template <class Load, class Store>
+  FASTNN_INLINE void output(const float* products, int64_t step, const float* bias, float* y,
+                            bool below, bool right, Load load, Store store) const {
+    using V = Vec<float>;
+    V m[4][4], out[2][2];
+#pragma GCC unroll 4
+    for (int a = 0; a < 4; ++a)
+#pragma GCC unroll 4
+      for (int b = 0; b < 4; ++b) m[a][b] = load(products + (a * 4 + b) * step);
+    output_transform(m, out);
+    const V add = bias ? load(bias) : V(0.0f);
+    store(epilogue.at_once(out[0][0] + add), y);
+    if (right) store(epilogue.at_once(out[0][1] + add), y + s.k);
+    y += s.y_w * s.k;
+    if (below) store(epilogue.at_once(out[1][0] + add), y);
+    if (below && right) store(epilogue.at_once(out[1][1] + add), y + s.k);
+  }
+
   // The outputs of tiles [begin, end).
   void outputs(const float* packed, int64_t begin, int64_t end) const {
     using V = Vec<float>;
@@ -286,24 +316,20 @@ struct WinogradSums {
         const Quad tile(q, begin + t);
         float* y = s.y + ((tile.image * s.y_h + tile.p) * s.y_w + tile.q) * s.k + j;
         const bool below = tile.p + 1 < q.h.out, right = tile.q + 1 < q.w.out;
-        for (int64_t i = 0; i < width; i += V::size) {
-          V m[4][4], out[2][2];
-#pragma GCC unroll 4
-          for (int a = 0; a < 4; ++a)
-#pragma GCC unroll 4
-            for (int b = 0; b < 4; ++b)
-              m[a][b] = V::load_n(products + (a * 4 + b) * to + t * width + i, width - i);
-          output_transform(m, out);
-          const V bias = s.bias ? V::load_n(s.bias + j + i, width - i) : V(0.0f);
-          float* at = y + i;
-          (out[0][0] + bias).store_n(at, width - i);
-          if (right) (out[0][1] + bias).store_n(at + s.k, width - i);
-          at += s.y_w * s.k;
-          if (below) (out[1][0] + bias).store_n(at, width - i);
-          if (below && right) (out[1][1] + bias).store_n(at + s.k, width - i);
-        }
-        for (int a = 0; a <= below; ++a)
-          for (int b = 0; b <= right; ++b) epilogue(y + (a * s.y_w + b) * s.k, 0, j, width);
+        const float* from = products + t * width;
+        const auto at = [&](int64_t i, auto load, auto store) {
+          output(from + i, to, s.bias ? s.bias + j + i : nullptr, y + i, below, right, load, store);
+        };
+        int64_t i = 0;
+        for (; i + V::size <= width; i += V::size)
+          at(i, [](const float* p) { return V::load(p); }, [](V out, float* p) { out.store(p); });
+        if (i < width)
+          at(
+              i, [&](const float* p) { return V::load_n(p, width - i); },
+              [&](V out, float* p) { out.store_n(p, width - i); });
+        if (!epilogue.is_at_once())
+          for (int a = 0; a <= below; ++a)
+            for (int b = 0; b <= right; ++b) epilogue(y + (a * s.y_w + b) * s.k, 0, j, width);
       }
     }
   }
