@@ -216,3 +216,50 @@ def test_a_known_batch_inside_of_another_recording():
         outer.predict(np.concatenate([x] * 5), batch_size=2, verbose=0)
     inner.set_weights([w + 1 for w in inner.get_weights()])
     np.testing.assert_allclose(outer.predict_on_batch(x), x + inner(x).numpy()[0, 0], atol=1e-6)
+
+
+# --- batches that are cut because what layers hand on would leave the cache ------------------------
+def wide_model(last=None):
+    keras.utils.set_random_seed(3)
+    inputs = keras.Input((16, 16, 2))
+    maps = keras.layers.Conv2D(48, 3, activation="relu")(inputs)
+    outputs = keras.layers.GlobalMaxPooling2D()(keras.layers.BatchNormalization()(maps))
+    return keras.Model(inputs, outputs if last is None else last(outputs))
+
+
+class Counting(keras.layers.Layer):
+    """A layer of the user's, which sees how many rows come."""
+
+    def call(self, inputs):
+        return ops.add(inputs, float(inputs.shape[0] or 0))
+
+
+@pytest.mark.parametrize(
+    "last, cut",
+    [
+        (None, True),
+        (keras.layers.Dense(3, activation="softmax"), True),
+        (keras.Sequential([keras.layers.Dense(3), keras.layers.Dropout(0.5)]), True),
+        (keras.layers.Softmax(axis=0), False),
+        (lambda y: y - ops.mean(y, axis=0, keepdims=True), False),
+        (keras.layers.Lambda(lambda y: y / ops.max(y)), False),
+        (Counting(), False),
+    ],
+)
+def test_a_wide_batch_is_cut_where_nobody_sees_it(last, cut):
+    model = wide_model(last)
+    x = np.random.default_rng(0).standard_normal((300, 16, 16, 2)).astype("float32")
+    assert (model._rows_of_step(256) < 256) == cut
+    want = np.concatenate([model(x[:256]).numpy(), model(x[256:]).numpy()])
+    for _ in range(3):
+        np.testing.assert_allclose(model.predict(x, batch_size=256, verbose=0), want, rtol=1e-5, atol=1e-5)
+
+
+def test_cut_batches_count_as_those_asked_for(capsys):
+    model = wide_model()
+    x = np.zeros((600, 16, 16, 2), "float32")
+    assert model.predict(x, batch_size=256, steps=2, verbose=0).shape == (512, 48)
+    model.predict(x, batch_size=256, verbose=2)
+    assert "3/3" in capsys.readouterr().err
+    model.run_eagerly = True
+    assert model._rows_of_step(256) == 256

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import numpy as np
 
 from . import ops
 from .layers.base import Layer
 from .layers.input import InputLayer
 from .ops.promotion import whole_numbers
 from .symbolic import KerasTensor, Node, call_symbolically, flatten, map_structure, order_nodes
-from .tensor import to_tensor
+from .tensor import Tensor, to_tensor
 
 
 class Graph:
@@ -38,6 +41,31 @@ class Graph:
             for symbol, value in zip(flatten(node.outputs), flatten(results)):
                 values[id(symbol)] = value
         return map_structure(look_up, self.outputs)
+
+    def bytes_of_row(self) -> int | None:
+        """The most that a layer reads and writes for one row of a batch, of outputs and inputs. None where that
+        is not known, or where rows are not by themselves: see `Layer.by_row`.
+        """
+        most = 0
+        for node in self.nodes:
+            inner = getattr(node.layer, "_graph", None)
+            tensors = flatten([node.args, node.kwargs, node.outputs])
+            if isinstance(inner, Graph):
+                found = inner.bytes_of_row()
+            elif not node.layer.by_row or any(isinstance(t, Tensor) for t in tensors):
+                found = None
+            else:
+                found = _bytes_of_row([t for t in tensors if isinstance(t, KerasTensor)])
+            if found is None:
+                return None
+            most = max(most, found)
+        return most
+
+
+def _bytes_of_row(tensors: list[KerasTensor]) -> int | None:
+    if any(None in t.shape[1:] for t in tensors):
+        return None
+    return sum(math.prod(t.shape[1:]) * np.dtype(t.dtype).itemsize for t in tensors)
 
 
 def _cut_out(inputs: Any, outputs: Any) -> tuple[Any, Any]:

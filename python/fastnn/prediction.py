@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import callbacks as callbacks_module
+from . import config
 from .capture import SLICE_SECONDS
 from .data import Arrays, batch_size_or_default, whole_number
 from .progress import Progress
@@ -19,6 +20,9 @@ from .recorded import RecordedSteps
 from .streams import Stream, grouped, is_stream, warn_of_too_little_data
 from .symbolic import flatten, map_structure
 from .tensor import Tensor
+
+_CACHE_BYTES = 4 << 20  # of a layer's inputs and outputs: what a few cores have in their own caches
+_FEWEST_ROWS = 16
 
 
 class Results:
@@ -143,9 +147,9 @@ class Prediction(RecordedSteps):
     def _predict_arrays(self, x: Any, batch: int, end: int, results: Results, progress: Progress) -> int:
         """Many batches at once, for about a slice of time, as soon as the step is recorded."""
         x = map_structure(lambda a: None if a is None else np.ascontiguousarray(a), x)
-        done = 0
+        done, rows = 0, self._rows_of_step(batch)
         while results.done < end and not self.stop_predicting:
-            begin, size = results.done, min(batch, end - results.done)
+            begin, size = results.done, min(rows, end - results.done)
             with self._lock:
                 first = _rows(x, begin, begin + size)
                 capture, slots = self._fed_capture("predict", self.predict_step, first)
@@ -155,7 +159,6 @@ class Prediction(RecordedSteps):
                     slots.fill(first)
                     capture.run()
                     results.add(capture.logs, size)
-                    ran = 1
                 else:
                     feeds = zip(flatten(_rows(x, begin, end)), flatten(slots.structure))
                     inputs = [(rows, slot) for rows, slot in feeds if slot is not None]
@@ -163,9 +166,22 @@ class Prediction(RecordedSteps):
                     ran = capture.program.run_batches(None, inputs, places, 0, (end - begin) // size, SLICE_SECONDS)
                     results.structure = capture.logs
                     results.done += ran * size
-            done += ran
+            done = -(-results.done // batch)
             progress.update(done)
         return done
+
+    def _rows_of_step(self, batch: int) -> int:
+        """How many rows to compute at once: the batch, or fewer where what its layers hand on would leave the
+        cache before it is read, and rows are by themselves, so that nobody sees the difference. It depends on
+        sizes alone, not on the machine, and so do the results.
+        """
+        graph = getattr(self, "_graph", None)
+        if graph is None or config.device() != "cpu" or self.run_eagerly or self._has_own_layers():
+            return batch
+        bytes_of_row = graph.bytes_of_row()
+        if not bytes_of_row or batch * bytes_of_row <= _CACHE_BYTES:
+            return batch
+        return min(batch, max(_CACHE_BYTES // bytes_of_row // 8 * 8, _FEWEST_ROWS))
 
 
 def _rows(x: Any, begin: int, end: int) -> Any:

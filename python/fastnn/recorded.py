@@ -93,12 +93,16 @@ class RecordedSteps(Steps):
 
     def _holds_own_code(self) -> bool:
         """Whether Python that is not ours takes part in the steps."""
+        names = ("optimizer", "loss", "metrics", "weighted_metrics") if self.compiled else ()
+        return self._has_own_layers() or any(
+            map(is_own_code, flatten([self._compile_arguments[name] for name in names]))
+        )
 
+    def _has_own_layers(self) -> bool:
         def walk(layer: Any) -> bool:
             return is_own_code(layer) or any(walk(s) for s in layer._sublayers)
 
-        names = ("optimizer", "loss", "metrics", "weighted_metrics") if self.compiled else ()
-        return walk(self) or any(map(is_own_code, flatten([self._compile_arguments[name] for name in names])))
+        return walk(self)
 
     def _fed_capture(self, mode: str, step: Any, structure: Any) -> tuple[Capture, Slots]:
         """The capture of a step that is fed through slots, by the shapes of its batch."""

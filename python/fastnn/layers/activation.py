@@ -11,6 +11,7 @@ from .base import LAYERS, Layer
 
 
 class _Elementwise(Layer):
+    by_row = True
     supports_masking = True
     casts_integers = True
 
@@ -118,6 +119,8 @@ class Softmax(_Elementwise):
 
     Entries where `mask`, which broadcasts to the input, is false (not above 0.5) get 0.
     """
+
+    by_row = False  # its axis may be that of the rows
 
     def __init__(self, axis: Any = -1, **kwargs: Any):
         super().__init__(**kwargs)

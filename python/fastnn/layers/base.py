@@ -47,6 +47,7 @@ class Layer(Tracked):
 
     supports_masking = False
     casts_integers = False  # integer inputs become the compute type (images as uint8)
+    by_row = False  # outside training, a row of the result depends on the same row of the inputs alone
 
     def __init__(
         self,

@@ -13,6 +13,7 @@ from .move import channels_last
 class _Convolution(Layer):
     """What the convolutions share: windows over `rank` axes, a kernel, a bias, an activation."""
 
+    by_row = True
     rank = 2
     casts_integers = True
     causal = False  # whether padding="causal" exists

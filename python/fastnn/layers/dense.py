@@ -15,6 +15,7 @@ class Dense(Layer):
     Shapes: x (*batch, in), W (in, units), b (units,), y (*batch, units). Acts on the last axis.
     """
 
+    by_row = True
     supports_masking = True
     casts_integers = True
 

@@ -11,6 +11,7 @@ from .move import channels_last
 
 
 class _Random(Layer):
+    by_row = True
     supports_masking = True
 
     def __init__(self, seed: int | None = None, **kwargs: Any):

@@ -16,6 +16,8 @@ class Embedding(Layer):
     With `mask_zero`, steps whose index is 0 are masked. An index outside the table is an error.
     """
 
+    by_row = True
+
     def __init__(
         self,
         input_dim: int,

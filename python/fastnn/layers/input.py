@@ -15,6 +15,8 @@ from .base import LAYERS, Layer
 class InputLayer(Layer):
     """Holds the shape and type of one input of a model; passes its input on."""
 
+    by_row = True
+
     def __init__(
         self,
         shape: Any = None,

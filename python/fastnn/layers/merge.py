@@ -78,6 +78,8 @@ def _check_masks(layer: Layer, inputs: Any, masks: Any) -> None:
 class Add(_Merge):
     """The sum of the inputs."""
 
+    by_row = True
+
     def _join(self, inputs: list) -> Any:
         return reduce(ops.add, inputs)
 
@@ -85,6 +87,8 @@ class Add(_Merge):
 @LAYERS.register()
 class Subtract(_Merge):
     """first - second."""
+
+    by_row = True
 
     def build(self, input_shape: Any) -> None:
         super().build(input_shape)
@@ -101,6 +105,8 @@ class Subtract(_Merge):
 class Multiply(_Merge):
     """The product of the inputs; masked steps count as 1, and as 0 where all are masked."""
 
+    by_row = True
+
     def _join(self, inputs: list) -> Any:
         masks = [_mask_of(x) for x in inputs]
         y = reduce(ops.multiply, [x if m is None else ops.where(m, x, 1) for x, m in zip(inputs, masks)])
@@ -111,11 +117,15 @@ class Multiply(_Merge):
 class Average(_Merge):
     """The mean of the inputs."""
 
+    by_row = True
+
     def _join(self, inputs: list) -> Any:
         return ops.multiply(reduce(ops.add, inputs), 1.0 / len(inputs))
 
 
 class _Extreme(_Merge):
+    by_row = True
+
     def _choose(self, a: Any, b: Any) -> Any:
         raise NotImplementedError
 

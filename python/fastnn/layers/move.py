@@ -10,6 +10,8 @@ from .base import LAYERS, InputSpec, Layer
 
 
 class _Move(Layer):
+    by_row = True
+
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         self.built = True

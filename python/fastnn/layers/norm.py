@@ -48,6 +48,8 @@ class BatchNormalization(_Scaled):
     layer, use the running ones. Ioffe & Szegedy 2015, arXiv:1502.03167, algorithm 1.
     """
 
+    by_row = True
+
     def __init__(
         self,
         axis: int = -1,

@@ -12,6 +12,7 @@ from .move import channels_last
 class _Pooling(Layer):
     """Windows over `rank` spatial axes of (batch, *spatial, channels)."""
 
+    by_row = True
     rank = 2
     casts_integers = True
 
@@ -82,6 +83,7 @@ class AveragePooling2D(_AveragePooling):
 class _GlobalPooling(Layer):
     """Pools all positions of (batch, *spatial, channels)."""
 
+    by_row = True
     rank = 2
     casts_integers = True
 
@@ -149,6 +151,7 @@ class GlobalAveragePooling2D(_GlobalPooling):
 class UpSampling1D(Layer):
     """Every step `size` times."""
 
+    by_row = True
     casts_integers = True
 
     def __init__(self, size: int = 2, **kwargs: Any):
@@ -169,6 +172,7 @@ class UpSampling1D(Layer):
 class UpSampling2D(Layer):
     """Images enlarged `size` times, by repeating pixels or (bilinear) by half-pixel interpolation."""
 
+    by_row = True
     casts_integers = True
 
     def __init__(

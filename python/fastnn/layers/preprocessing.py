@@ -16,6 +16,7 @@ from .dense import known_size, positive_int
 class Rescaling(Layer):
     """y = scale x + offset."""
 
+    by_row = True
     supports_masking = True
     casts_integers = True
 
