@@ -41,6 +41,8 @@ struct Axis {
   // Taps of output o that see the input.
   FASTNN_GEOMETRY Range taps_inside(int64_t o) const {
     const int64_t first = at(o, 0);
+    if (dilation == 1)  // without a division, in the inner loops of pooling
+      return {smaller(larger(-first, 0), taps), smaller(larger(in - first, 0), taps)};
     return {first >= 0 ? 0 : smaller(ceil_div(-first, dilation), taps),
             first >= in ? 0 : smaller(floor_div(in - 1 - first, dilation) + 1, taps)};
   }

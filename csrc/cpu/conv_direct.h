@@ -28,10 +28,10 @@ struct Places {
 };
 
 // kRows outputs from a panel of packed weights.
-template <int NV, class T>
+template <int NV, class T, class Epilogue>
 __attribute__((noinline)) void direct_block(const T* const (&rows)[kRows], const Places<T>& places,
                                             const T* b, const T* bias, T* c, int64_t ldc,
-                                            int64_t count, int64_t cols) {
+                                            int64_t count, int64_t cols, Epilogue epilogue) {
   using V = Vec<T>;
   const T* a[kRows];
   V acc[kRows][NV];
@@ -62,7 +62,7 @@ __attribute__((noinline)) void direct_block(const T* const (&rows)[kRows], const
     if (i >= count) break;
 #pragma GCC unroll 2
     for (int v = 0; v < NV; ++v)
-      (acc[i][v] + add[v]).store_n(c + i * ldc + v * V::size, cols - v * V::size);
+      epilogue.at_once(acc[i][v] + add[v]).store_n(c + i * ldc + v * V::size, cols - v * V::size);
   }
 }
 
@@ -72,26 +72,32 @@ void direct_tile(const Windows<T>& v, const Band<T>& band, int64_t lines, int64_
                  const T* packed, const T* bias, T* c, int64_t ldc, int64_t j0, int64_t j1,
                  Epilogue epilogue) {
   const Places<T> places(v, band);
-  for (int64_t l = 0; l < lines; ++l)
-    for (int64_t q = 0; q < cols; q += kRows) {
-      const int64_t count = smaller(kRows, cols - q);
-      const T* rows[kRows];
-      for (int i = 0; i < kRows; ++i)
-        rows[i] =
-            band.rows.data + band.rows.group_at[l] + (q + smaller(i, count - 1)) * band.rows.ld;
-      T* to = c + (l * cols + q) * ldc;
-      for (int64_t j = j0; j < j1; j += kPanel<T>) {
-        const int64_t width = smaller(kPanel<T>, j1 - j);
-        const T* panel = packed + j * places.count;
-        const T* add = bias ? bias + j : nullptr;
-        if (width > Vec<T>::size)
-          direct_block<2>(rows, places, panel, add, to + j, ldc, count, width);
-        else
-          direct_block<1>(rows, places, panel, add, to + j, ldc, count, width);
+  const int64_t outputs = lines * cols;
+  int64_t line = 0, q = 0;
+  for (int64_t o = 0; o < outputs; o += kRows) {
+    const int64_t count = smaller(kRows, outputs - o);
+    const T* rows[kRows];
+    for (int64_t i = 0; i < kRows; ++i) {
+      if (i >= count) {
+        rows[i] = rows[0];
+        continue;
       }
-      for (int64_t i = 0; i < count; ++i)
-        epilogue(to + i * ldc + j0, l * cols + q + i, j0, j1 - j0);
+      rows[i] = band.rows.data + band.rows.group_at[line] + q * band.rows.ld;
+      if (++q == cols) q = 0, ++line;
     }
+    T* to = c + o * ldc;
+    for (int64_t j = j0; j < j1; j += kPanel<T>) {
+      const int64_t width = smaller(kPanel<T>, j1 - j);
+      const T* panel = packed + j * places.count;
+      const T* add = bias ? bias + j : nullptr;
+      if (width > Vec<T>::size)
+        direct_block<2>(rows, places, panel, add, to + j, ldc, count, width, epilogue);
+      else
+        direct_block<1>(rows, places, panel, add, to + j, ldc, count, width, epilogue);
+    }
+    if (!epilogue.is_at_once())
+      for (int64_t i = 0; i < count; ++i) epilogue(to + i * ldc + j0, o + i, j0, j1 - j0);
+  }
 }
 
 // ---- dW -----------------------------------------------------------------------------------------

@@ -50,43 +50,89 @@ FASTNN_INLINE typename Vec<T>::Int load_index(const Index* from, int64_t left) {
   return __builtin_convertvector(narrow, typename Vec<T>::Int);
 }
 
-template <class T, class Index>
+// A vector of channels of the part of a window that lies inside: `height` x `width` inputs, rows
+// `row` and neighbours `c` elements apart. Their taps are numbered from `tap` on, `taps` to a row.
+template <class T>
+struct Window {
+  using V = Vec<T>;
+  using Int = typename V::Int;
+  using Lane = typename V::Lane;
+  const T* first;
+  int64_t height, width, row, c;
+  Lane tap, taps;
+
+  FASTNN_INLINE V at(int64_t r, int64_t t, int64_t j, int64_t left) const {
+    return V::load_n(first + r * row + t * c + j, left);
+  }
+  FASTNN_INLINE Int number(int64_t r, int64_t t) const {
+    return Int{} + (Lane)(tap + r * taps + t);
+  }
+  // The maximum to y and its tap, the first one of equals, to arg. NaN are looked for apart (x
+  // times 0, added up, is 0), so that each input waits for one instruction only. `height` and
+  // `width` are constants where a loop would take longer than what it does.
+  template <bool kIndex, class Index>
+  FASTNN_INLINE void maximum(int64_t height, int64_t width, int64_t j, int64_t left, T* y,
+                             Index* arg) const {
+    V best = at(0, 0, j, left);
+    Int index = number(0, 0);
+    V doubt(T(0));
+#pragma GCC unroll 2
+    for (int64_t r = 0; r < height; ++r)
+#pragma GCC unroll 2
+      for (int64_t t = 0; t < width; ++t) {
+        const V v = at(r, t, j, left);
+        if (kIndex) index = (v > best).bits ? number(r, t) : index;
+        best = max_or_second(v, best);
+        doubt = fma(v, V(T(0)), doubt);
+      }
+    if (!all(doubt == V(T(0)))) return careful_maximum<kIndex>(j, left, y, arg);
+    best.store_n(y, left);
+    if (kIndex) store_index<Index, T>(arg, index, left);
+  }
+  // The same with NaN, of which the first one wins.
+  template <bool kIndex, class Index>
+  FASTNN_OUTLINE void careful_maximum(int64_t j, int64_t left, T* y, Index* arg) const {
+    V best = at(0, 0, j, left);
+    Int index = number(0, 0);
+    for (int64_t r = 0; r < height; ++r)
+      for (int64_t t = 0; t < width; ++t) {
+        const V v = at(r, t, j, left);
+        const Mask<T> newer = (!(v <= best)) & (best == best);
+        best = select(newer, v, best);
+        index = newer.bits ? number(r, t) : index;
+      }
+    best.store_n(y, left);
+    if (kIndex) store_index<Index, T>(arg, index, left);
+  }
+};
+
+template <bool kIndex, class T, class Index>
 void max_forward(const Pool& s, const T* x, T* y, Index* arg) {
   using V = Vec<T>;
-  using Lane = typename V::Lane;
   lines(s.n * s.h.out, s.w.out * s.c, [&](int64_t line) {
-    const int64_t image = line / s.h.out, p = line % s.h.out;
+    const int64_t image = line / s.h.out, p = line % s.h.out, c = s.c;
     const Range rows = s.h.taps_inside(p);
-    const T* from = x + image * s.h.in * s.w.in * s.c;
+    const T* from = x + image * s.h.in * s.w.in * c;
     for (int64_t q = 0; q < s.w.out; ++q) {
       const Range cols = s.w.taps_inside(q);
-      const int64_t out = (line * s.w.out + q) * s.c;
+      const int64_t out = (line * s.w.out + q) * c;
       const bool empty = !rows.size() || !cols.size();
-      const T* first = from + (s.h.at(p, rows.begin) * s.w.in + s.w.at(q, cols.begin)) * s.c;
-      channels<T>(s.c, [&](int64_t j, int64_t left) {
-        V best = empty ? V(T(-__builtin_inf())) : V::load_n(first + j, left);
-        if (!arg) {
-          for (int64_t r = rows.begin; r < rows.end; ++r)
-            for (int64_t t = cols.begin; t < cols.end; ++t)
-              best = max(
-                  best,
-                  V::load_n(first + ((r - rows.begin) * s.w.in + t - cols.begin) * s.c + j, left));
-          best.store_n(y + out + j, left);
-          return;
-        }
-        typename V::Int index =
-            typename V::Int{} + (Lane)(empty ? 0 : rows.begin * s.w.taps + cols.begin);
-        for (int64_t r = rows.begin; r < rows.end; ++r)
-          for (int64_t t = cols.begin; t < cols.end; ++t) {
-            const V v =
-                V::load_n(first + ((r - rows.begin) * s.w.in + t - cols.begin) * s.c + j, left);
-            // The first of equals stays, and the first NaN wins.
-            const Mask<T> newer = (!(v <= best)) & (best == best);
-            best = select(newer, v, best);
-            index = newer.bits ? typename V::Int{} + (Lane)(r * s.w.taps + t) : index;
-          }
-        best.store_n(y + out + j, left);
-        store_index<Index, T>(arg + out + j, index, left);
+      const Window<T> window = {from + (s.h.at(p, rows.begin) * s.w.in + s.w.at(q, cols.begin)) * c,
+                                rows.size(),
+                                cols.size(),
+                                s.w.in * c,
+                                c,
+                                (typename V::Lane)(rows.begin * s.w.taps + cols.begin),
+                                (typename V::Lane)s.w.taps};
+      channels<T>(c, [&](int64_t j, int64_t left) __attribute__((always_inline)) {
+        T* const to = y + out + j;
+        Index* const tap = kIndex ? arg + out + j : nullptr;
+        if (window.height == 2 && window.width == 2)
+          return window.template maximum<kIndex>(2, 2, j, left, to, tap);
+        if (!empty)
+          return window.template maximum<kIndex>(window.height, window.width, j, left, to, tap);
+        V(T(-__builtin_inf())).store_n(to, left);
+        if (kIndex) store_index<Index, T>(tap, typename V::Int{}, left);
       });
     }
   });
@@ -211,10 +257,12 @@ void max_pool2d(In x, Out y, Out arg, int64_t pool_h, int64_t pool_w, int64_t st
   if (!s.valid() || (arg && !index_fits(s, arg))) return;
   with_float(x.dtype(), [&](auto t) {
     using T = decltype(t);
-    if (arg && arg.dtype() == DType::int32)
-      max_forward(s, x.data<T>(), y.data<T>(), arg.data<int32_t>());
+    if (!arg)
+      max_forward<false>(s, x.data<T>(), y.data<T>(), (uint8_t*)nullptr);
+    else if (arg.dtype() == DType::int32)
+      max_forward<true>(s, x.data<T>(), y.data<T>(), arg.data<int32_t>());
     else
-      max_forward(s, x.data<T>(), y.data<T>(), arg ? arg.data<uint8_t>() : nullptr);
+      max_forward<true>(s, x.data<T>(), y.data<T>(), arg.data<uint8_t>());
   });
 }
 
