@@ -146,16 +146,20 @@ def table(heads, rows):
 
 
 def machine():
-    """The processor and how many cores of it we have."""
+    """The processor and how many cores of it we have. Virtual machines may call several generations by one
+    name, so the family and the model's number belong to it.
+    """
     model = platform.processor() or platform.machine()
     with contextlib.suppress(OSError):
-        found = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
-        model = found.group(1) if found else model
+        text = Path("/proc/cpuinfo").read_text()
+        names = {"model name": "", "cpu family": " family ", "model": " model "}
+        found = [(re.search(rf"^{key}\s*:\s*(.+)$", text, re.MULTILINE), prefix) for key, prefix in names.items()]
+        model = "".join(prefix + m.group(1) for m, prefix in found if m) or model
     return f"{model}, {len(os.sched_getaffinity(0))} cores"
 
 
 def result_file(noisy):
-    """results/amd-epyc-2-cores.md"""
+    """results/amd-epyc-family-26-model-2-2-cores.md"""
     name = re.sub(r"[^a-z0-9]+", "-", machine().lower()).strip("-")
     return HERE / "results" / f"{name}{'-noisy' if noisy else ''}.md"
 
