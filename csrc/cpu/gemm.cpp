@@ -164,12 +164,12 @@ FASTNN_INLINE void cut_tiles(const Gemm<T>& g, int64_t& tm, int64_t& tn) {
 // its rows of a once. Two rounds or more, of tiles that come out even.
 template <class T>
 FASTNN_INLINE int64_t cut_rows(const Gemm<T>& g) {
-  const int64_t size = team::self().size;
+  const int64_t size = team::self().size, fewest = divide(g.m, 2 * kBlockM * size);
   int64_t best = 0, least = kWhole;
-  for (int64_t rounds = 2; rounds <= 8 || best == 0; ++rounds) {
+  for (int64_t rounds = fewest > 2 ? fewest : 2; rounds <= fewest + 6; ++rounds) {
     const int64_t tm = divide(g.m, rounds * size, kRows);
     const int64_t cost = divide(divide(g.m, tm), size) * (tm + kTileCost);
-    if (tm > 2 * kBlockM || cost >= least) continue;
+    if (cost >= least) continue;
     best = tm;
     least = cost;
   }
@@ -206,7 +206,7 @@ template <class T>
 void gemm_packed_once(const Gemm<T>& g, Finish<T> finish) {
   const int64_t room = (int64_t)(team::kSharedBytes / sizeof(T)) / (g.k > 0 ? g.k : 1);
   const int64_t most = room / kPanel<T> * kPanel<T>;  // columns of b that fit
-  if (!packs_once(g) || most == 0) return gemm_shared(g, finish);
+  if (team::self().size == 1 || !packs_once(g) || most == 0) return gemm_shared(g, finish);
   T* packed = static_cast<T*>(team::shared_scratch(team::kSharedBytes));
   for (int64_t j0 = 0; j0 < g.n; j0 += most) {
     const int64_t nb = g.n - j0 < most ? g.n - j0 : most;
