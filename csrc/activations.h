@@ -72,6 +72,7 @@ namespace FASTNN_ISA {
     const T e = exp(-abs(x));                                               \
     return (x < 0 ? e : T(1)) / (1 + e);                                    \
   }                                                                         \
+  FASTNN_FORMULA T erf(T x) { return FASTNN_LIBM(erf##suffix)(x); }         \
   struct ErfExp_##T {                                                       \
     T erf, exp;                                                             \
   };                                                                        \
@@ -223,7 +224,7 @@ struct gelu : Formula<Activation::gelu> {
   static constexpr double sqrt_half = 0.70710678118654752, density_at_0 = 0.39894228040143268;
   template <class V>
   FASTNN_FORMULA V forward(V x) const {
-    return V(0.5) * x * (V(1) + erf_and_exp(x * V(sqrt_half)).erf);
+    return V(0.5) * x * (V(1) + erf(x * V(sqrt_half)));
   }
   template <class V>
   FASTNN_FORMULA V derivative(V x, V) const {

@@ -231,12 +231,51 @@ struct ErfExp {
   Vec<T> exp;  // e^(-x^2), which erf needs anyway and the derivative of GELU too
 };
 
+// erf by sixteen polynomials of degree 5, one for each stretch of 0.26: as lookup16 is one
+// instruction on AVX-512, half the work of what follows below. In the first four stretches they are
+// erf(x) / x, to keep small results exact to their own size. Error: 2^-28; from 3.9 on it is 1.
+constexpr float erf_stretch = 0.26f;
+constexpr float erf_table[6][16] = {
+    {1.12837923f, 1.10346043f, 1.03442049f, 0.935910821f, 0.858649909f, 0.934007943f, 0.972628117f,
+     0.989943147f, 0.996734381f, 0.999064565f, 0.999763966f, 0.999947608f, 0.999989748f,
+     0.999998271f, 0.999999762f, 1.0f},
+    {-3.50197951e-08f, -0.187840968f, -0.333429605f, -0.412593901f, 0.382579952f, 0.20820801f,
+     0.0989819616f, 0.0411053225f, 0.0149115743f, 0.00472533237f, 0.00130805129f, 0.000316301215f,
+     6.68129724e-05f, 1.23283462e-05f, 1.98716202e-06f, 2.7981875e-07f},
+    {-0.37612325f, -0.332153618f, -0.219826445f, -0.085123539f, -0.397884488f, -0.27067402f,
+     -0.154414654f, -0.0748126954f, -0.0310158972f, -0.0110567706f, -0.00340054603f,
+     -0.000904424174f, -0.000208379846f, -4.16459443e-05f, -7.22715731e-06f, -1.09063603e-06f},
+    {-0.000102710444f, 0.108244322f, 0.169285208f, 0.166021764f, 0.148335025f, 0.165178731f,
+     0.127596602f, 0.0770716816f, 0.0380392484f, 0.0156742632f, 0.0054587014f, 0.00161918765f,
+     0.000411223242f, 8.97511345e-05f, 1.68799506e-05f, 2.73286264e-06f},
+    {0.114360154f, 0.0867598578f, 0.0273926668f, -0.0299488977f, 0.0557091571f, -0.0165781509f,
+     -0.0476160534f, -0.0450393558f, -0.0292498488f, -0.0147325275f, -0.00602336274f,
+     -0.00204480416f, -0.000584023772f, -0.000141526165f, -2.92671302e-05f, -5.1133743e-06f},
+    {-0.0104181273f, -0.0367323831f, -0.0496227778f, -0.034905903f, -0.06715931f, -0.0406317897f,
+     -0.00849982537f, 0.00959246792f, 0.0128195202f, 0.00901088957f, 0.00458653038f, 0.00183693739f,
+     0.000599924766f, 0.000162860131f, 3.7182097e-05f, 7.90043396e-06f},
+};
+FASTNN_INLINE Vec<float> erf_by_table(Vec<float> x) {
+  using V = Vec<float>;
+  const V shift(0x1.8p23f), bounded = min_or_second(MathLimits<float>::erf_one, abs(x));
+  const V shifted = fma(bounded, V(1 / erf_stretch), shift), n = shifted - shift;
+  const V r = fma(n, V(-erf_stretch), bounded);
+  const auto index = shifted.bits();
+  V y = lookup16(erf_table[5], index);
+#pragma GCC unroll 5
+  for (int i = 4; i >= 0; --i) y = fma(y, r, lookup16(erf_table[i], index));
+  return copysign(select(n < V(4), bounded, V(1)) * y, x);
+}
+template <class T>
+inline constexpr bool erf_has_table = sizeof(T) == 4 && FASTNN_VEC_BYTES == 64;
+
 // Below 1: x + x P(x^2). Above: 1 - e^(-x^2) Q, where Q = e^(x^2) erfc(x) needs ever less accuracy
 // as x grows.
 template <class T>
 FASTNN_INLINE ErfExp<T> erf_and_exp(Vec<T> x) {
   using V = Vec<T>;
   const V a = abs(x), z = x * x;
+  if constexpr (erf_has_table<T>) return {erf_by_table(x), exp(-z)};
   const V bounded = min_or_second(MathLimits<T>::erf_one, a);
   const V e = exp(-z);
   V p, q;  // error in erf: 2^-24.5 and 2^-25.6 for float, 2^-55 and 2^-61 for double
@@ -264,7 +303,10 @@ FASTNN_INLINE ErfExp<T> erf_and_exp(Vec<T> x) {
 
 template <class T>
 FASTNN_INLINE Vec<T> erf(Vec<T> x) {
-  return erf_and_exp(x).erf;
+  if constexpr (erf_has_table<T>)
+    return erf_by_table(x);
+  else
+    return erf_and_exp(x).erf;
 }
 
 // ---- lane by lane, for the rare --------------------------------------------------------------
