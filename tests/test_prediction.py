@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import fastnn as keras
+import layer_cases
 from fastnn import ops
 from fastnn.prediction import Results
 from fastnn.tensor import Tensor
@@ -253,6 +254,22 @@ def test_a_wide_batch_is_cut_where_nobody_sees_it(last, cut):
     want = np.concatenate([model(x[:256]).numpy(), model(x[256:]).numpy()])
     for _ in range(3):
         np.testing.assert_allclose(model.predict(x, batch_size=256, verbose=0), want, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("case", [c for c in layer_cases.CASES if c.make(keras).by_row], ids=str)
+def test_layers_by_row_do_not_mix_rows(case):
+    layer = case.make(keras)
+    inputs = case.draw(np.random.default_rng(0), batch=5)
+
+    def rows_of(begin, end):
+        given = [Tensor(x[begin:end]) for x in inputs]
+        return layer(given if len(given) > 1 else given[0], training=False).numpy()
+
+    whole = rows_of(0, 5)
+    np.testing.assert_allclose(np.concatenate([rows_of(0, 2), rows_of(2, 5)]), whole, rtol=1e-5, atol=1e-5)
+    changed = [np.concatenate([x[:1], x[1:][::-1]]) for x in inputs]  # the first row's company is another
+    inputs[:] = changed
+    np.testing.assert_allclose(rows_of(0, 5)[0], whole[0], rtol=1e-5, atol=1e-5)
 
 
 def test_cut_batches_count_as_those_asked_for(capsys):
