@@ -370,10 +370,8 @@ PYBIND11_MODULE(_core, m) {
            })
       .def("run", &Program::run, py::call_guard<py::gil_scoped_release>())
       .def("run_on", &run_on, py::arg("slot"), py::arg("values"), py::arg("output"),
-           "Runs the step on an array that is copied into its slot, and returns a copy of the "
-           "output; "
-           "None,\n"
-           "and nothing is run, where the array has not the slot's shape and type.")
+           "Runs the step on an array that is copied into its slot, and returns a copy of the\n"
+           "output. None, and nothing is run, where the array has not the slot's shape and type.")
       .def(
           "run_batches",
           [](Program& p, const py::typing::Optional<Program>& feed, const Pairs& inputs,

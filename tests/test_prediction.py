@@ -194,6 +194,15 @@ def test_arrays_that_are_not_like_the_last_one():
     np.testing.assert_allclose(prompt(model, x), want, atol=1e-6)
 
 
+def test_a_known_batch_in_a_dict_is_no_plain_array():
+    inputs = keras.Input((5,), name="a")
+    model, x = keras.Model({"a": inputs}, keras.layers.Dense(2)(inputs)), rows(2)
+    for _ in range(3):
+        model.predict_on_batch({"a": x})
+    with pytest.raises(ValueError, match="dict"):
+        model.predict_on_batch(x)
+
+
 def test_a_known_batch_gives_fresh_arrays():
     model, x = small_model(), rows(2)
     first = prompt(model, x)
@@ -241,7 +250,14 @@ class Counting(keras.layers.Layer):
         (None, True),
         (keras.layers.Dense(3, activation="softmax"), True),
         (keras.Sequential([keras.layers.Dense(3), keras.layers.Dropout(0.5)]), True),
+        (keras.layers.LeakyReLU(), True),
+        (keras.layers.Dense(3, activation=keras.layers.LeakyReLU()), True),
         (keras.layers.Softmax(axis=0), False),
+        (keras.layers.Activation(ops.flip), False),
+        (keras.layers.Dense(3, activation=keras.layers.Softmax(axis=0)), False),
+        (lambda y: keras.layers.BatchNormalization()(y, training=True), False),
+        (lambda y: keras.Sequential([keras.layers.BatchNormalization()])(y, training=True), False),
+        (lambda y: keras.layers.Activation("softmax")(keras.layers.Reshape(())(keras.layers.Dense(1)(y))), False),
         (lambda y: y - ops.mean(y, axis=0, keepdims=True), False),
         (keras.layers.Lambda(lambda y: y / ops.max(y)), False),
         (Counting(), False),

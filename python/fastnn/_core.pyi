@@ -154,8 +154,8 @@ class Program:
         """
     def run_on(self, slot: Array, values: typing.Any, output: Array) -> typing.Any:
         """
-        Runs the step on an array that is copied into its slot, and returns a copy of the output; None,
-        and nothing is run, where the array has not the slot's shape and type.
+        Runs the step on an array that is copied into its slot, and returns a copy of the
+        output. None, and nothing is run, where the array has not the slot's shape and type.
         """
     @property
     def calls(self) -> int:

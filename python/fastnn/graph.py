@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import ops
+from . import activations, ops
 from .layers.base import Layer
 from .layers.input import InputLayer
 from .ops.promotion import whole_numbers
@@ -48,24 +48,37 @@ class Graph:
         """
         most = 0
         for node in self.nodes:
-            inner = getattr(node.layer, "_graph", None)
-            tensors = flatten([node.args, node.kwargs, node.outputs])
-            if isinstance(inner, Graph):
-                found = inner.bytes_of_row()
-            elif not node.layer.by_row or any(isinstance(t, Tensor) for t in tensors):
-                found = None
-            else:
-                found = _bytes_of_row([t for t in tensors if isinstance(t, KerasTensor)])
+            found = _bytes_of_row(node)
             if found is None:
                 return None
             most = max(most, found)
         return most
 
 
-def _bytes_of_row(tensors: list[KerasTensor]) -> int | None:
-    if any(None in t.shape[1:] for t in tensors):
+def _bytes_of_row(node: Node) -> int | None:
+    given = flatten([node.args, node.kwargs])
+    # Rows meet in a constant with rows of its own, and in the statistics of a layer called with training=True.
+    if any(t is True or isinstance(t, Tensor) for t in given):
         return None
-    return sum(math.prod(t.shape[1:]) * np.dtype(t.dtype).itemsize for t in tensors)
+    inner = getattr(node.layer, "_graph", None)
+    if isinstance(inner, Graph):
+        return inner.bytes_of_row()
+    symbols = [t for t in [*given, *flatten(node.outputs)] if isinstance(t, KerasTensor)]
+    # The last axis of a tensor of one axis, along which softmax goes, is that of the rows.
+    known = all(len(t.shape) > 1 and None not in t.shape[1:] for t in symbols)
+    if not known or not _is_by_row(node.layer):
+        return None
+    return sum(math.prod(t.shape[1:]) * np.dtype(t.dtype).itemsize for t in symbols)
+
+
+def _is_by_row(layer: Layer) -> bool:
+    """Whether the layer is, with its activation: one of `activations`, or a layer again. An operation that is
+    passed as one may do anything.
+    """
+    activation = getattr(layer, "activation", None)
+    if isinstance(activation, Layer):
+        return layer.by_row and _is_by_row(activation)
+    return layer.by_row and getattr(activation, "__module__", activations.__name__) == activations.__name__
 
 
 def _cut_out(inputs: Any, outputs: Any) -> tuple[Any, Any]:

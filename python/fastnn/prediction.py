@@ -161,7 +161,7 @@ class Prediction(RecordedSteps):
                     results.add(capture.logs, size)
                 else:
                     feeds = zip(flatten(_rows(x, begin, end)), flatten(slots.structure))
-                    inputs = [(rows, slot) for rows, slot in feeds if slot is not None]
+                    inputs = [(array, slot) for array, slot in feeds if slot is not None]
                     places = list(zip(room, outputs))
                     ran = capture.program.run_batches(None, inputs, places, 0, (end - begin) // size, SLICE_SECONDS)
                     results.structure = capture.logs

@@ -41,7 +41,7 @@ class RecordedSteps(Steps):
     _compile_arguments: dict[str, Any]
     # By kind and shapes of the batch: the step, its slots, and what it depends on.
     _captures: dict[tuple, tuple[Capture, Slots, list]]
-    # Of the last batch that was predicted: its program, slot and output, and the count of changes then.
+    # Of the last batch of one array that was predicted: its program, slot and output, and the count of changes.
     _prompt: tuple[Any, Tensor, Tensor, int] | None
     _warned: set[str]  # why steps run eagerly, as told
     _lock: ForkSafeLock  # round a batch: its slots and its program are one at a time
@@ -158,10 +158,10 @@ class RecordedSteps(Steps):
         capture, slots = self._fed_capture(mode, step, batch)
         slots.fill(batch)
         capture.run()
-        if mode == "predict" and capture.program is not None:
-            slot, output = flatten(slots.structure), capture.logs
-            if len(slot) == 1 and isinstance(output, Tensor):
-                self._prompt = (capture.program, slot[0], output, changes.count)
+        if mode == "predict" and capture.program is not None and isinstance(capture.logs, Tensor):
+            # As `predict_on_batch` hands over one array; a list or a dict with one is another thing to a model.
+            if isinstance(batch, tuple) and len(batch) == 1 and isinstance(batch[0], np.ndarray):
+                self._prompt = (capture.program, slots.structure[0], capture.logs, changes.count)
         return capture
 
     def _promptly(self, x: Any) -> np.ndarray | None:
