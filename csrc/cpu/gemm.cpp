@@ -6,6 +6,7 @@
 #include "cpu/gemm_kernels.h"
 #include "cpu/gemm_pack.h"
 #include "cpu/gemm_turned.h"
+#include "cpu/types.h"  // ceil_div
 
 namespace fastnn::FASTNN_ISA {
 
@@ -18,6 +19,13 @@ FASTNN_INLINE bool is_aliased(const Left<T>& a) {
 template <class T>
 inline constexpr int64_t kCloseRows = 256 / sizeof(T);
 
+// A b whose rows lie close together is read in place, and so is one that too few rows of c use to
+// repay a packed copy.
+template <class T>
+FASTNN_INLINE bool is_direct(const Gemm<T>& g) {
+  return g.b.layout == Right<T>::kRowMajor && (g.m <= kDirectRows || g.b.ld <= kCloseRows<T>);
+}
+
 template <class T>
 void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1, Finish<T> done) {
   if (i0 >= i1 || j0 >= j1) return;
@@ -29,9 +37,8 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
   if (is_turned(g)) return turned(g, i0, i1, j0, j1, reinterpret_cast<T*>(scratch), finish);
   if (is_dots(g)) return dots(g, i0, i1, j0, j1, finish);
   using R = Right<T>;
-  // Operands whose rows lie close together are read in place, and so are those of which too little
-  // use would be made to repay a packed copy.
-  const bool direct = g.b.layout == R::kRowMajor && (g.m <= kDirectRows || g.b.ld <= kCloseRows<T>);
+  const bool direct = is_direct(g);
+  // The same of a transposed a.
   const bool by_columns =
       g.a.transposed && g.a.run == kWhole && (g.a.group == kWhole || g.a.group_at) &&
       (j1 - j0 <= 2 * kPanel<T> || (g.a.ld <= kCloseRows<T> && j1 - j0 <= 4 * kPanel<T>));
@@ -130,8 +137,9 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
   } while (p < g.k);
 }
 
-FASTNN_INLINE int64_t divide(int64_t x, int64_t by, int64_t unit = 1) {
-  return ((x + by - 1) / by + unit - 1) / unit * unit;
+// The size, a multiple of `unit`, of each of so many parts of x.
+FASTNN_INLINE int64_t part_of(int64_t x, int64_t parts, int64_t unit) {
+  return ceil_div(ceil_div(x, parts), unit) * unit;
 }
 
 // What a tile costs beside its rows, in rows.
@@ -146,9 +154,9 @@ FASTNN_INLINE void cut_tiles(const Gemm<T>& g, int64_t& tm, int64_t& tn) {
   tm = g.m < 192 ? g.m : 192;
   tn = g.n < 256 ? g.n : 256;
   auto many = [&] {
-    return divide(g.m, tm) * divide(g.n, tn) >= wanted || tm * tn * (g.k + 16) <= 2 * kWork;
+    return ceil_div(g.m, tm) * ceil_div(g.n, tn) >= wanted || tm * tn * (g.k + 16) <= 2 * kWork;
   };
-  auto halve = [&](int64_t x, int64_t unit) { return divide(x, 2, unit); };
+  auto halve = [](int64_t x, int64_t unit) { return part_of(x, 2, unit); };
   // Each tile packs its rows of a transposed a, which costs the more the narrower it is.
   while (g.a.transposed && !many() && tm > 48) tm = halve(tm, 24);
   while (!many() && tn > 64) tn = halve(tn, kPanel<T>);
@@ -156,19 +164,19 @@ FASTNN_INLINE void cut_tiles(const Gemm<T>& g, int64_t& tm, int64_t& tn) {
   while (!many() && tn > kPanel<T>) tn = halve(tn, kPanel<T>);
   while (!many() && tm > 24) tm = halve(tm, 24);
   // As many, but alike.
-  tm = divide(g.m, divide(g.m, tm), kRows);
-  tn = divide(g.n, divide(g.n, tn), kPanel<T>);
+  tm = part_of(g.m, ceil_div(g.m, tm), kRows);
+  tn = part_of(g.n, ceil_div(g.n, tn), kPanel<T>);
 }
 
 // Rows of a tile where b is packed for all: tiles as wide as c cost nothing then, and each packs
 // its rows of a once. Two rounds or more, of tiles that come out even.
 template <class T>
 FASTNN_INLINE int64_t cut_rows(const Gemm<T>& g) {
-  const int64_t size = team::self().size, fewest = divide(g.m, 2 * kBlockM * size);
+  const int64_t size = team::self().size, fewest = ceil_div(g.m, 2 * kBlockM * size);
   int64_t best = 0, least = kWhole;
   for (int64_t rounds = fewest > 2 ? fewest : 2; rounds <= fewest + 6; ++rounds) {
-    const int64_t tm = divide(g.m, rounds * size, kRows);
-    const int64_t cost = divide(divide(g.m, tm), size) * (tm + kTileCost);
+    const int64_t tm = part_of(g.m, rounds * size, kRows);
+    const int64_t cost = ceil_div(ceil_div(g.m, tm), size) * (tm + kTileCost);
     if (cost >= least) continue;
     best = tm;
     least = cost;
@@ -185,20 +193,18 @@ void gemm_shared(const Gemm<T>& g, Finish<T> finish) {
   }
   int64_t tm, tn;
   cut_tiles(g, tm, tn);
-  const int64_t across = divide(g.n, tn), down = divide(g.m, tm);
+  const int64_t across = ceil_div(g.n, tn), down = ceil_div(g.m, tm);
   tiles(across * down, [&](int64_t t) {
     const int64_t i = t % down * tm, j = t / down * tn;
     gemm_block(g, i, i + tm < g.m ? i + tm : g.m, j, j + tn < g.n ? j + tn : g.n, finish);
   });
 }
 
-// Whether so many tiles would pack the same columns of b that it repays the barriers, and that half
-// of what a member reads then was written by others.
+// Whether so many tiles would pack the same columns of b that packing them once repays its price:
+// barriers, and reading what another member has in its cache.
 template <class T>
 FASTNN_INLINE bool packs_once(const Gemm<T>& g) {
-  using R = Right<T>;
-  if (g.b.layout == R::kPacked || is_turned(g) || is_dots(g)) return false;
-  if (g.b.layout == R::kRowMajor && (g.m <= kDirectRows || g.b.ld <= kCloseRows<T>)) return false;
+  if (g.b.layout == Right<T>::kPacked || is_direct(g) || is_turned(g) || is_dots(g)) return false;
   return g.m >= 10 * kBlockM && g.k >= kBlockK && g.m * g.n * g.k >= int64_t(1) << 22;
 }
 
@@ -211,8 +217,8 @@ void gemm_packed_once(const Gemm<T>& g, Finish<T> finish) {
   for (int64_t j0 = 0; j0 < g.n; j0 += most) {
     const int64_t nb = g.n - j0 < most ? g.n - j0 : most;
     team::barrier();
-    const int64_t across = divide(nb, 4 * kPanel<T>), tm = cut_rows(g);
-    tiles(across * divide(g.k, kBlockK), [&](int64_t t) {
+    const int64_t across = ceil_div(nb, 4 * kPanel<T>), tm = cut_rows(g);
+    tiles(across * ceil_div(g.k, kBlockK), [&](int64_t t) {
       const int64_t j = t % across * 4 * kPanel<T>, p = t / across * kBlockK;
       pack_right(packed, g.k, nb, g.b.at(p, j0 + j), p, g.k - p < kBlockK ? g.k - p : kBlockK, j,
                  nb - j < 4 * kPanel<T> ? nb - j : 4 * kPanel<T>);

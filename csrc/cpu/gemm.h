@@ -22,10 +22,9 @@
 //
 //   gemm(g, epilogue)         SPMD: all members of the team call it and share the tiles of c. No
 //                             barrier, as tiles(): put one before anybody reads c.
-//   gemm_with_scratch(g, epilogue)   as gemm(), and packs a large b once for all members instead of
-//   once a
-//                             tile: for kernels that need no shared scratch of their own. It may
-//                             have barriers.
+//   gemm_with_scratch(g, epilogue)            as gemm(), and packs a large b once for all
+//                             members, not once a tile: for kernels that need no shared scratch
+//                             of their own. It may have barriers.
 //   gemm_serial(g, epilogue)  the calling member computes all of c, as inside a kernel's own tile.
 //   gemm_tile(g, i0, i1, j0, j1, epilogue)    the same for a block of c; j0 is a multiple of
 //                             kPanel<T> where b is packed.
@@ -37,8 +36,8 @@
 //                             dropout are applied there in place. Store{} does nothing.
 //
 // Scratch: the upper half of a member's local scratch belongs to these functions; callers may use
-// local_scratch(kGemmScratch), the lower half. The shared scratch is touched by
-// gemm_with_scratch() only.
+// local_scratch(kGemmScratch), the lower half. gemm_with_scratch() alone touches the
+// shared scratch.
 //
 // Bits: element (i,j) sums its k products in order, in blocks of kBlockK which are added in order,
 // whichever tile or member computes it. (NT products with very few rows sum along the lanes
