@@ -158,10 +158,10 @@ class RecordedSteps(Steps):
         capture, slots = self._fed_capture(mode, step, batch)
         slots.fill(batch)
         capture.run()
-        if mode == "predict" and capture.program is not None and isinstance(capture.logs, Tensor):
-            # As `predict_on_batch` hands over one array; a list or a dict with one is another thing to a model.
-            if isinstance(batch, tuple) and len(batch) == 1 and isinstance(batch[0], np.ndarray):
-                self._prompt = (capture.program, slots.structure[0], capture.logs, changes.count)
+        # As `predict_on_batch` hands over one array; a list or a dict with one is another thing to a model.
+        one_array = isinstance(batch, tuple) and len(batch) == 1 and isinstance(batch[0], np.ndarray)
+        if mode == "predict" and one_array and capture.program is not None and isinstance(capture.logs, Tensor):
+            self._prompt = (capture.program, slots.structure[0], capture.logs, changes.count)
         return capture
 
     def _promptly(self, x: Any) -> np.ndarray | None:
