@@ -3,7 +3,7 @@
 // gradient. Dropout uses 7 rounds of Philox, which pass the same batteries as 10; the public
 // generators use 10.
 #include "cpu/rows.h"
-#include "cpu/vecmath.h"
+#include "cpu/vecmath_trig.h"
 #include "random.h"
 #include "tensor.h"
 

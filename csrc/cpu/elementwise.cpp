@@ -2,7 +2,7 @@
 //
 // Integers wrap, as NumPy's do, and x / 0 is 0: no value of a tensor may stop the process.
 #include "cpu/broadcast.h"
-#include "cpu/vecmath.h"
+#include "cpu/vecmath_power.h"
 #include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {

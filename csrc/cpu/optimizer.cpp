@@ -6,7 +6,7 @@
 #include <math.h>
 
 #include "cpu/rows.h"
-#include "cpu/vecmath.h"
+#include "cpu/vecmath_power.h"
 #include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {

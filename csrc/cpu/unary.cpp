@@ -1,7 +1,7 @@
 // Functions of one number, and their derivatives times dy: each derivative reads the input x or the
-// output y, whichever is cheaper. The mathematics is in vecmath.h.
+// output y, whichever is cheaper. The mathematics is in vecmath*.h.
 #include "cpu/broadcast.h"
-#include "cpu/vecmath.h"
+#include "cpu/vecmath_trig.h"
 #include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {

@@ -14,7 +14,8 @@
 #include <cstring>
 #include <limits>
 
-#include "cpu/vecmath.h"
+#include "cpu/vecmath_power.h"
+#include "cpu/vecmath_trig.h"
 
 using namespace fastnn::FASTNN_ISA;
 
