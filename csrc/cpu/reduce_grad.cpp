@@ -11,6 +11,11 @@ namespace {
 constexpr int64_t kWidth = 256;  // columns worked on together where lines are strided
 constexpr int64_t kRowsTogether = 8;
 
+// Columns of a strip: fewer where there would be too few strips to share out.
+FASTNN_INLINE int64_t strip_of(int64_t o, int64_t i) {
+  return smaller(i, o * ceil_div(i, kWidth) < 4 ? kWidth / 2 : kWidth);
+}
+
 // dx = f(x, p, q), p and q being per output, (o, i), and walked along with x.
 template <class T, class F>
 FASTNN_INLINE void per_element(In x, const T* p, const T* q, Out dx, F f) {
@@ -136,24 +141,22 @@ FASTNN_INLINE void extremum_grad_rows(const T* x, const T* y, const T* dy, T* dx
 template <class T>
 FASTNN_INLINE void extremum_grad_columns(const T* x, const T* y, const T* dy, T* dx, int64_t o,
                                          int64_t n, int64_t i) {
-  const int64_t strips = ceil_div(i, kWidth);
-  pieces(o * strips, larger(1, kElementGrain / (n * smaller(i, kWidth) + 1)),
-         [&](int64_t begin, int64_t end) {
-           for (int64_t u = begin; u < end; ++u) {
-             const int64_t row = u / strips, j = u % strips * kWidth,
-                           width = smaller(kWidth, i - j);
-             const T *from = x + row * n * i + j, *best = y + row * i + j, *seed = dy + row * i + j;
-             T* to = dx + row * n * i + j;
-             T share[kWidth] = {};
-             for (int64_t r = 0; r < n; ++r)
-               for (int64_t k = 0; k < width; ++k)
-                 share[k] += from[r * i + k] == best[k] ? T(1) : T(0);
-             for (int64_t k = 0; k < width; ++k) share[k] = seed[k] / share[k];
-             for (int64_t r = 0; r < n; ++r)
-               for (int64_t k = 0; k < width; ++k)
-                 to[r * i + k] = from[r * i + k] == best[k] ? share[k] : T(0);
-           }
-         });
+  if (o == 0 || i == 0) return;
+  const int64_t strip = strip_of(o, i), strips = ceil_div(i, strip);
+  pieces(o * strips, larger(1, kElementGrain / (n * strip + 1)), [&](int64_t begin, int64_t end) {
+    for (int64_t u = begin; u < end; ++u) {
+      const int64_t row = u / strips, j = u % strips * strip, width = smaller(strip, i - j);
+      const T *from = x + row * n * i + j, *best = y + row * i + j, *seed = dy + row * i + j;
+      T* to = dx + row * n * i + j;
+      T share[kWidth] = {};
+      for (int64_t r = 0; r < n; ++r)
+        for (int64_t k = 0; k < width; ++k) share[k] += from[r * i + k] == best[k] ? T(1) : T(0);
+      for (int64_t k = 0; k < width; ++k) share[k] = seed[k] / share[k];
+      for (int64_t r = 0; r < n; ++r)
+        for (int64_t k = 0; k < width; ++k)
+          to[r * i + k] = from[r * i + k] == best[k] ? share[k] : T(0);
+    }
+  });
 }
 
 }  // namespace
@@ -171,8 +174,7 @@ void extremum_grad(In x, In y, In dy, Out dx) noexcept {
   });
 }
 
-// --- along the axis
-// -------------------------------------------------------------------------------
+// --- along the axis ------------------------------------------------------------------------------
 
 namespace {
 
@@ -201,10 +203,10 @@ template <class F>
 FASTNN_INLINE void all_lines(In x, F f) {
   const int64_t o = x.dim(0), n = x.dim(1), i = x.dim(2);
   const bool rows = i == 1;
-  const int64_t most = rows ? kRowsTogether : kWidth;
+  if (o == 0 || i == 0) return;
+  const int64_t most = rows ? kRowsTogether : strip_of(o, i);
   const int64_t strips = ceil_div(rows ? o : i, most);
-  pieces(rows ? strips : o * strips,
-         larger(1, kElementGrain / (n * (rows ? most : smaller(i, most)) + 1)),
+  pieces(rows ? strips : o * strips, larger(1, kElementGrain / (n * most + 1)),
          [&](int64_t begin, int64_t end) {
            for (int64_t u = begin; u < end; ++u) {
              const int64_t first = u % strips * most, outer = u / strips;
@@ -275,7 +277,9 @@ void cumsum(In x, Out y, bool reverse) noexcept {
   });
 }
 
-// The product of all others, from the left and from the right: right where elements are 0.
+// The product of all others, from the left and from the right: right where elements are 0. x is
+// read before dx is written, for where the two lie a multiple of 4 KB apart a load waits for the
+// store.
 void prod_grad(In x, In dy, Out dx) noexcept {
   with_float(x.dtype(), [&](auto t) {
     using T = decltype(t);
@@ -289,15 +293,17 @@ void prod_grad(In x, In dy, Out dx) noexcept {
         for (int64_t r = 0; r < n; ++r)
           each([&](int64_t k) __attribute__((always_inline)) {
             const int64_t at = r * s.along + k * between;
+            const T here = from[at];
             to[at] = product[k];
-            product[k] *= from[at];
+            product[k] *= here;
           });
         each([&](int64_t k) __attribute__((always_inline)) { product[k] = 1; });
         for (int64_t r = n; r-- > 0;)
           each([&](int64_t k) __attribute__((always_inline)) {
             const int64_t at = r * s.along + k * between;
+            const T here = from[at];
             to[at] *= product[k];
-            product[k] *= from[at];
+            product[k] *= here;
           });
       });
     });
