@@ -81,6 +81,8 @@ def check(case, kernel, sizes, scalars, storage, device="cpu"):
     eps = np.finfo(storage).eps
     tolerance = case.tolerance(**sizes) if callable(case.tolerance) else case.tolerance
     for g, w in zip(got, want):
+        if w is None:  # whatever the kernel leaves there
+            continue
         w = np.asarray(w)
         assert g.shape == w.shape
         if case.exact or g.dtype.kind in "iub":

@@ -14,7 +14,8 @@ using namespace recurrent;
 
 template <class T>
 void rnn_forward(const Extent& e, const Input<T>& input, const T* u, const T* h0,
-                 const uint8_t* mask, const StateDropout<T>& drop, Act act, T* z, T* h, T* hn) {
+                 const uint8_t* mask, const StateDropout<T>& drop, Act act, bool keep, T* z, T* h,
+                 T* hn) {
   const Input<T> in = input_of_walk(e, input, z);
   const Kernel<T> kernel = pack_gates(u, e.n, 1, in);
   const States<T> states = {h, h0, e.t, e.n};
@@ -26,18 +27,19 @@ void rnn_forward(const Extent& e, const Input<T>& input, const T* u, const T* h0
     if (in.x) input_sums(e, p, kernel, in, time, from_input, from_input + p.rows * e.n);
     strips(p, [&](int64_t row, int64_t j, int64_t count) {
       const T* before = states.before(row, step);
-      T* to = h + (row * e.t + step) * e.n + j;
+      T* to = states.of(row, step) + j;
       if (step + 1 < e.t) {
-        fetch(z + (row * e.t + e.time(step + 1)) * e.n + j, count);
+        if (keep || !in.x) fetch(z + (row * e.t + e.time(step + 1)) * e.n + j, count);
         fetch(to + e.n, count);
       }
       T* zt = z + (row * e.t + time) * e.n + j;
-      const T* zx = in.x ? from_input + (row - p.row) * e.n + j : zt;
+      T* zx = in.x ? from_input + (row - p.row) * e.n + j : zt;
+      T* kept = keep ? zt : zx;
       if (mask && !mask[row * e.t + time]) {
         scaled<T>(before ? before + j : nullptr, nullptr, to, count);
-        if (zx != zt) scaled<T>(zx, nullptr, zt, count);
+        if (zx != kept) scaled<T>(zx, nullptr, kept, count);
       } else {
-        activate(act, sums + (row - p.row) * p.units + j - p.unit, zx, zt, to, count);
+        activate(act, sums + (row - p.row) * p.units + j - p.unit, zx, kept, to, count);
       }
       if (step == e.t - 1) scaled<T>(to, nullptr, hn + row * e.n + j, count);
     });
@@ -51,7 +53,7 @@ void rnn_backward(const Extent& e, const T* u, const T* z, const T* h, const T* 
                   const T* dhn, T* dz, T* hp, T* dh) {
   const Planes planes = {1, 1};
   const Kernel<T> kernel = pack_planes(u, e.n, planes);
-  const States<T> states = {h, h0, e.t, e.n};
+  const States<const T> states = {h, h0, e.t, e.n};
   T* room = (T*)team::local_scratch(kGemmScratch);
   walk<T>(e, e.t + 1, 1, 0, [&](const Part& p, int64_t back, int) {
     const int64_t step = e.t - 1 - back;
@@ -110,7 +112,7 @@ FASTNN_INLINE bool gates_fit(int64_t planes, int64_t gates, int64_t n) {
 }  // namespace
 
 void simple_rnn(In x, In w, In bias, InOut z, In u, In h0, In mask, In drop, Out h, Out hn,
-                int64_t activation, double alpha, bool reverse) noexcept {
+                int64_t activation, double alpha, bool reverse, bool keep) noexcept {
   const Extent e = {z.dim(0), z.dim(1), u.dim(0), 1, reverse};
   if (!known(activation, "activation") || !input_fits(x, w) || e.b * e.n == 0) return;
   with_float(z.dtype(), [&](auto type) {
@@ -118,7 +120,7 @@ void simple_rnn(In x, In w, In bias, InOut z, In u, In h0, In mask, In drop, Out
     if (e.t == 0) return copy_state(e.b, e.n, or_null<T>(h0), hn.data<T>());
     const Input<T> in = {or_null<T>(x), or_null<T>(w), or_null<T>(bias), x ? x.dim(2) : 0};
     rnn_forward<T>(e, in, u.data<T>(), or_null<T>(h0), or_null<uint8_t>(mask),
-                   {or_null<T>(drop), 1, e.b, e.n}, {(Activation)activation, alpha}, z.data<T>(),
+                   {or_null<T>(drop), 1, e.b, e.n}, {(Activation)activation, alpha}, keep, z.data<T>(),
                    h.data<T>(), hn.data<T>());
   });
 }

@@ -6,6 +6,9 @@
 // is in z before the walk begins, as one big product; or, where W is small, the walk computes it
 // step by step, while it is in L1, and z is only written. The sums are the same to the bit.
 //
+// A walk without `keep` leaves nothing for a backward pass: its gates stay in scratch, where the
+// input's part of them was, so that z does not go through memory.
+//
 // `reverse` means go_backwards: step s of the walk reads x at time t-1-s. z and its gradient lie in
 // the order of x, the states h and c in the order of the walk.
 //
@@ -209,15 +212,20 @@ FASTNN_INLINE void product(const Part& p, int64_t n, int64_t k, const T* a, int6
 
 // ---- states -----------------------------------------------------------------------------------
 
-// A sequence of states (b, t, n) and what comes before it (b, n), or null for zeros.
+// A sequence of states (b, t, n) and what comes before it (b, n), or null for zeros. Where nothing
+// is kept, all steps are in the place of the first one.
 template <class T>
 struct States {
-  const T* sequence;
+  T* sequence;
   const T* initial;
   int64_t t, n;
+  bool keep = true;
+  FASTNN_INLINE T* of(int64_t row, int64_t step) const {
+    return sequence + (row * t + (keep ? step : 0)) * n;
+  }
   // The state before `step`, rows from `row` on, `ld()` apart; null for zeros.
   FASTNN_INLINE const T* before(int64_t row, int64_t step) const {
-    if (step) return sequence + (row * t + step - 1) * n;
+    if (step) return of(row, step - 1);
     return initial ? initial + row * n : nullptr;
   }
   FASTNN_INLINE int64_t ld(int64_t step) const { return step ? t * n : n; }

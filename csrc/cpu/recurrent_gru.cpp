@@ -6,7 +6,8 @@
 //   h_t = z h' + (1 - z) hh
 //
 // `gates` (b, t, 3n) comes in as x W + b unless x is given, and is left as the backward pass reads
-// it. s (b, t, n) is h' U_h + b_h with reset_after, else r h'. With reset_after the gradients of
+// it. s (b, t, n) is h' U_h + b_h with reset_after, else r h'. Without `keep` neither is left, and
+// s, where the second product needs it, is in the place of the first step. With reset_after the gradients of
 // the two sides of a gate differ: dz belongs to x W + b, ds to h' U + bias; else they are the same
 // and ds is absent.
 #include "cpu/recurrent.h"
@@ -22,7 +23,7 @@ struct Gru {
   const uint8_t* mask;
   StateDropout<T> drop;
   Act act, gate;
-  bool reset_after;
+  bool reset_after, keep;
   FASTNN_INLINE bool masked(const Extent& e, int64_t row, int64_t time) const {
     return mask && !mask[row * e.t + time];
   }
@@ -32,7 +33,8 @@ template <class T>
 void forward(const Extent& e, const Gru<T>& q, const Input<T>& input, T* gates, T* h, T* s, T* hn) {
   const Input<T> in = input_of_walk(e, input, gates);
   const Kernel<T> kernel = pack_gates(q.u, e.n, 3, in);
-  const States<T> hs = {h, q.h0, e.t, e.n};
+  const States<T> hs = {h, q.h0, e.t, e.n}, ss = {s, nullptr, e.t, e.n, q.keep};
+  const bool writes_s = q.keep || !q.reset_after;
   T* sums = (T*)team::local_scratch(kGemmScratch);
   walk<T>(e, e.t, q.reset_after ? 1 : 2, in.d, [&](const Part& p, int64_t step, int phase) {
     using V = Vec<T>;
@@ -42,64 +44,65 @@ void forward(const Extent& e, const Gru<T>& q, const Input<T>& input, T* gates, 
       recurrent_sums(e, p, kernel, hs, step, q.drop, q.bias, 0, q.reset_after ? 3 : 2, sums, state);
       if (in.x) input_sums(e, p, kernel, in, time, from_input, from_input + p.rows * 3 * e.n);
     } else {
-      const T* a = s + (p.row * e.t + step) * e.n;
-      product<T>(p, e.n, e.n, a, e.t * e.n, kernel.of_gate(2), sums + 2 * p.units, ld, nullptr, 0);
+      product<T>(p, e.n, e.n, ss.of(p.row, step), e.t * e.n, kernel.of_gate(2), sums + 2 * p.units, ld, nullptr, 0);
     }
     strips(p, [&](int64_t row, int64_t j, int64_t count) {
       const T* before = hs.before(row, step);
       if (before) before += j;
-      const int64_t at = (row * e.t + step) * e.n + j;
+      T *ht = hs.of(row, step) + j, *st = ss.of(row, step) + j;
       T* zt = gates + (row * e.t + time) * 3 * e.n + j;
-      const T* zx = in.x ? from_input + (row - p.row) * 3 * e.n + j : zt;
+      T* zx = in.x ? from_input + (row - p.row) * 3 * e.n + j : zt;
+      T* kept = q.keep ? zt : zx;
       const T* sum = sums + (row - p.row) * ld + j - p.unit;
       if (phase == 0 && step + 1 < e.t) {
         const int64_t next = row * e.t + e.time(step + 1);
-        for (int g = 0; g < 3; ++g) fetch(gates + (next * 3 + g) * e.n + j, count);
-        fetch(s + at + e.n, count);
-        fetch(h + at + e.n, count);
+        if (q.keep || !in.x)
+          for (int g = 0; g < 3; ++g) fetch(gates + (next * 3 + g) * e.n + j, count);
+        if (writes_s) fetch(ss.of(row, step + 1) + j, count);
+        fetch(hs.of(row, step + 1) + j, count);
       }
       T z[kStrip], r[kStrip], x[kStrip];
       auto previous = [&](int64_t i, int64_t left) {
         return before ? V::load_n(before + i, left) : V(T(0));
       };
       if (q.masked(e, row, time)) {
-        scaled<T>(before, nullptr, h + at, count);
+        scaled<T>(before, nullptr, ht, count);
         // What the walk leaves of a masked step is defined, though nobody uses it.
-        if (phase == 0) scaled<T>(nullptr, nullptr, s + at, count);
-        if (phase == 0 && zx != zt)
-          for (int g = 0; g < 3; ++g) scaled<T>(zx + g * e.n, nullptr, zt + g * e.n, count);
+        if (phase == 0 && writes_s) scaled<T>(nullptr, nullptr, st, count);
+        if (phase == 0 && zx != kept)
+          for (int g = 0; g < 3; ++g) scaled<T>(zx + g * e.n, nullptr, kept + g * e.n, count);
       } else {
         if (phase == 0) {
-          activate(q.gate, sum, zx, zt, z, count);
-          activate(q.gate, sum + p.units, zx + e.n, zt + e.n, r, count);
+          activate(q.gate, sum, zx, kept, z, count);
+          activate(q.gate, sum + p.units, zx + e.n, kept + e.n, r, count);
         }
         if (!q.reset_after && phase == 0) {
           const T* scale = q.drop.at(2, row);
           vectors<T>(count, [&](int64_t i, int64_t left) {
             V v = V::load(r + i) * previous(i, left);
             if (scale) v *= V::load_n(scale + j + i, left);
-            v.store_n(s + at + i, left);
+            v.store_n(st + i, left);
           });
           return;
         }
         if (q.reset_after) {
           vectors<T>(count, [&](int64_t i, int64_t left) {
             const V v = V::load_n(sum + 2 * p.units + i, left);
-            v.store_n(s + at + i, left);
+            if (writes_s) v.store_n(st + i, left);
             (V::load(r + i) * v).store(x + i);
           });
         } else {
           scaled<T>(sum + 2 * p.units, nullptr, x, count);
-          recall(q.gate, zt, z, count);
+          recall(q.gate, kept, z, count);
         }
-        activate(q.act, x, zx + 2 * e.n, zt + 2 * e.n, x, count);
+        activate(q.act, x, zx + 2 * e.n, kept + 2 * e.n, x, count);
         vectors<T>(count, [&](int64_t i, int64_t left) {
           const V update = V::load(z + i);
           fma(update, previous(i, left), (V(T(1)) - update) * V::load(x + i))
-              .store_n(h + at + i, left);
+              .store_n(ht + i, left);
         });
       }
-      if (step == e.t - 1) scaled<T>(h + at, nullptr, hn + row * e.n + j, count);
+      if (step == e.t - 1) scaled<T>(ht, nullptr, hn + row * e.n + j, count);
     });
   });
   team::barrier();
@@ -116,7 +119,7 @@ void backward(const Extent& e, const Gru<T>& q, const T* gates, const T* h, cons
               int64_t count_planes, const GruGradients<T>& d) {
   const Planes planes = {count_planes, 3};
   const Kernel<T> kernel = pack_planes(q.u, e.n, planes);
-  const States<T> hs = {h, q.h0, e.t, e.n};
+  const States<const T> hs = {h, q.h0, e.t, e.n};
   // Without reset_after the last plane, r h', is pulled back within its step, in phase 1.
   const int64_t pulled = q.reset_after ? count_planes : count_planes - 1;
   T* room = (T*)team::local_scratch(kGemmScratch);
@@ -230,7 +233,7 @@ bool planes_fit(In drop) {
 
 void gru(In x, In w, In bias, InOut z, In u, In recurrent_bias, In h0, In mask, In drop, Out h,
          Out s, Out hn, int64_t activation, double alpha, int64_t recurrent_activation,
-         double recurrent_alpha, bool reset_after, bool reverse) noexcept {
+         double recurrent_alpha, bool reset_after, bool reverse, bool keep) noexcept {
   const Extent e = {z.dim(0), z.dim(1), u.dim(0), 3, reverse};
   if (!known(activation, "activation") || !known(recurrent_activation, "recurrent_activation"))
     return;
@@ -246,7 +249,8 @@ void gru(In x, In w, In bias, InOut z, In u, In recurrent_bias, In h0, In mask, 
                       {or_null<T>(drop), drop ? drop.dim(0) : 0, e.b, e.n},
                       {(Activation)activation, alpha},
                       {(Activation)recurrent_activation, recurrent_alpha},
-                      reset_after};
+                      reset_after,
+                      keep};
     if (e.t == 0) return copy_state(e.b, e.n, q.h0, hn.data<T>());
     const Input<T> in = {or_null<T>(x), or_null<T>(w), or_null<T>(bias), x ? x.dim(2) : 0};
     forward(e, q, in, z.data<T>(), h.data<T>(), s.data<T>(), hn.data<T>());
@@ -273,7 +277,8 @@ void gru_grad(In z, In u, In h, In s, In h0, In mask, In drop, In dy, In dhn, Ou
                       {or_null<T>(drop), masks, e.b, e.n},
                       {(Activation)activation, alpha},
                       {(Activation)recurrent_activation, recurrent_alpha},
-                      reset_after};
+                      reset_after,
+                      true};
     const GruGradients<T> d = {or_null<T>(dy), or_null<T>(dhn), dz.data<T>(),
                                or_null<T>(ds), hp.data<T>(),    dh0.data<T>()};
     if (e.t == 0)

@@ -3,8 +3,9 @@
 //   i, f, o = act_r(z_i), act_r(z_f), act_r(z_o)    z = x W + b + h_{t-1} U
 //   c_t = f c_{t-1} + i act(z_c)                    h_t = o act(c_t)
 //
-// z (b, t, 4n) comes in as x W + b unless x is given; the walk leaves in it what the backward pass
-// reads: the gates, or their arguments where the derivative of an activation needs those.
+// z (b, t, 4n) comes in as x W + b unless x is given; where `keep` is set the walk leaves in it what
+// the backward pass reads: the gates, or their arguments where the derivative of an activation needs
+// those. Else it leaves neither z nor c, of which the first step's place holds all steps in turn.
 #include "cpu/recurrent.h"
 
 namespace fastnn::FASTNN_ISA {
@@ -18,6 +19,7 @@ struct Lstm {
   const uint8_t* mask;
   StateDropout<T> drop;
   Act act, gate;
+  bool keep;
   FASTNN_INLINE bool masked(const Extent& e, int64_t row, int64_t time) const {
     return mask && !mask[row * e.t + time];
   }
@@ -28,7 +30,7 @@ void forward(const Extent& e, const Lstm<T>& s, const Input<T>& input, T* z, T* 
              T* cn) {
   const Input<T> in = input_of_walk(e, input, z);
   const Kernel<T> kernel = pack_gates(s.u, e.n, 4, in);
-  const States<T> hs = {h, s.h0, e.t, e.n}, cs = {c, s.c0, e.t, e.n};
+  const States<T> hs = {h, s.h0, e.t, e.n}, cs = {c, s.c0, e.t, e.n, s.keep};
   T* sums = (T*)team::local_scratch(kGemmScratch);
   walk<T>(e, e.t, 1, in.d, [&](const Part& p, int64_t step, int) {
     const int64_t time = e.time(step);
@@ -40,39 +42,41 @@ void forward(const Extent& e, const Lstm<T>& s, const Input<T>& input, T* z, T* 
       const T *h_before = hs.before(row, step), *c_before = cs.before(row, step);
       if (h_before) h_before += j;
       if (c_before) c_before += j;
-      const int64_t at = (row * e.t + step) * e.n + j;
+      T *ht = hs.of(row, step) + j, *ct = cs.of(row, step) + j;
       if (step + 1 < e.t) {
         const T* zt = z + (row * e.t + e.time(step + 1)) * 4 * e.n + j;
-        for (int g = 0; g < 4; ++g) fetch(zt + g * e.n, count);
-        fetch(h + at + e.n, count);
-        fetch(c + at + e.n, count);
+        if (s.keep || !in.x)
+          for (int g = 0; g < 4; ++g) fetch(zt + g * e.n, count);
+        fetch(hs.of(row, step + 1) + j, count);
+        fetch(cs.of(row, step + 1) + j, count);
       }
       T* zt = z + (row * e.t + time) * 4 * e.n + j;
-      const T* zx = in.x ? from_input + (row - p.row) * 4 * e.n + j : zt;
+      T* zx = in.x ? from_input + (row - p.row) * 4 * e.n + j : zt;
+      T* kept = s.keep ? zt : zx;
       if (s.masked(e, row, time)) {
-        scaled<T>(h_before, nullptr, h + at, count);
-        scaled<T>(c_before, nullptr, c + at, count);
-        if (zx != zt)
-          for (int g = 0; g < 4; ++g) scaled<T>(zx + g * e.n, nullptr, zt + g * e.n, count);
+        scaled<T>(h_before, nullptr, ht, count);
+        scaled<T>(c_before, nullptr, ct, count);
+        if (zx != kept)
+          for (int g = 0; g < 4; ++g) scaled<T>(zx + g * e.n, nullptr, kept + g * e.n, count);
       } else {
         const T* sum = sums + (row - p.row) * 4 * p.units + j - p.unit;
         T gates[4][kStrip], value[kStrip];
         for (int g = 0; g < 4; ++g)
-          activate(g == 2 ? s.act : s.gate, sum + g * p.units, zx + g * e.n, zt + g * e.n, gates[g],
+          activate(g == 2 ? s.act : s.gate, sum + g * p.units, zx + g * e.n, kept + g * e.n, gates[g],
                    count);
         vectors<T>(count, [&](int64_t i, int64_t left) {
-          V ct = V::load(gates[0] + i) * V::load(gates[2] + i);
-          if (c_before) ct = fma(V::load(gates[1] + i), V::load_n(c_before + i, left), ct);
-          ct.store_n(c + at + i, left);
+          V cell = V::load(gates[0] + i) * V::load(gates[2] + i);
+          if (c_before) cell = fma(V::load(gates[1] + i), V::load_n(c_before + i, left), cell);
+          cell.store_n(ct + i, left);
         });
-        evaluate(s.act, c + at, value, count);
+        evaluate(s.act, ct, value, count);
         vectors<T>(count, [&](int64_t i, int64_t left) {
-          (V::load(gates[3] + i) * V::load(value + i)).store_n(h + at + i, left);
+          (V::load(gates[3] + i) * V::load(value + i)).store_n(ht + i, left);
         });
       }
       if (step == e.t - 1) {
-        scaled<T>(h + at, nullptr, hn + row * e.n + j, count);
-        scaled<T>(c + at, nullptr, cn + row * e.n + j, count);
+        scaled<T>(ht, nullptr, hn + row * e.n + j, count);
+        scaled<T>(ct, nullptr, cn + row * e.n + j, count);
       }
     });
   });
@@ -90,7 +94,7 @@ void backward(const Extent& e, const Lstm<T>& s, const T* z, const T* h, const T
               const LstmGradients<T>& d) {
   const Planes gates = {planes, 4};
   const Kernel<T> kernel = pack_planes(s.u, e.n, gates);
-  const States<T> hs = {h, s.h0, e.t, e.n}, cs = {c, s.c0, e.t, e.n};
+  const States<const T> hs = {h, s.h0, e.t, e.n}, cs = {c, s.c0, e.t, e.n};
   T* room = (T*)team::local_scratch(kGemmScratch);
   walk<T>(e, e.t + 1, 1, 0, [&](const Part& p, int64_t back, int) {
     const int64_t step = e.t - 1 - back;
@@ -168,7 +172,7 @@ bool planes_fit(In drop) {
 
 void lstm(In x, In w, In bias, InOut z, In u, In h0, In c0, In mask, In drop, Out h, Out c, Out hn,
           Out cn, int64_t activation, double alpha, int64_t recurrent_activation,
-          double recurrent_alpha, bool reverse) noexcept {
+          double recurrent_alpha, bool reverse, bool keep) noexcept {
   const Extent e = {z.dim(0), z.dim(1), u.dim(0), 4, reverse};
   if (!known(activation, "activation") || !known(recurrent_activation, "recurrent_activation"))
     return;
@@ -181,7 +185,8 @@ void lstm(In x, In w, In bias, InOut z, In u, In h0, In c0, In mask, In drop, Ou
                        or_null<uint8_t>(mask),
                        {or_null<T>(drop), drop ? drop.dim(0) : 0, e.b, e.n},
                        {(Activation)activation, alpha},
-                       {(Activation)recurrent_activation, recurrent_alpha}};
+                       {(Activation)recurrent_activation, recurrent_alpha},
+                       keep};
     if (e.t == 0) {
       copy_state(e.b, e.n, s.h0, hn.data<T>());
       copy_state(e.b, e.n, s.c0, cn.data<T>());
@@ -210,7 +215,8 @@ void lstm_grad(In z, In u, In h, In c, In h0, In c0, In mask, In drop, In dy, In
                        or_null<uint8_t>(mask),
                        {or_null<T>(drop), planes, e.b, e.n},
                        {(Activation)activation, alpha},
-                       {(Activation)recurrent_activation, recurrent_alpha}};
+                       {(Activation)recurrent_activation, recurrent_alpha},
+                       true};
     const LstmGradients<T> d = {or_null<T>(dy), or_null<T>(dhn), or_null<T>(dcn), dz.data<T>(),
                                 hp.data<T>(),   dh0.data<T>(),   dc0.data<T>()};
     if (e.t == 0) {

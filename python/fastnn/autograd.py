@@ -50,6 +50,11 @@ def needs_grad(x: Any) -> bool:
     return isinstance(x, Tensor) and (x.requires_grad or x._node is not None)
 
 
+def is_differentiated(args: Sequence) -> bool:
+    """True where an op of these arguments keeps its backward closure."""
+    return _state.enabled and _any_needs_grad(args)
+
+
 def _any_needs_grad(args: Sequence) -> bool:
     for a in args:
         if isinstance(a, (list, tuple)):
@@ -76,7 +81,7 @@ def op(function: Callable) -> Callable:
             bound.apply_defaults()
             args, kwargs = bound.args, bound.kwargs
         result, backward = function(*args, **kwargs)
-        if backward is not None and _state.enabled and _any_needs_grad(args):
+        if backward is not None and is_differentiated(args):
             # A result that is an input would be its own cause: it becomes another tensor over its memory.
             results = tuple(
                 view(r, r.shape) if any(r is a for a in args) else r

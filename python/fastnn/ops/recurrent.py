@@ -20,7 +20,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _core, kernels
-from ..autograd import grad_buffer, grad_to, needs_grad, op
+from ..autograd import grad_buffer, grad_to, is_differentiated, needs_grad, op
 from ..tensor import Tensor, empty, to_tensor, view
 from .promotion import converted
 
@@ -72,6 +72,7 @@ class _Sequence:
             if t is not None and t.shape not in ((1, self.batch, size), (gates, self.batch, size)):
                 raise ValueError(f"{name}: {what} is (1 or {gates}, {self.batch}, {size}), got {t.shape}")
         self.input_dropout, self.drop = input_dropout, recurrent_dropout
+        self.keep = is_differentiated((x, W, U, b, *states.values(), input_dropout, recurrent_dropout))
         self.planes = None  # x as each gate sees it
 
     def empty(self, *shape: int) -> Tensor:
@@ -159,7 +160,7 @@ def simple_rnn(
     )
     seen, W, b, z = s.input(bias)
     h, hn = s.empty(s.batch, s.time, s.n), s.empty(s.batch, s.n)
-    kernels.simple_rnn(seen, W, b, z, s.U, h0, s.mask, s.drop, h, hn, *act, go_backwards)
+    kernels.simple_rnn(seen, W, b, z, s.U, h0, s.mask, s.drop, h, hn, *act, go_backwards, s.keep)
 
     def backward(*gradients):
         dy, dhn = gradients if return_sequences else (None, *gradients)
@@ -199,7 +200,7 @@ def lstm(
     seen, W, b, z = s.input(bias)
     h, c = s.empty(s.batch, s.time, s.n), s.empty(s.batch, s.time, s.n)
     hn, cn = s.empty(s.batch, s.n), s.empty(s.batch, s.n)
-    kernels.lstm(seen, W, b, z, s.U, h0, c0, s.mask, s.drop, h, c, hn, cn, *act, go_backwards)
+    kernels.lstm(seen, W, b, z, s.U, h0, c0, s.mask, s.drop, h, c, hn, cn, *act, go_backwards, s.keep)
 
     def backward(*gradients):
         dy, dhn, dcn = gradients if return_sequences else (None, *gradients)
@@ -256,7 +257,7 @@ def gru(
         input_bias, recurrent_bias = view(bias, (wide,)), view(bias, (wide,), wide)
     seen, W, b, z = s.input(input_bias)
     h, r, hn = s.empty(s.batch, s.time, s.n), s.empty(s.batch, s.time, s.n), s.empty(s.batch, s.n)
-    kernels.gru(seen, W, b, z, s.U, recurrent_bias, h0, s.mask, s.drop, h, r, hn, *act, go_backwards)
+    kernels.gru(seen, W, b, z, s.U, recurrent_bias, h0, s.mask, s.drop, h, r, hn, *act, go_backwards, s.keep)
 
     def backward(*gradients):
         dy, dhn = gradients if return_sequences else (None, *gradients)

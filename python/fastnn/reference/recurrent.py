@@ -80,8 +80,8 @@ def _zeros(x, like):
     return np.zeros_like(like) if x is None else x.copy()
 
 
-def _alphas(**kwargs):
-    return {"alpha": 0.0, **kwargs}
+def _case(**kwargs):
+    return {"alpha": 0.0, "keep": True, **kwargs}
 
 
 TANH, SIGMOID, RELU, GELU, HARD, LINEAR = (
@@ -144,24 +144,32 @@ _INPUTS = dict(u=_scaled, w=_scaled, **_MASK)
 @kernel_case(
     SIZES,
     BENCH,
-    [_alphas(**s) for s in [*_SCALARS, {**_SCALARS[0], **_NO_INPUT}, {**_SCALARS[1], "bias": None}]],
+    [
+        _case(**s)
+        for s in [
+            *_SCALARS,
+            {**_SCALARS[0], **_NO_INPUT},
+            {**_SCALARS[1], "bias": None},
+            {**_SCALARS[1], "keep": False},
+        ]
+    ],
     _INPUTS,
     _tolerance,
 )
-def simple_rnn(x, w, bias, z, u, h0, mask, drop, activation, alpha, reverse):
+def simple_rnn(x, w, bias, z, u, h0, mask, drop, activation, alpha, reverse, keep):
     z, hs = _projected(x, w, bias, z), np.zeros_like(z)
     h = _zeros(h0, np.zeros((len(z), u.shape[0])))
     for s, at, live in _steps(z, mask, reverse):
         new, kept = _act(activation, z[:, at] + _seen(h, drop, 1)[0] @ u)
         z[:, at] = np.where(live, kept, z[:, at])
         h = hs[:, s] = np.where(live, new, h)
-    return z, hs, h
+    return z if keep else None, hs, h
 
 
 @kernel_case(
     SIZES,
     BENCH,
-    [_alphas(**s) for s in [*_SCALARS, {**_SCALARS[0], "dy": None}]],
+    [_case(**s) for s in [*_SCALARS, {**_SCALARS[0], "dy": None}]],
     _INPUTS,
     _tolerance,
 )
@@ -186,13 +194,20 @@ _LSTM_SIZES = SIZES + [dict(b=9, t=3, n=20, p=4, q=4, d=5), dict(b=2, t=3, n=96,
     _LSTM_SIZES,
     BENCH,
     [
-        _alphas(**s)
-        for s in [*_GATED[1:], {**_GATED[0], "c0": None}, {**_GATED[0], **_NO_INPUT}, {**_GATED[1], "bias": None}]
+        _case(**s)
+        for s in [
+            *_GATED[1:],
+            {**_GATED[0], "c0": None},
+            {**_GATED[0], **_NO_INPUT},
+            {**_GATED[1], "bias": None},
+            {**_GATED[0], "keep": False},
+            {**_GATED[1], **_NO_INPUT, "keep": False},
+        ]
     ],
     _INPUTS,
     _tolerance,
 )
-def lstm(x, w, bias, z, u, h0, c0, mask, drop, activation, alpha, recurrent_activation, recurrent_alpha, reverse):
+def lstm(x, w, bias, z, u, h0, c0, mask, drop, activation, alpha, recurrent_activation, recurrent_alpha, reverse, keep):
     n = u.shape[0]
     z, hs, cs = _projected(x, w, bias, z), np.zeros((*z.shape[:2], n)), np.zeros((*z.shape[:2], n))
     h, c = _zeros(h0, np.zeros((len(z), n))), _zeros(c0, np.zeros((len(z), n)))
@@ -208,14 +223,14 @@ def lstm(x, w, bias, z, u, h0, c0, mask, drop, activation, alpha, recurrent_acti
         new = f * c + i * g
         h = hs[:, s] = np.where(live, o * _act(activation, new)[0], h)
         c = cs[:, s] = np.where(live, new, c)
-    return z, hs, cs, h, c
+    return (z, hs, cs, h, c) if keep else (None, hs, None, h, c)
 
 
 # A scale for each gate is the business of the ops' gradient checks: p depends on drop.
 @kernel_case(
     SIZES,
     BENCH,
-    [_alphas(**s) for s in [*_GATED[1:], {**_GATED[0], "c0": None, "dy": None}]],
+    [_case(**s) for s in [*_GATED[1:], {**_GATED[0], "c0": None, "dy": None}]],
     _INPUTS,
     _tolerance,
 )
@@ -260,13 +275,15 @@ def lstm_grad(
 
 
 _GRU = [
-    _alphas(**s, **r)
+    _case(**s, **r)
     for s, r in [
         (_GATED[0], dict(reset_after=True)),
         (_GATED[0], dict(reset_after=False, recurrent_bias=None, bias=None)),
         (_GATED[1], dict(reset_after=True, **_NO_INPUT)),
         (_GATED[1], dict(reset_after=False, recurrent_bias=None)),
         (_GATED[2], dict(reset_after=True, recurrent_bias=None, **_NO_INPUT)),
+        (_GATED[1], dict(reset_after=True, keep=False)),
+        (_GATED[1], dict(reset_after=False, recurrent_bias=None, keep=False)),
     ]
 ]
 _GRU_SIZES = SIZES + [dict(b=9, t=3, n=20, p=3, q=3, d=5), dict(b=2, t=3, n=128, p=3, q=3, d=3)]
@@ -289,6 +306,7 @@ def gru(
     recurrent_alpha,
     reset_after,
     reverse,
+    keep,
 ):
     n = u.shape[0]
     z, hs, ss = _projected(x, w, bias, z), np.zeros((*z.shape[:2], n)), np.zeros((*z.shape[:2], n))
@@ -308,7 +326,7 @@ def gru(
         z[:, at] = np.where(live, np.concatenate([kept_z, kept_r, kept_h], -1), z[:, at])
         ss[:, s] = np.where(live, side, 0)
         h = hs[:, s] = np.where(live, update * h + (1 - update) * candidate, h)
-    return z, hs, ss, h
+    return (z, hs, ss, h) if keep else (None, hs, None, h)
 
 
 def _gru_grad(z, u, h, s, h0, mask, drop, dy, dhn, activation, recurrent_activation, reset_after, reverse):
