@@ -12,6 +12,7 @@
 //   finish<T>(acc, n, p)     the result
 //   decided(acc)             true where no further element can change it (any and all)
 #pragma once
+#include "cpu/simd_lanes.h"
 #include "cpu/team.h"
 #include "cpu/types.h"
 #include "tensor.h"

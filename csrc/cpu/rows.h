@@ -2,6 +2,7 @@
 // fixed order. A row belongs to one tile, so its passes find it in the first-level cache.
 #pragma once
 
+#include "cpu/simd_lanes.h"
 #include "cpu/team.h"
 #include "cpu/types.h"
 #include "tensor.h"

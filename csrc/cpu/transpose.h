@@ -1,7 +1,7 @@
 // Transposing inside registers: small square blocks between row order and column order, and sums of
 // several vectors at once, which are the same shuffles with additions between.
 #pragma once
-#include "cpu/simd.h"
+#include "cpu/simd_lanes.h"
 
 namespace fastnn::FASTNN_ISA {
 

@@ -15,7 +15,7 @@
 // 1980, and the logarithm P. T. P. Tang, ACM TOMS 16, 1990.
 #pragma once
 
-#include "cpu/simd.h"
+#include "cpu/simd_lanes.h"
 
 namespace fastnn::FASTNN_ISA {
 

@@ -1,4 +1,4 @@
-// Every operation of simd.h, lane by lane, against the same on plain numbers.
+// Every operation of simd.h and simd_lanes.h, lane by lane, against the same on plain numbers.
 #include <sys/mman.h>
 
 #include <cmath>
@@ -7,7 +7,7 @@
 #include <cstring>
 #include <limits>
 
-#include "cpu/simd.h"
+#include "cpu/simd_lanes.h"
 
 using namespace fastnn::FASTNN_ISA;
 
