@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 from driver import neighbour, processes, ratio_cells, ratios, table
-from kernel_rows import COMPUTE, FAMILIES
+from kernel_rows import COMPUTE, FAMILIES, SURVEYS
+
+__all__ = ["FAMILIES", "PEERS", "SURVEYS", "measure", "tables"]
 
 PEERS = ["fastnn", "fastnn-strict", "torch", "torch-channels-last", "jax", "numpy"]
 # glibc hands freed memory of large results back to the system, and clearing it anew can take longer than

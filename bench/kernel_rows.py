@@ -17,7 +17,7 @@ from catalogue import make_arguments  # which has loaded the cases
 from fastnn import _core, reference
 
 # Bound by arithmetic: the table says percent of the peak; for the others, of the speed of copying.
-COMPUTE = ("matmul", "conv", "recurrent")
+COMPUTE = ("matmul", "conv", "recurrent", "survey-matmul", "survey-conv")
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,18 @@ GEMMS = [(s, s, s) for s in (256, 512, 1024, 2048, 64)]
 GEMMS += [(32, 784, 128), (32, 512, 512), (4096, 64, 64), (1, 1024, 1024)]
 
 
-def conv(about, n, size, c, k, window, stride=1, pad=0):
-    """Its three passes; one dimension is a height of 1."""
+def conv(about, n, size, c, k, window, stride=1, pad=0, dilation=1, g=1):
+    """Its three passes; one dimension is a height of 1. c and k are of one of g groups."""
     (h, w), (r, s) = size, window
     dh, dw = (1, stride) if h == 1 else (stride, stride)
+    eh, ew = (1, dilation) if h == 1 else (dilation, dilation)
     top, left = (0, pad) if h == 1 else (pad, pad)
-    p, q = (h + 2 * top - r) // dh + 1, (w + 2 * left - s) // dw + 1
-    sizes = dict(n=n, h=h, w=w, c=c, p=p, q=q, r=r, s=s, k=k)
-    geometry = dict(stride_h=dh, stride_w=dw, pad_top=top, pad_left=left, dilation_h=1, dilation_w=1, g=1)
+    p, q = (h + 2 * top - (r - 1) * eh - 1) // dh + 1, (w + 2 * left - (s - 1) * ew - 1) // dw + 1
+    sizes = dict(n=n, h=h, w=w, c=c, p=p, q=q, r=r, s=s, k=k, g=g)
+    geometry = dict(stride_h=dh, stride_w=dw, pad_top=top, pad_left=left, dilation_h=eh, dilation_w=ew, g=g)
     return [
         Row(f"{about}, forward", "conv2d", sizes, dict(geometry, b=None, activation=0, alpha=0.0)),
-        *([Row(f"{about}, input gradient", "conv2d_input_grad", sizes, geometry)] if c > 1 else []),
+        *([Row(f"{about}, input gradient", "conv2d_input_grad", sizes, geometry)] if c * g > 1 else []),
         Row(f"{about}, weight gradient", "conv2d_weight_grad", sizes, geometry),
     ]
 
@@ -92,6 +93,54 @@ CONVS = [
     *conv("conv1d 3 64->64 on 100 steps, batch 32", 32, (1, 100), 64, 64, (1, 3), pad=1),
     *conv("conv1d 64/4 1->16 on 4000 steps, batch 32", 32, (1, 4000), 1, 16, (1, 64), 4),
 ]
+
+# --- shapes that nobody chose: a survey, for rows that fall behind their neighbours -----------------
+
+SURVEY = 40
+
+
+def log_uniform(rng, low, high):
+    return round(low * (high / low) ** rng.random())
+
+
+def survey_matmul():
+    rng = np.random.default_rng(0)
+    rows = []
+    while len(rows) < SURVEY:
+        m, k, n = (log_uniform(rng, 1, 4096) for _ in range(3))
+        if 1e5 < m * k * n < 1e9:
+            rows.append(rng.choice(gemm(m, k, n)))
+    return rows
+
+
+def survey_conv():
+    """A third of them along one axis, some dilated, strided, by groups or depthwise."""
+    rng = np.random.default_rng(0)
+    rows = []
+    while len(rows) < SURVEY:
+        flat, n = rng.random() < 0.3, log_uniform(rng, 1, 128)
+        size = (1, log_uniform(rng, 8, 4096)) if flat else (log_uniform(rng, 4, 128), log_uniform(rng, 4, 128))
+        taps = int(rng.choice([1, 2, 3, 3, 3, 4, 5, 7]))
+        c, k = (log_uniform(rng, 1, 512) for _ in range(2))
+        g = 1
+        if rng.random() < 0.2:
+            g, c, k = (c, 1, 1) if rng.random() < 0.5 else (4, -(-c // 4), -(-k // 4))
+        stride, dilation = int(rng.choice([1, 1, 1, 2, 3])), int(rng.choice([1, 1, 1, 1, 2]))
+        reach = (taps - 1) * dilation
+        pad = reach // 2 if rng.random() < 0.6 else 0
+        work = n * size[0] * size[1] * c * k * g * taps ** (2 - flat) / stride ** (2 - flat)
+        if not 1e6 < work < 1e9 or reach >= max(size) or (not flat and reach >= min(size)):
+            continue
+        about = (
+            f"{taps}/{stride} {c}->{k}" + (f" x{g}" if g > 1 else "") + (f" dilated {dilation}" if dilation > 1 else "")
+        )
+        about = f"conv{'1d' if flat else ''} {about} at {size[1] if flat else 'x'.join(map(str, size))}, batch {n}"
+        window = (1, taps) if flat else (taps, taps)
+        rows.append(
+            rng.choice(conv(about + f", pad {pad}" * (pad > 0), n, size, c, k, window, stride, pad, dilation, g))
+        )
+    return rows
+
 
 # --- rows of memory --------------------------------------------------------------------------------
 
@@ -250,3 +299,7 @@ FAMILIES = {
     "reduce": reduce(),
     "optimizer": optimizer(),
 }
+
+# Only where they are asked for by name.
+SURVEYS = {"survey-matmul": survey_matmul(), "survey-conv": survey_conv()}
+FAMILIES |= SURVEYS

@@ -27,7 +27,7 @@ def tensors(values):
 
 
 def find(family, row):
-    if strict and family != "conv":
+    if strict and family not in ("conv", "survey-conv"):
         return None  # nothing else differs
     if row.inputs is not None:
         return lambda a: layer(row, a)

@@ -52,13 +52,16 @@ def matmul_tn(a):
 def _convolution(a):
     h, w, p, q, r, s = (a.sizes[name] for name in "hwpqrs")
     pads = [
-        (before, (outputs - 1) * stride + taps - size - before)
-        for size, outputs, taps, stride, before in [
-            (h, p, r, a.stride_h, a.pad_top), (w, q, s, a.stride_w, a.pad_left)
+        (before, (outputs - 1) * stride + (taps - 1) * dilation + 1 - size - before)
+        for size, outputs, taps, stride, before, dilation in [
+            (h, p, r, a.stride_h, a.pad_top, a.dilation_h), (w, q, s, a.stride_w, a.pad_left, a.dilation_w)
         ]
     ]  # fmt: skip
-    strides = (a.stride_h, a.stride_w)
-    return lambda x, w: lax.conv_general_dilated(x, w, strides, pads, dimension_numbers=("NHWC", "HWIO", "NHWC"))
+    how = dict(
+        window_strides=(a.stride_h, a.stride_w), padding=pads, rhs_dilation=(a.dilation_h, a.dilation_w),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"), feature_group_count=a.g,
+    )  # fmt: skip
+    return lambda x, w: lax.conv_general_dilated(x, w, **how)
 
 
 def conv2d(a):

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 aten = torch.ops.aten
 last = False  # images in channels_last
-IMAGES = ("conv", "pooling")
+IMAGES = ("conv", "pooling", "survey-conv")
 
 
 def start(peer, threads):
@@ -75,8 +75,9 @@ def lines(a, t):
 
 
 def geometry(a):
-    stride, pad = [a.stride_h, a.stride_w], [a.pad_top, a.pad_left]
-    return (stride[1:], pad[1:]) if a.sizes["h"] == 1 and not last else (stride, pad)
+    """Strides, padding, dilation."""
+    pairs = [a.stride_h, a.stride_w], [a.pad_top, a.pad_left], [a.dilation_h, a.dilation_w]
+    return [pair[1:] for pair in pairs] if a.sizes["h"] == 1 and not last else pairs
 
 
 def from_lines(a, t):
@@ -84,27 +85,26 @@ def from_lines(a, t):
 
 
 def conv2d(a):
-    x, w, (stride, pad) = lines(a, image(a.x)), lines(a, window(a.w)), geometry(a)
+    x, w, (stride, pad, dilation) = lines(a, image(a.x)), lines(a, window(a.w)), geometry(a)
     convolution = functional.conv1d if x.ndim == 3 else functional.conv2d
-    return lambda: convolution(x, w, None, stride, pad), lambda y: to_numpy(from_lines(a, y))
+    return lambda: convolution(x, w, None, stride, pad, dilation, a.g), lambda y: to_numpy(from_lines(a, y))
 
 
 def _conv_gradient(a, x, w, dy, wanted):
-    x, w, dy, (stride, pad) = lines(a, x), lines(a, w), lines(a, dy), geometry(a)
-    mask = [wanted == 0, wanted == 1, False]
-    ones, zeros = [1] * len(stride), [0] * len(stride)
-    return lambda: aten.convolution_backward(dy, x, w, None, stride, pad, ones, False, zeros, 1, mask)[wanted]
+    x, w, dy, (stride, pad, dilation) = lines(a, x), lines(a, w), lines(a, dy), geometry(a)
+    mask, zeros = [wanted == 0, wanted == 1, False], [0] * len(stride)
+    return lambda: aten.convolution_backward(dy, x, w, None, stride, pad, dilation, False, zeros, a.g, mask)[wanted]
 
 
 def conv2d_input_grad(a):
-    n, h, w, c = (a.sizes[name] for name in "nhwc")
+    n, h, w, c = a.dx.shape
     x = torch.empty((n, c, h, w), memory_format=torch.channels_last if last else torch.contiguous_format)
     call = _conv_gradient(a, x, window(a.w), image(a.dy), 0)
     return call, lambda dx: to_numpy(from_lines(a, dx))
 
 
 def conv2d_weight_grad(a):
-    k, c, r, s = (a.sizes[name] for name in "kcrs")
+    r, s, c, k = a.dw.shape
     w = torch.empty((k, c, r, s), memory_format=torch.channels_last if last else torch.contiguous_format)
     call = _conv_gradient(a, image(a.x), w, image(a.dy), 1)
     return call, lambda dw: from_lines(a, dw).permute(2, 3, 1, 0).numpy()

@@ -8,8 +8,9 @@ turn, round after round, while the others sleep; so each round compares them at 
 machine that may have other work. A ratio is fastnn's speed over the best peer's in the same round; the
 table shows its median, least and greatest. --noisy keeps one core busy with another process.
 
---only names models, kernels, or groups of them: standard (the default), more, all. A whole run is
-written to bench/results/<machine>.md; a part of it only where --out says.
+--only names models, kernels, or groups of them: standard (the default), more, all; survey-matmul and
+survey-conv are products and convolutions of random sizes. A whole run is written to
+bench/results/<machine>.md; a part of it only where --out says.
 """
 
 from __future__ import annotations
@@ -117,9 +118,10 @@ def chosen(only):
     """The models and the families of kernels that --only names; by default the first table and all kernels."""
     families = list(kernel_peers.FAMILIES)
     models = {name for o in only for name in (GROUPS.get(o) or (WORKLOADS if o == "all" else [o])) if name in WORKLOADS}
-    kernels = [f for f in families if "all" in only or "kernels" in only or f in only]
+    usual = [f for f in families if f not in kernel_peers.SURVEYS]
+    kernels = [f for f in families if f in only or (f in usual and {"all", "kernels"} & {*only})]
     if not only:
-        return list(GROUPS["standard"]), families
+        return list(GROUPS["standard"]), usual
     return [name for name in WORKLOADS if name in models], kernels
 
 

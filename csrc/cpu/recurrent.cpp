@@ -120,8 +120,8 @@ void simple_rnn(In x, In w, In bias, InOut z, In u, In h0, In mask, In drop, Out
     if (e.t == 0) return copy_state(e.b, e.n, or_null<T>(h0), hn.data<T>());
     const Input<T> in = {or_null<T>(x), or_null<T>(w), or_null<T>(bias), x ? x.dim(2) : 0};
     rnn_forward<T>(e, in, u.data<T>(), or_null<T>(h0), or_null<uint8_t>(mask),
-                   {or_null<T>(drop), 1, e.b, e.n}, {(Activation)activation, alpha}, keep, z.data<T>(),
-                   h.data<T>(), hn.data<T>());
+                   {or_null<T>(drop), 1, e.b, e.n}, {(Activation)activation, alpha}, keep,
+                   z.data<T>(), h.data<T>(), hn.data<T>());
   });
 }
 

@@ -7,9 +7,9 @@
 //
 // `gates` (b, t, 3n) comes in as x W + b unless x is given, and is left as the backward pass reads
 // it. s (b, t, n) is h' U_h + b_h with reset_after, else r h'. Without `keep` neither is left, and
-// s, where the second product needs it, is in the place of the first step. With reset_after the gradients of
-// the two sides of a gate differ: dz belongs to x W + b, ds to h' U + bias; else they are the same
-// and ds is absent.
+// s, where the second product needs it, is in the place of the first step. With reset_after the
+// gradients of the two sides of a gate differ: dz belongs to x W + b, ds to h' U + bias; else they
+// are the same and ds is absent.
 #include "cpu/recurrent.h"
 
 namespace fastnn::FASTNN_ISA {
@@ -44,7 +44,8 @@ void forward(const Extent& e, const Gru<T>& q, const Input<T>& input, T* gates, 
       recurrent_sums(e, p, kernel, hs, step, q.drop, q.bias, 0, q.reset_after ? 3 : 2, sums, state);
       if (in.x) input_sums(e, p, kernel, in, time, from_input, from_input + p.rows * 3 * e.n);
     } else {
-      product<T>(p, e.n, e.n, ss.of(p.row, step), e.t * e.n, kernel.of_gate(2), sums + 2 * p.units, ld, nullptr, 0);
+      product<T>(p, e.n, e.n, ss.of(p.row, step), e.t * e.n, kernel.of_gate(2), sums + 2 * p.units,
+                 ld, nullptr, 0);
     }
     strips(p, [&](int64_t row, int64_t j, int64_t count) {
       const T* before = hs.before(row, step);
@@ -98,8 +99,7 @@ void forward(const Extent& e, const Gru<T>& q, const Input<T>& input, T* gates, 
         activate(q.act, x, zx + 2 * e.n, kept + 2 * e.n, x, count);
         vectors<T>(count, [&](int64_t i, int64_t left) {
           const V update = V::load(z + i);
-          fma(update, previous(i, left), (V(T(1)) - update) * V::load(x + i))
-              .store_n(ht + i, left);
+          fma(update, previous(i, left), (V(T(1)) - update) * V::load(x + i)).store_n(ht + i, left);
         });
       }
       if (step == e.t - 1) scaled<T>(ht, nullptr, hn + row * e.n + j, count);

@@ -3,9 +3,10 @@
 //   i, f, o = act_r(z_i), act_r(z_f), act_r(z_o)    z = x W + b + h_{t-1} U
 //   c_t = f c_{t-1} + i act(z_c)                    h_t = o act(c_t)
 //
-// z (b, t, 4n) comes in as x W + b unless x is given; where `keep` is set the walk leaves in it what
-// the backward pass reads: the gates, or their arguments where the derivative of an activation needs
-// those. Else it leaves neither z nor c, of which the first step's place holds all steps in turn.
+// z (b, t, 4n) comes in as x W + b unless x is given; where `keep` is set the walk leaves in it
+// what the backward pass reads: the gates, or their arguments where the derivative of an activation
+// needs those. Else it leaves neither z nor c, of which the first step's place holds all steps in
+// turn.
 #include "cpu/recurrent.h"
 
 namespace fastnn::FASTNN_ISA {
@@ -62,8 +63,8 @@ void forward(const Extent& e, const Lstm<T>& s, const Input<T>& input, T* z, T* 
         const T* sum = sums + (row - p.row) * 4 * p.units + j - p.unit;
         T gates[4][kStrip], value[kStrip];
         for (int g = 0; g < 4; ++g)
-          activate(g == 2 ? s.act : s.gate, sum + g * p.units, zx + g * e.n, kept + g * e.n, gates[g],
-                   count);
+          activate(g == 2 ? s.act : s.gate, sum + g * p.units, zx + g * e.n, kept + g * e.n,
+                   gates[g], count);
         vectors<T>(count, [&](int64_t i, int64_t left) {
           V cell = V::load(gates[0] + i) * V::load(gates[2] + i);
           if (c_before) cell = fma(V::load(gates[1] + i), V::load_n(c_before + i, left), cell);
