@@ -976,7 +976,7 @@ def embedding_grad(index: Array, dy: Array, dtable: Array, /) -> None:
     Written: dtable
     """
 
-def simple_rnn(x: Array | None, w: Array | None, bias: Array | None, z: Array, u: Array, h0: Array | None, mask: Array | None, drop: Array | None, h: Array, hn: Array, activation: int, alpha: float, reverse: bool, /) -> None:
+def simple_rnn(x: Array | None, w: Array | None, bias: Array | None, z: Array, u: Array, h0: Array | None, mask: Array | None, drop: Array | None, h: Array, hn: Array, activation: int, alpha: float, reverse: bool, keep: bool, /) -> None:
     """h_t = act(z_t + h_{t-1} u)
 
     Shapes: x:f(b,t,d)? w:f(d,n)? bias:f(n)? z:f(b,t,n) u:f(n,n) h0:f(b,n)? mask:b(b,t)? drop:f(1,b,n)? h:f(b,t,n) hn:f(b,n)
@@ -990,7 +990,7 @@ def simple_rnn_grad(z: Array, u: Array, h: Array, h0: Array | None, mask: Array 
     Written: dz, hp, dh0
     """
 
-def lstm(x: Array | None, w: Array | None, bias: Array | None, z: Array, u: Array, h0: Array | None, c0: Array | None, mask: Array | None, drop: Array | None, h: Array, c: Array, hn: Array, cn: Array, activation: int, alpha: float, recurrent_activation: int, recurrent_alpha: float, reverse: bool, /) -> None:
+def lstm(x: Array | None, w: Array | None, bias: Array | None, z: Array, u: Array, h0: Array | None, c0: Array | None, mask: Array | None, drop: Array | None, h: Array, c: Array, hn: Array, cn: Array, activation: int, alpha: float, recurrent_activation: int, recurrent_alpha: float, reverse: bool, keep: bool, /) -> None:
     """long short-term memory, gates i f c o (Hochreiter & Schmidhuber 1997)
 
     Shapes: x:f(b,t,d)? w:f(d,4*n)? bias:f(4*n)? z:f(b,t,4*n) u:f(n,4*n) h0:f(b,n)? c0:f(b,n)? mask:b(b,t)? drop:f(q,b,n)? h:f(b,t,n) c:f(b,t,n) hn:f(b,n) cn:f(b,n)
@@ -1004,7 +1004,7 @@ def lstm_grad(z: Array, u: Array, h: Array, c: Array, h0: Array | None, c0: Arra
     Written: dz, hp, dh0, dc0
     """
 
-def gru(x: Array | None, w: Array | None, bias: Array | None, z: Array, u: Array, recurrent_bias: Array | None, h0: Array | None, mask: Array | None, drop: Array | None, h: Array, s: Array, hn: Array, activation: int, alpha: float, recurrent_activation: int, recurrent_alpha: float, reset_after: bool, reverse: bool, /) -> None:
+def gru(x: Array | None, w: Array | None, bias: Array | None, z: Array, u: Array, recurrent_bias: Array | None, h0: Array | None, mask: Array | None, drop: Array | None, h: Array, s: Array, hn: Array, activation: int, alpha: float, recurrent_activation: int, recurrent_alpha: float, reset_after: bool, reverse: bool, keep: bool, /) -> None:
     """gated recurrent unit, gates z r h (Cho et al. 2014); s: h u_h + recurrent_bias_h with reset_after, else r h
 
     Shapes: x:f(b,t,d)? w:f(d,3*n)? bias:f(3*n)? z:f(b,t,3*n) u:f(n,3*n) recurrent_bias:f(3*n)? h0:f(b,n)? mask:b(b,t)? drop:f(q,b,n)? h:f(b,t,n) s:f(b,t,n) hn:f(b,n)
