@@ -23,11 +23,27 @@ struct Range {
   const char* end;
 };
 
-bool overlaps(const std::vector<Range>& ranges, Range r) {
-  for (const Range& q : ranges)
-    if (q.begin < r.end && r.begin < q.end) return true;
-  return false;
-}
+// What calls have read and written.
+struct Touched {
+  std::vector<Range> reads, writes;
+
+  // Whether a later call that touches this may not overtake those calls.
+  bool holds_up(const Touched& later) const {
+    return meet(writes, later.reads) || meet(writes, later.writes) || meet(reads, later.writes);
+  }
+  void add(const Touched& more) {
+    reads.insert(reads.end(), more.reads.begin(), more.reads.end());
+    writes.insert(writes.end(), more.writes.begin(), more.writes.end());
+  }
+
+ private:
+  static bool meet(const std::vector<Range>& a, const std::vector<Range>& b) {
+    for (const Range& p : a)
+      for (const Range& q : b)
+        if (p.begin < q.end && q.begin < p.end) return true;
+    return false;
+  }
+};
 
 Range range_of(const View& v) {
   int64_t n = 1;
@@ -59,12 +75,12 @@ void Program::end() {
   place_barriers();
   // One thread serves a small step best: waking and meeting the others costs more than they bring.
   constexpr double kParallelFrom_ns = 40'000, kBarrier_ns = 700;
-  double cost = 0, barriers = 0;
+  double shared = 0, barriers = 0;
   for (const Step& s : steps_) {
-    cost += s.call.cost_ns();
+    shared += s.alone ? 0 : s.call.cost_ns();
     barriers += s.barrier ? kBarrier_ns : 0;
   }
-  threads_ = cost > kParallelFrom_ns && cost > 2 * barriers ? team::max_threads() : 1;
+  threads_ = shared > kParallelFrom_ns && shared > 2 * barriers ? team::max_threads() : 1;
 }
 
 Program::~Program() { pool_->trim(); }
@@ -119,26 +135,24 @@ void Program::spoil(const std::string& reason) {
 }
 
 // A call waits for the others when it reads what was written, or writes what was read or written,
-// since the last barrier.
+// since the last barrier. Calls that are worth less than a barrier are made by one member, who does
+// not wait for itself.
 void Program::place_barriers() {
-  std::vector<Range> reads, writes;
+  constexpr double kAlone_ns = 4'000;
+  Touched by_all, by_one;
   for (Step& s : steps_) {
+    s.alone = s.call.cost_ns() < kAlone_ns;
     const auto& params = s.call.kernel->line.params();
-    std::vector<Range> r, w;
+    Touched touched;
     for (size_t i = 0; i < params.size(); ++i) {
       if (!is_tensor(params[i].kind) || !s.call.args[i].view.data) continue;
       const Range range = range_of(s.call.args[i].view);
-      if (params[i].kind != Kind::out) r.push_back(range);
-      if (is_written(params[i].kind)) w.push_back(range);
+      if (params[i].kind != Kind::out) touched.reads.push_back(range);
+      if (is_written(params[i].kind)) touched.writes.push_back(range);
     }
-    for (const Range& q : r) s.barrier |= overlaps(writes, q);
-    for (const Range& q : w) s.barrier |= overlaps(writes, q) || overlaps(reads, q);
-    if (s.barrier) {
-      reads.clear();
-      writes.clear();
-    }
-    reads.insert(reads.end(), r.begin(), r.end());
-    writes.insert(writes.end(), w.begin(), w.end());
+    s.barrier = by_all.holds_up(touched) || (!s.alone && by_one.holds_up(touched));
+    if (s.barrier) by_all = by_one = {};
+    (s.alone ? by_one : by_all).add(touched);
   }
 }
 
@@ -146,12 +160,19 @@ void Program::require_recorded() const {
   if (recording_) throw std::logic_error("this program is still being recorded");
 }
 
-void Program::run_steps() const {
+void Program::Step::run() const {
   team::Member& me = team::self();
+  me.kernel = call.kernel->name;
+  if (!alone) return call.run();
+  if (me.rank != 0) return;
+  team::Alone by_itself;
+  call.run();
+}
+
+void Program::run_steps() const {
   for (const Step& s : steps_) {
     if (s.barrier) team::barrier();
-    me.kernel = s.call.kernel->name;
-    s.call.run();
+    s.run();
   }
 }
 
@@ -255,7 +276,8 @@ std::string Program::describe() const {
   char line[64];
   int i = 0;
   for (const Step& s : steps_) {
-    snprintf(line, sizeof line, "%3d %c %-24s", i++, s.barrier ? '|' : ' ', s.call.kernel->name);
+    snprintf(line, sizeof line, "%3d %c%c %-24s", i++, s.barrier ? '|' : ' ', s.alone ? '1' : ' ',
+             s.call.kernel->name);
     text += line;
     const auto& params = s.call.kernel->line.params();
     bool arrow = false;
@@ -306,8 +328,7 @@ Profile Program::profile(int rounds) {
     for (int r = 0; r < x.rounds; ++r)
       for (size_t i = 0; i < x.rows.size(); ++i) {
         const double start = now();
-        me.kernel = x.program->steps_[i].call.kernel->name;
-        x.program->steps_[i].call.run();
+        x.program->steps_[i].run();
         team::barrier();
         if (me.rank == 0) x.rows[i].seconds += (now() - start) / x.rounds;
       }

@@ -88,6 +88,9 @@ class Program : public NeverBare {
   struct Step {
     Call call;
     bool barrier = false;  // something it touches may still be in another member's hands
+    bool alone = false;    // so little work that the first member does it by itself
+
+    void run() const;  // this member's part
   };
   void place_barriers();
   void mix(const void* data, size_t bytes);  // into the fingerprint

@@ -182,8 +182,7 @@ def test_a_number_makes_no_tensor():
 
     capture = Capture(step)
     capture.run()
-    names = [line.split()[1].strip("|") for line in capture.program.describe().splitlines()]
-    assert not any("fill" in n for n in capture.program.describe().split()), names
+    assert "fill" not in capture.program.describe()
     x[...] = A + 1
     capture.run()
     np.testing.assert_allclose(y.numpy(), (2 * (A + 1) - 1) / 4 + (1 - (A + 1)) ** 2, rtol=1e-6)

@@ -79,6 +79,20 @@ void set_precision(Precision) noexcept;
 // True once a member of the running team has reported a fault.
 bool faulted() noexcept;
 
+// While it lives, the first member of a team computes as if there were no others, who may be
+// anywhere between the barrier before and the one after.
+class Alone {
+ public:
+  Alone() : me_(self()), size_(me_.size), loop_(me_.loop) { me_.size = 1; }
+  ~Alone() { me_.size = size_, me_.loop = loop_; }
+  Alone(const Alone&) = delete;
+  Alone& operator=(const Alone&) = delete;
+
+ private:
+  Member& me_;
+  const int size_, loop_;
+};
+
 // Runs body(context) on `threads` members, with denormals flushed; returns the first fault.
 Fault run(int threads, void (*body)(void*), void* context);
 
