@@ -78,6 +78,7 @@ def test_hypot_and_fmod_at_the_ends():
     big = np.float32([3e30, 3e-30, 0.0])
     got = ops.hypot(Tensor(big), Tensor(big * np.float32(4 / 3))).numpy()
     np.testing.assert_allclose(got, np.hypot(big.astype(float), big * 4 / 3), rtol=1e-6)
+    compare("hypot", [np.repeat(ODD, 7), np.tile(ODD, 7)], gradient=False)
     a, b = ints(50), np.where((c := ints(50)) == 0, 3, c).astype("int32")
     compare("fmod", [a, b], gradient=False)
     compare("heaviside", [ODD, floats(7)], gradient=False)

@@ -120,6 +120,9 @@ def test_indices():
         compare("one_hot", [RNG.integers(-1, 6, (3, 4)).astype("int32")], dict(num_classes=5, axis=axis))
     ids = np.array([0, 2, 2, 1, 0], "int32")
     compare("segment_sum", [floats(5, 3), ids], dict(num_segments=4))
+    compare("segment_sum", [floats(5, 3), np.array([0, -1, 2, 1, -3], "int32")], dict(num_segments=4))
+    with pytest.raises(ValueError):
+        ops.segment_sum(floats(2, 3), np.array([0, 4], "int32"), 4)
 
 
 def test_orders():

@@ -87,7 +87,8 @@ def test_integers():
     for name in ("sum", "max", "min", "prod", "cumsum", "mean", "var"):
         compare(name, [x], dict(axis=1))
     compare("count_nonzero", [x], dict(axis=0))
-    compare("average", [x.astype("float32")], dict(axis=1, weights=np.arange(5).astype("float32")))
+    for axis in (1, (1,)):
+        compare("average", [x.astype("float32")], dict(axis=axis, weights=np.arange(5).astype("float32")))
     compare("median", [x.astype("float32")], dict(axis=0), gradient=False)
 
 

@@ -182,13 +182,15 @@ def logaddexp2(x1: Any, x2: Any) -> Tensor:
 
 
 def hypot(x1: Any, x2: Any) -> Tensor:
-    """sqrt(x1^2 + x2^2), without overflow."""
-    from .compare import equal, where
+    """sqrt(x1^2 + x2^2), without overflow; infinite where either is, also beside NaN."""
+    from .compare import equal, isinf, logical_or, where
     from .unary import absolute, sqrt, square
 
     scale = maximum(absolute(x1), absolute(x2)).detach()  # sqrt is homogeneous: it has no derivative in the scale
-    scale = where(equal(scale, 0), 1.0, scale)
-    return multiply(scale, sqrt(add(square(divide(x1, scale)), square(divide(x2, scale)))))
+    endless = logical_or(isinf(x1), isinf(x2))
+    scale = where(logical_or(equal(scale, 0), endless), 1.0, scale)
+    y = multiply(scale, sqrt(add(square(divide(x1, scale)), square(divide(x2, scale)))))
+    return where(endless, math.inf, y)
 
 
 def fmod(x1: Any, x2: Any) -> Tensor:

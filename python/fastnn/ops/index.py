@@ -81,21 +81,31 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Tensor:
 
 
 @op
-def segment_sum(data: Any, segment_ids: Any, num_segments: int, sorted: bool = False):
-    """y[j] = sum of the rows of `data` (n, *r) whose segment id is j -> (num_segments, *r).
-
-    Rows are added in their order. Raises ValueError for an id outside of [0, num_segments).
-    """
-    a, ids = to_tensor(data), _indices("segment_sum", segment_ids)
-    if ids.shape != a.shape[:1]:
-        raise ValueError(f"segment_sum: ids {ids.shape} do not fit data {a.shape}")
-    row = math.prod(a.shape[1:])
-    y = empty((num_segments, *a.shape[1:]), like=a)
-    kernels.take_grad(ids, view(a, (1, a.shape[0], row)), view(y, (1, num_segments, row)))
+def _segment_sum(data: Tensor, ids: Tensor, n: int):
+    """Sums of rows by their number -> (n + 1, *r); the last one takes those without."""
+    row = math.prod(data.shape[1:])
+    y = empty((n + 1, *data.shape[1:]), like=data)
+    kernels.take_grad(ids, view(data, (1, data.shape[0], row)), view(y, (1, n + 1, row)))
 
     def backward(dy):
-        dx = empty(a.shape, like=a)
-        kernels.take(view(dy, (1, num_segments, row)), ids, view(dx, (1, a.shape[0], row)))
+        dx = empty(data.shape, like=data)
+        kernels.take(view(dy, (1, n + 1, row)), ids, view(dx, (1, data.shape[0], row)))
         return dx
 
     return y, backward if needs_grad(data) else None
+
+
+def segment_sum(data: Any, segment_ids: Any, num_segments: int, sorted: bool = False) -> Tensor:
+    """y[j] = sum of the rows of `data` (n, *r) whose segment id is j -> (num_segments, *r).
+
+    Rows are added in their order; those with a negative id belong to no segment. Raises ValueError
+    for an id of num_segments or above.
+    """
+    from .compare import where
+
+    a, ids = to_tensor(data), _indices("segment_sum", segment_ids)
+    if ids.shape != a.shape[:1]:
+        raise ValueError(f"segment_sum: ids {ids.shape} do not fit data {a.shape}")
+    # The kernel counts negative indices from the end; one that is too large has to stay so.
+    row = where(ids < 0, num_segments, where(ids < num_segments, ids, num_segments + 1))
+    return _segment_sum(a, row, num_segments)[:num_segments]

@@ -189,9 +189,10 @@ def average(x: Any, axis: Axes = None, weights: Any = None) -> Tensor:
         return mean(x, axis)
     x, w = to_tensor(x), to_tensor(weights)
     if w.shape != x.shape:
-        if not isinstance(axis, int) or w.shape != (x.shape[axis],):
+        axes = [] if axis is None else normalized_axes("average", axis, x.ndim)
+        if len(axes) != 1 or w.shape != (x.shape[axes[0]],):
             raise ValueError(f"average: weights {w.shape} do not fit x {x.shape} along axis {axis}")
-        w = view(w, tuple(n if d == axis % x.ndim else 1 for d, n in enumerate(x.shape)))
+        w = view(w, tuple(n if d == axes[0] else 1 for d, n in enumerate(x.shape)))
         total = sum(w)
     else:
         total = sum(w, axis)
