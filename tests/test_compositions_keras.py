@@ -32,6 +32,13 @@ ODD = np.float32([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.5, -2.5])
 UNARY = {
     "sinh": [floats(3, 5), floats(9, low=-1e-3, high=1e-3)],
     "cosh": [floats(3, 5)],
+    "arcsin": [floats(40, low=-0.99, high=0.99), floats(5, low=-1e-3, high=1e-3)],
+    "arccos": [floats(40, low=-0.99, high=0.99)],
+    "arctan": [floats(40), floats(9, low=-1e4, high=1e4), floats(9, low=-1e-3, high=1e-3), np.float32([0])],
+    "arcsinh": [floats(40), floats(5, low=-1e-3, high=1e-3), np.float32([0, 1e30, -1e30])],
+    "arccosh": [floats(40, low=1.01, high=9.0)],
+    "arctanh": [floats(40, low=-0.99, high=0.99), floats(5, low=-1e-3, high=1e-3)],
+    "cumprod": [floats(2, 3, 4), np.float32([2, 0, 3, 0]), floats(1)],
     "deg2rad": [floats(7), ints(4)],
     "rad2deg": [floats(7)],
     "trunc": [floats(40), ints(5)],
@@ -57,6 +64,7 @@ def test_unary(name):
 
 
 BINARY = {
+    "arctan2": (floats(9, 9), floats(9)),
     "hypot": (floats(3, 4), floats(4)),
     "logaddexp2": (floats(3, 4), floats(3, 1)),
     "fmod": (floats(6, 5), floats(5, low=0.5, high=2.0)),
@@ -79,12 +87,26 @@ def test_hypot_and_fmod_at_the_ends():
     got = ops.hypot(Tensor(big), Tensor(big * np.float32(4 / 3))).numpy()
     np.testing.assert_allclose(got, np.hypot(big.astype(float), big * 4 / 3), rtol=1e-6)
     compare("hypot", [np.repeat(ODD, 7), np.tile(ODD, 7)], gradient=False)
+    odd = np.float32([0, 1, -2, np.inf, -np.inf, np.nan])
+    compare("arctan2", [np.repeat(odd, 6), np.tile(odd, 6)], gradient=False)
+    compare("arcsin", [np.float32([-1, 1, 0, 1.5])], gradient=False)
+    compare("arccos", [np.float32([-1, 1, 0, 1.5])], gradient=False)
+    x = RNG.uniform(-4, 4, (2, 1000))
+    got = ops.arctan2(Tensor(x[0], "float64"), Tensor(x[1], "float64")).numpy()
+    np.testing.assert_allclose(got, np.arctan2(x[0], x[1]), rtol=1e-15, atol=1e-15)
     a, b = ints(50), np.where((c := ints(50)) == 0, 3, c).astype("int32")
     compare("fmod", [a, b], gradient=False)
     compare("heaviside", [ODD, floats(7)], gradient=False)
 
 
 CALLS = [
+    *[("cumprod", [floats(3, 9)], dict(axis=axis)) for axis in (0, 1, -1)],
+    ("cumprod", [ints(5)], {}),
+    ("quantile", [floats(7)], dict(q=0.3)),
+    *[("quantile", [floats(4, 5, 6)], dict(q=[0.0, 0.3, 1.0], axis=axis, keepdims=k))
+      for axis in (None, 1, (0, 2)) for k in (False, True)],
+    *[("quantile", [floats(3, 8)], dict(q=np.float32([0.1, 0.5]), axis=-1, method=method))
+      for method in ("lower", "higher", "midpoint", "nearest")],
     ("nan_to_num", [ODD], dict(nan=1.0, posinf=2.0, neginf=-3.0)),
     ("vander", [floats(4)], dict(N=3, increasing=True)),
     ("vander", [floats(3)], dict(N=5)),
@@ -197,3 +219,13 @@ def test_what_makes_no_sense_is_refused():
     ]:
         with pytest.raises(ValueError, match=words):
             wrong()
+
+
+def test_percentiles_and_bins():
+    x = floats(3, 8)
+    compare("quantile", [holes(2, 4)], dict(q=0.3, axis=0), gradient=False)
+    np.testing.assert_allclose(ops.percentile(x, [20, 70], 1), np.percentile(x, [20, 70], 1), rtol=1e-6)
+    np.testing.assert_array_equal(ops.digitize(x, np.float32([-1, 0, 2])), np.digitize(x, [-1, 0, 2]))
+    for q in (1.5, -0.1, [[0.5]]):
+        with pytest.raises(ValueError, match="q is a fraction"):
+            ops.quantile(x, q)

@@ -16,7 +16,7 @@ from ..tensor import Tensor, dtype_name, empty, to_tensor
 from .promotion import as_tensor, broadcast_shapes, converted, gradient_for, promote
 
 __all__ = [
-    "add", "cast", "divide", "divide_no_nan", "floor_divide", "fmod", "hypot", "logaddexp",
+    "add", "arctan2", "cast", "divide", "divide_no_nan", "floor_divide", "fmod", "hypot", "logaddexp",
     "logaddexp2", "maximum", "minimum", "mod", "multiply", "power", "subtract", "true_divide",
 ]  # fmt: skip
 
@@ -191,6 +191,47 @@ def hypot(x1: Any, x2: Any) -> Tensor:
     scale = where(logical_or(equal(scale, 0), endless), 1.0, scale)
     y = multiply(scale, sqrt(add(square(divide(x1, scale)), square(divide(x2, scale)))))
     return where(endless, math.inf, y)
+
+
+def _angle(t: Tensor) -> Tensor:
+    """arctan of t in [0, 1]: a rough angle y0, and what is left, arctan((t - tan y0) / (1 + t tan y0)),
+    by its series. |what is left| < 0.004, so its seventh power is below the last bit of float64."""
+    from .unary import cos, sin, square
+
+    y = multiply(t, subtract(math.pi / 4 + 0.273, multiply(t, 0.273)))
+    s, c = sin(y), cos(y)
+    r = divide(subtract(multiply(t, c), s), add(c, multiply(t, s)))
+    r2 = square(r)
+    return add(y, multiply(r, subtract(1.0, multiply(r2, subtract(1 / 3, multiply(r2, 0.2))))))
+
+
+@op
+def arctan2(x1: Any, x2: Any):
+    """The angle from -pi to pi of the point with abscissa x2 and ordinate x1; 0 at the origin.
+
+    The sign of a zero plays no part: arctan2(0, -1) is pi, arctan2(-0, -1) too. No gradient at the origin.
+    """
+    from .compare import equal, where
+    from .unary import absolute
+
+    a, b = promote(x1, x2, floating=True)
+    y, x = (as_tensor(v, a if isinstance(a, Tensor) else b).detach() for v in (a, b))
+    up, along = absolute(y), absolute(x)
+    low, high = minimum(up, along), maximum(up, along)
+    t = where(equal(low, high), 1.0, divide(low, high))  # also for two infinities
+    t = where(equal(high, 0.0), 0.0, t)
+    angle = _angle(t)
+    angle = where(up > along, subtract(math.pi / 2, angle), angle)
+    angle = where(x < 0.0, subtract(math.pi, angle), angle)
+
+    def backward(dy):
+        scaled = _divide(dy, _add(_multiply(y, y), _multiply(x, x)))
+        return (
+            gradient_for(x1, lambda: _multiply(scaled, x)),
+            gradient_for(x2, lambda: _negative(_multiply(scaled, y))),
+        )
+
+    return where(y < 0.0, _negative(angle), angle), backward
 
 
 def fmod(x1: Any, x2: Any) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any
 from .. import config, kernels
 from ..autograd import grad_to, op
 from ..tensor import Tensor, empty, to_tensor, view
-from .axes import Axes, Middle, normalized_axes, numbers, without
+from .axes import Axes, Middle, normalized_axes, normalized_axis, numbers, without
 from .compare import isnan, logical_not, not_equal, where
 from .elementwise import add, cast, divide, maximum, minimum, multiply, power, subtract
 from .move import moveaxis
@@ -18,7 +18,7 @@ from .promotion import converted, reduce_axes
 from .unary import absolute, rsqrt, sqrt, square
 
 __all__ = [
-    "all", "amax", "amin", "any", "argmax", "argmin", "average", "count_nonzero", "cumsum", "diff",
+    "all", "amax", "amin", "any", "argmax", "argmin", "average", "count_nonzero", "cumprod", "cumsum", "diff",
     "logsumexp", "max", "mean", "min", "moments", "nanmax", "nanmean", "nanmin", "nanprod",
     "nanstd", "nansum", "nanvar", "norm", "normalize", "prod", "ptp", "std", "sum", "trapezoid",
     "var",
@@ -228,6 +228,26 @@ def cumsum(x: Any, axis: int | None = None, dtype: Any = None):
         return converted(dx, x.dtype)
 
     return y, backward
+
+
+def cumprod(x: Any, axis: int | None = None, dtype: Any = None) -> Tensor:
+    """The running product along `axis`; of the flattened x without one.
+
+    In log2(n) rounds: each element times the one 1, 2, 4, ... places before it (Hillis and Steele 1986).
+    """
+    from .move import ravel
+    from .slice import concatenate
+
+    y = numbers(x) if dtype is None else cast(x, dtype)
+    y, axis = (ravel(y), 0) if axis is None else (y, normalized_axis("cumprod", axis, y.ndim))
+    n, step = y.shape[axis], 1
+    while step < n:
+        first, last, rest = (
+            y[(*[slice(None)] * axis, cut)] for cut in (slice(step), slice(n - step), slice(step, None))
+        )
+        y = concatenate([first, multiply(rest, last)], axis)
+        step *= 2
+    return y
 
 
 def ptp(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:

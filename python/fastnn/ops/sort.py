@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
+
+import numpy as np
 
 from .. import kernels
 from ..autograd import grad_to, needs_grad, op
 from ..tensor import Tensor, empty, to_tensor
-from .axes import normalized_axis, numbers
-from .index import take_along_axis
-from .move import expand_dims, moveaxis, ravel, reshape
+from .axes import Axes, normalized_axes, normalized_axis, numbers, without
+from .index import take, take_along_axis
+from .move import expand_dims, moveaxis, ravel, reshape, transpose
 from .promotion import promote
 
-__all__ = ["argsort", "median", "searchsorted", "sort", "top_k"]
+__all__ = ["argsort", "digitize", "median", "percentile", "quantile", "searchsorted", "sort", "top_k"]
 
 
 @op
@@ -64,6 +67,55 @@ def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Tenso
     y = empty(v.shape, "int32", v.device)
     kernels.searchsorted(s, v, y, side == "right")
     return y
+
+
+def digitize(x: Any, bins: Any) -> Tensor:
+    """In which bin each number lies: i for bins[i - 1] <= x < bins[i], bins rising."""
+    return searchsorted(bins, x, "right")
+
+
+def quantile(x: Any, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Tensor:
+    """What the fraction q of the numbers over `axis` lies below: the sorted numbers at q (n - 1).
+
+    Args:
+      q: one fraction from 0 to 1, or a vector of them, which becomes the first axis of the result.
+      method: between two numbers, "linear", "lower", "higher", "midpoint" or "nearest" (of two as near, the lower).
+
+    NaN where one of the numbers is.
+    """
+    from .compare import isnan, where
+    from .elementwise import add, multiply, subtract
+
+    x = numbers(x, floating=True)
+    axes = normalized_axes("quantile", axis, x.ndim)
+    fractions = np.asarray(q, "float64")
+    if fractions.ndim > 1 or not np.all((fractions >= 0) & (fractions <= 1)):
+        raise ValueError(f"quantile: q is a fraction from 0 to 1 or a vector of them, got {q!r:.80}")
+    kept = [d for d in range(x.ndim) if d not in axes]
+    shape = tuple(x.shape[d] for d in kept)
+    n = math.prod(x.shape[d] for d in axes)
+    if not n:
+        raise ValueError("quantile: there are no numbers to choose from")
+    s = sort(reshape(transpose(x, kept + axes), (*shape, n)))
+    place = np.atleast_1d(fractions) * (n - 1)
+    low, high = np.floor(place), np.ceil(place)
+    weights = {
+        "linear": place - low, "lower": 0 * low, "higher": 0 * low + 1, "midpoint": 0 * low + 0.5,
+        "nearest": 1.0 * (place - low > 0.5),
+    }  # fmt: skip
+    if method not in weights:
+        raise ValueError(f"quantile: method is one of {', '.join(weights)}, got {method!r}")
+    below, above = (take(s, to_tensor(i.astype("int32")), -1) for i in (low, high))
+    y = add(below, multiply(subtract(above, below), to_tensor(weights[method].astype(s.dtype))))
+    y = moveaxis(where(isnan(s[..., -1:]), math.nan, y), -1, 0)  # NaN is sorted last
+    if keepdims:
+        y = reshape(y, (y.shape[0], *without(x.shape, axes, True)))
+    return y if fractions.ndim else y[0]
+
+
+def percentile(x: Any, q: Any, axis: Axes = None, method: str = "linear", keepdims: bool = False) -> Tensor:
+    """`quantile` with q from 0 to 100."""
+    return quantile(x, np.asarray(q, "float64") / 100, axis, method, keepdims)
 
 
 def median(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:

@@ -10,11 +10,11 @@ from typing import Any
 from .. import kernels
 from ..autograd import grad_to, op
 from ..tensor import Tensor, empty, to_tensor
-from .elementwise import add, divide, multiply
+from .elementwise import add, arctan2, divide, hypot, multiply, subtract
 from .promotion import common_type, converted
 
 __all__ = [
-    "abs", "absolute", "ceil", "cos", "cosh", "deg2rad", "erf", "exp", "exp2", "expm1", "fabs",
+    "abs", "absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "ceil", "cos", "cosh", "deg2rad", "erf", "exp", "exp2", "expm1", "fabs",
     "floor", "log", "log1p", "log2", "log10", "negative", "rad2deg", "reciprocal", "round", "rsqrt",
     "sign", "sin", "sinh", "sqrt", "square", "tan", "trunc",
 ]  # fmt: skip
@@ -155,6 +155,46 @@ def sinh(x: Any) -> Tensor:
 def cosh(x: Any) -> Tensor:
     """(e^x + e^-x) / 2."""
     return multiply(add(exp(x), exp(negative(x))), 0.5)
+
+
+def _sine_of_arccos(x: Any) -> Tensor:
+    return sqrt(multiply(subtract(1.0, x), add(x, 1.0)))
+
+
+def arcsin(x: Any) -> Tensor:
+    """The angle from -pi/2 to pi/2 whose sine is x; NaN for |x| > 1."""
+    return arctan2(x, _sine_of_arccos(x))
+
+
+def arccos(x: Any) -> Tensor:
+    """The angle from 0 to pi whose cosine is x; NaN for |x| > 1."""
+    return arctan2(_sine_of_arccos(x), x)
+
+
+def arctan(x: Any) -> Tensor:
+    """The angle from -pi/2 to pi/2 whose tangent is x."""
+    return arctan2(x, 1.0)
+
+
+def arcsinh(x: Any) -> Tensor:
+    """The number whose `sinh` is x: log(x + sqrt(x^2 + 1)), accurate near 0."""
+    from .compare import less, where
+
+    sign = where(less(x, 0), -1.0, 1.0)
+    a = multiply(x, sign)
+    # a + sqrt(a^2 + 1) - 1, without a difference
+    return multiply(sign, log1p(add(a, multiply(a, divide(a, add(hypot(a, 1.0), 1.0))))))
+
+
+def arccosh(x: Any) -> Tensor:
+    """The number >= 0 whose `cosh` is x: log(x + sqrt(x^2 - 1)); NaN for x < 1."""
+    above = subtract(x, 1.0)
+    return log1p(add(above, multiply(sqrt(above), sqrt(add(x, 1.0)))))
+
+
+def arctanh(x: Any) -> Tensor:
+    """The number whose tanh is x: log((1 + x) / (1 - x)) / 2; NaN for |x| > 1."""
+    return multiply(subtract(log1p(x), log1p(negative(x))), 0.5)
 
 
 def deg2rad(x: Any) -> Tensor:

@@ -196,8 +196,8 @@ def cast(x, sizes):
 
 # --- gradients ------------------------------------------------------------------------------------
 
-for _name in ("add", "subtract", "multiply", "divide", "maximum", "minimum"):
-    _low = dict(low=0.5, high=2.0) if _name == "divide" else {}
+for _name in ("add", "subtract", "multiply", "divide", "maximum", "minimum", "arctan2"):
+    _low = dict(low=0.5, high=2.0) if _name in ("divide", "arctan2") else {}
     op_case(_name, x1=T(3, 4), x2=T(3, 4, **_low))
     op_case(_name, x1=T(3, 4), x2=T(4, **_low))
     op_case(_name, x1=T(3, 1), x2=T(2, 1, 5, **_low))
