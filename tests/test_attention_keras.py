@@ -9,6 +9,7 @@ import pytest
 import fastnn
 from fastnn import autograd, ops
 from fastnn.tensor import Tensor
+from keras_compare import compare
 from keras_reference import keras
 
 jax.config.update("jax_disable_most_optimizations", True)
@@ -149,3 +150,25 @@ def test_configs_go_both_ways(tmp_path):
 def test_mistakes_are_named(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_dot_product_attention():
+    rng = np.random.default_rng(8)
+    floats = lambda *shape: rng.standard_normal(shape).astype("float32")  # noqa: E731
+    q, k, v = floats(2, 3, 4, 5), floats(2, 6, 4, 5), floats(2, 6, 4, 5)
+    mask = rng.random((2, 1, 3, 6)) < 0.7
+    mask[..., 0] = True
+    compare("dot_product_attention", [q, k, v], tolerance=1e-5)
+    compare("dot_product_attention", [q, k[:, :, :2], v[:, :, :2]], tolerance=1e-5)
+    compare("dot_product_attention", [q, k, v, floats(2, 4, 3, 6)], dict(scale=0.3), tolerance=1e-5)
+    compare("dot_product_attention", [q, k, v], dict(mask=mask), tolerance=1e-5)
+    compare("dot_product_attention", [k, k, v], dict(is_causal=True), tolerance=1e-5)
+    scores = 2 * np.tanh(np.einsum("btnd,bsnd->bnts", q, k) / 5**0.5 / 2)  # Keras caps on a TPU only
+    weights = np.exp(scores) / np.exp(scores).sum(-1, keepdims=True)
+    close(ops.dot_product_attention(q, k, v, attn_logits_soft_cap=2.0), np.einsum("bnts,bsnd->btnd", weights, v))
+    for wrong in ((q[0], k[0], v[0]), (q, k[:, :, :3], v[:, :, :3]), (q, k, v[:, :4])):
+        with pytest.raises(ValueError, match="dot_product_attention"):
+            ops.dot_product_attention(*wrong)
+    x = fastnn.Input((6, 4, 5))
+    model = fastnn.Model(x, ops.dot_product_attention(x, x, x, is_causal=True))
+    close(model.predict(k, verbose=0), ops.dot_product_attention(k, k, k, is_causal=True))

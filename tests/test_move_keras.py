@@ -121,8 +121,28 @@ def test_indices():
     ids = np.array([0, 2, 2, 1, 0], "int32")
     compare("segment_sum", [floats(5, 3), ids], dict(num_segments=4))
     compare("segment_sum", [floats(5, 3), np.array([0, -1, 2, 1, -3], "int32")], dict(num_segments=4))
+    compare("segment_sum", [RNG.integers(-9, 9, (5, 3)).astype("int32"), ids], dict(num_segments=4))
     with pytest.raises(ValueError):
         ops.segment_sum(floats(2, 3), np.array([0, 4], "int32"), 4)
+
+
+def test_scattering():
+    for shape, d in (((7,), 1), ((4, 5), 1), ((4, 5), 2), ((3, 4, 5), 2)):
+        # Places that occur once: which one of several stays is open in Keras.
+        flat = RNG.permutation(np.prod(shape[:d]))[:3]
+        at = np.stack(np.unravel_index(flat, shape[:d]), -1).astype("int32")
+        compare("scatter", [at, floats(3, *shape[d:])], dict(shape=shape))
+        compare("scatter_update", [floats(*shape), at, floats(3, *shape[d:])])
+        compare("scatter_update", [floats(*shape), at, floats(3, *shape[d:])], dict(reduction="add"))
+    twice = np.array([[1], [3], [1], [-1]], "int32")
+    compare("scatter", [twice, floats(4, 2)], dict(shape=(5, 2)))
+    got = ops.scatter_update(np.zeros(5, "float32"), twice, np.float32([1, 2, 3, 4])).numpy()
+    np.testing.assert_array_equal(got, [0, 3, 0, 2, 4])
+    for wrong in ([[5]], [[-6]]):
+        with pytest.raises(ValueError):
+            ops.scatter(np.array(wrong, "int32"), np.ones(1, "float32"), (5,))
+    with pytest.raises(ValueError):  # inside of neither axis, though its place would be
+        ops.scatter(np.array([[0, 7]], "int32"), np.ones(1, "float32"), (2, 5))
 
 
 def test_orders():

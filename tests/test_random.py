@@ -117,6 +117,12 @@ def test_moments_and_ranges():
     assert abs(x.mean() - 2) < 5 * 3 / n[0] ** 0.5 and abs(x.std() - 3) < 0.03
     u = np.asarray(fastnn.random.uniform(n, -1, 3, seed=2))
     assert u.min() >= -1 and u.max() < 3 and abs(u.mean() - 1) < 5 * (4 / 12**0.5) / n[0] ** 0.5
+    t = np.asarray(fastnn.random.truncated_normal(n, mean=1.0, stddev=2.0, dtype="float64", seed=6))
+    # Between -2 and 2 the variance of a standard normal is 1 - 4 phi(2) / (2 Phi(2) - 1) = 0.7737.
+    assert np.abs(t - 1).max() <= 4 and abs(t.mean() - 1) < 0.02 and abs(t.var() / 4 - 0.7737) < 0.01
+    s = np.asarray(fastnn.random.shuffle(np.arange(2000).reshape(1000, 2), seed=7))
+    assert sorted(s[:, 0]) == list(range(0, 2000, 2)) and np.all(s[:, 1] == s[:, 0] + 1)
+    assert abs(np.corrcoef(s[:, 0], np.arange(1000))[0, 1]) < 0.15
     k = np.asarray(fastnn.random.randint(n, 2, 7, seed=3))
     assert k.dtype == np.int32
     counts = np.bincount(k, minlength=7)[2:]

@@ -13,6 +13,7 @@ from ..symbolic import operation
 
 if TYPE_CHECKING:  # what the loop below does, for readers and type checkers
     from .activation import *
+    from .attention import *
     from .compare import *
     from .conv import *
     from .create import *
@@ -36,7 +37,7 @@ if TYPE_CHECKING:  # what the loop below does, for readers and type checkers
 NOT_DIFFERENTIABLE: list[str] = []
 
 _modules = []
-for _family in FAMILIES:
+for _family in [*FAMILIES, "attention"]:  # attention has no kernels of its own
     try:
         _modules.append(importlib.import_module(f"{__name__}.{_family}"))
     except ModuleNotFoundError as error:
@@ -49,3 +50,4 @@ for _module in _modules:
     NOT_DIFFERENTIABLE += getattr(_module, "NOT_DIFFERENTIABLE", [])
 
 from .. import operators as _operators  # noqa: E402  (Tensor's + - * / and so on; they call these ops)
+from .control import cond, fori_loop, map, scan, switch, vectorized_map, while_loop  # noqa: E402

@@ -4,16 +4,22 @@ ValueError."""
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from .. import kernels
 from ..autograd import needs_grad, op
 from ..tensor import Tensor, empty, to_tensor, view
 from .axes import normalized_axis
+from .compare import logical_and, not_equal, where
+from .create import ones
 from .move import broadcast_to, moveaxis, reshape
-from .promotion import converted
+from .promotion import common_type, converted
+from .reduce import all as all_of
+from .reduce import sum as sum_of
+from .slice import concatenate
 
-__all__ = ["segment_sum", "take", "take_along_axis"]
+__all__ = ["scatter", "scatter_update", "segment_sum", "take", "take_along_axis"]
 
 
 def _indices(name: str, indices: Any) -> Tensor:
@@ -101,11 +107,74 @@ def segment_sum(data: Any, segment_ids: Any, num_segments: int, sorted: bool = F
     Rows are added in their order; those with a negative id belong to no segment. Raises ValueError
     for an id of num_segments or above.
     """
-    from .compare import where
-
     a, ids = to_tensor(data), _indices("segment_sum", segment_ids)
     if ids.shape != a.shape[:1]:
         raise ValueError(f"segment_sum: ids {ids.shape} do not fit data {a.shape}")
     # The kernel counts negative indices from the end; one that is too large has to stay so.
     row = where(ids < 0, num_segments, where(ids < num_segments, ids, num_segments + 1))
-    return _segment_sum(a, row, num_segments)[:num_segments]
+    if a.dtype.startswith("float"):
+        return _segment_sum(a, row, num_segments)[:num_segments]
+    whole = _segment_sum(converted(a, "float64"), row, num_segments)[:num_segments]  # exact: sums below 2^53
+    return converted(whole, common_type(a))
+
+
+def _rows(name: str, indices: Any, shape: Sequence[int]) -> tuple[Tensor, int]:
+    """The places that `indices` (*k, d) name in the first d axes of `shape`, counted through; and how
+    many there are. An index that lies outside names a place beyond all."""
+    at = _indices(name, indices)
+    d = at.shape[-1] if at.ndim else 0
+    if not 0 < d <= len(shape):
+        raise ValueError(f"{name}: the last axis of indices {at.shape} does not fit the rank of {tuple(shape)}")
+    sizes = to_tensor(list(shape[:d]))
+    strides = to_tensor([math.prod(shape[axis + 1 : d]) for axis in range(d)])
+    at = where(at < 0, at + sizes, at)
+    inside = all_of(logical_and(at >= 0, at < sizes), axis=-1)
+    count = math.prod(shape[:d])
+    return reshape(where(inside, sum_of(at * strides, axis=-1), count), (-1,)), count
+
+
+def _values(name: str, values: Any, indices: Any, shape: Sequence[int]) -> Tensor:
+    """`values` (*k, *shape[d:]) as one row for each of the indices (*k, d)."""
+    v, k = to_tensor(values), to_tensor(indices).shape
+    rest = tuple(shape[k[-1] :])
+    if v.shape != k[:-1] + rest:
+        raise ValueError(f"{name}: values {v.shape} do not fit indices {k}, expected {k[:-1] + rest}")
+    return reshape(v, (math.prod(k[:-1]), *rest))
+
+
+def scatter(indices: Any, values: Any, shape: Sequence[int]) -> Tensor:
+    """Zeros of `shape`, to which values[k] is added at indices[k]: indices (*k, d), values
+    (*k, *shape[d:]).
+
+    Values of the same place add up. Raises ValueError for an index that lies outside.
+    """
+    shape = tuple(int(n) for n in shape)
+    rows, count = _rows("scatter", indices, shape)
+    return reshape(segment_sum(_values("scatter", values, indices, shape), rows, count), shape)
+
+
+def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | None = None) -> Tensor:
+    """`inputs` with updates[k] at indices[k]: indices (*k, d), updates (*k, *inputs.shape[d:]).
+
+    Without `reduction` an update takes the place of what is there, and the last one of several for a
+    place stays; with "add" all are added to it. Raises ValueError for an index that lies outside.
+    """
+    from .sort import argsort
+
+    x = to_tensor(inputs)
+    if reduction not in (None, "add"):
+        raise ValueError(f"scatter_update: reduction is None or 'add', got {reduction!r}")
+    if reduction == "add":
+        return x + converted(scatter(indices, updates, x.shape), x.dtype)
+    rows, count = _rows("scatter_update", indices, x.shape)
+    values = converted(_values("scatter_update", updates, indices, x.shape), x.dtype)
+    if not rows.size:
+        return x
+    order = argsort(rows)  # stable: of equal rows, the last update is the last of its run
+    rows = take(rows, order)
+    last = where(not_equal(rows[1:], rows[:-1]), rows[:-1], -1)
+    rows = concatenate([last, rows[-1:]])
+    box = (count, math.prod(values.shape[1:]))
+    put = segment_sum(reshape(take(values, order, 0), (-1, box[1])), rows, count)
+    met = segment_sum(ones((rows.size, 1), "int32"), rows, count)
+    return reshape(where(met > 0, put, reshape(x, box)), x.shape)
