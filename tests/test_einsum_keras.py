@@ -16,7 +16,7 @@ SIZES = dict(a=2, b=3, c=4, d=5, e=2)
     [
         "ab,bc->ac", "ab,bc", "ba,bc->ca", "ab,ab->", "ab,ab->ab", "a,b->ab", "ab->ba", "abc->b", "abc->",
         "abc,acd->abd", "abc,cd->abd", "abcd,aecd->acbe", "acbe,aecd->abcd", "ab,b->a", "ab,cd->cabd",
-        "ab,bc,cd->ad", "ab,bc,ca->", "abc,b->ac", "ab,c->a",
+        "ab,bc,cd->ad", "aa", "aa->a", "aba->ab", "aaa->a", "aab,bc->ac", "ab,bc,ca->", "abc,b->ac", "ab,c->a",
     ],
 )  # fmt: skip
 def test_as_keras(subscripts):
@@ -58,7 +58,7 @@ def test_subscripts_that_do_not_fit():
     for subscripts, operands, match in [
         ("ab,bc->ac", [x], "2 operands"),
         ("abc->a", [x], "does not fit"),
-        ("aa->a", [x], "twice"),
+        ("aa->a", [x], "sizes 2 and 3"),
         ("ab,bc->ac", [x, x], "sizes 3 and 2"),
         ("ab->ad", [x], "needs letters"),
         ("a1->a", [x], "does not fit"),

@@ -168,5 +168,8 @@ def test_open_axes_meet_known_ones():
     steps, fixed = layers.Input((None, 4)), layers.Input((7, 4))
     assert ops.add(steps, fixed).shape == (None, 7, 4)
     assert (steps + np.ones((1, 4), "float32")).shape == (None, None, 4)
+    of_two = layers.Input(batch_shape=(2, None))
+    assert (layers.Input((3,)) + of_two).shape == (2, 3)
+    assert ops.concatenate([layers.Input((3, 5)), layers.Input(batch_shape=(2, None, 5))], axis=1).shape == (2, None, 5)
     with pytest.raises(ValueError, match="broadcast"):
         layers.Input((5, 4)) + fixed

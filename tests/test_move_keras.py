@@ -175,6 +175,11 @@ def test_made_from_nothing():
     for n in (0, 1, 5):
         for end in (True, False):
             compare("linspace", [], dict(start=-1.0, stop=3.0, num=n, endpoint=end))
+            compare("linspace", [floats(3), floats(2, 1)], dict(num=n, endpoint=end, axis=-1))
+    got, step = ops.linspace(0.0, np.float32([1, 2]), 3, retstep=True)
+    np.testing.assert_allclose(got, [[0, 0], [0.5, 1], [1, 2]])
+    np.testing.assert_allclose(step, [0.5, 1])
+    compare("full_like", [floats(2, 3), floats(3)], gradient=False)
     for name in ("zeros", "ones"):
         compare(name, [], dict(shape=(2, 3)))
         compare(name + "_like", [floats(2, 3)], gradient=False)

@@ -25,6 +25,8 @@ def symbolic_results(call: Callable, args: tuple, kwargs: dict) -> Any:
     known = sorted({n for t in leaves for n in t.shape if n is not None and n > 1})
     open_inside = any(n is None for t in leaves for n in t.shape[1:])
     trials = _TRIALS + ([((2, n), (3, n)) for n in known] if open_inside else [])
+    # Or the batch with a known one: x (None, 3) + y (2, None). Only where nothing else can be computed.
+    trials += [((n, 2), (n, 3)) for n in known] + [((n, m), (n, m)) for n in known for m in known if open_inside]
     first: Exception = ValueError("no trial was made")
     for i, sizes in enumerate(trials):
         try:

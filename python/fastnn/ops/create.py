@@ -27,8 +27,8 @@ def _sizes(shape: Shape) -> tuple[int, ...]:
     return (shape,) if isinstance(shape, int) else tuple(int(n) for n in shape)
 
 
-def full(shape: Shape, fill_value: float, dtype: Any = None) -> Tensor:
-    """A tensor with `fill_value` everywhere."""
+def full(shape: Shape, fill_value: Any, dtype: Any = None) -> Tensor:
+    """A tensor with `fill_value` everywhere: a number, or what broadcasts to the shape."""
     if isinstance(fill_value, (Tensor, np.ndarray, list, tuple)):
         from .move import broadcast_to
 
@@ -54,9 +54,14 @@ def empty(shape: Shape, dtype: Any = None) -> Tensor:
     return _empty(_sizes(shape), dtype_name(dtype or config.floatx()))
 
 
-def full_like(x: Any, fill_value: float, dtype: Any = None) -> Tensor:
-    """A tensor with x's shape, and type unless given, and `fill_value` everywhere."""
+def full_like(x: Any, fill_value: Any, dtype: Any = None) -> Tensor:
+    """A tensor with x's shape, and type unless given, and `fill_value` everywhere.
+
+    `fill_value` may be a tensor or an array that broadcasts to the shape.
+    """
     x = to_tensor(x)
+    if isinstance(fill_value, (Tensor, np.ndarray, list, tuple)):
+        return full(x.shape, fill_value, dtype or x.dtype)
     y = _empty(x.shape, dtype_name(dtype) if dtype else x.dtype, x.device)
     kernels.fill(y, float(fill_value))
     return y
@@ -99,13 +104,16 @@ def arange(start: float, stop: float | None = None, step: float | None = None, d
 
 
 def linspace(
-    start: float, stop: float, num: int = 50, endpoint: bool = True, retstep: bool = False,
+    start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False,
     dtype: Any = None, axis: int = 0,
 ) -> Any:  # fmt: skip
     """`num` equally spaced numbers from start to stop, which is the last one if `endpoint`.
 
-    With `retstep`, also the step between them. `axis` is that of the numbers: there is one only.
+    With `retstep`, also the step between them. start and stop may be tensors, which broadcast: the
+    numbers then lie along the new `axis`, and the gradient flows to both.
     """
+    if any(to_tensor(v).ndim for v in (start, stop) if not isinstance(v, (int, float))):
+        return _linspace_between(start, stop, num, endpoint, retstep, dtype, axis)
     if axis not in (0, -1):
         raise ValueError(f"linspace: between two numbers there is axis 0 only, got {axis!r}")
     if num < 0:
@@ -116,6 +124,20 @@ def linspace(
     whole = name if name.startswith("float") else "float64"
     y = cast(_progression(num, start, step if gaps > 0 else 0.0, whole), name)
     return (y, step) if retstep else y
+
+
+def _linspace_between(start: Any, stop: Any, num: int, endpoint: bool, retstep: bool, dtype: Any, axis: int) -> Any:
+    from .elementwise import add, subtract
+    from .move import moveaxis, reshape
+
+    if num < 0:
+        raise ValueError(f"linspace: num cannot be negative, got {num}")
+    apart = subtract(stop, start)
+    gaps = num - 1 if endpoint else num
+    part = linspace(0.0, 1.0, num, endpoint)
+    y = add(start, multiply(reshape(part, (num, *[1] * apart.ndim)), apart))
+    y = cast(moveaxis(y, 0, axis), dtype or y.dtype)
+    return (y, multiply(apart, 1 / gaps if gaps > 0 else math.nan)) if retstep else y
 
 
 def eye(N: int, M: int | None = None, k: int = 0, dtype: Any = None) -> Tensor:

@@ -209,11 +209,13 @@ def einsum(subscripts: str, *operands: Any) -> Tensor:
     Without "->" the result has the letters that occur once, in alphabetical order. The operands are
     multiplied from left to right, each time as one (batched) matrix product.
 
-    Raises ValueError for subscripts that do not fit the operands, and for a letter that occurs twice
-    in one of them.
+    A letter that occurs twice in one operand stands for its diagonal: "ii->" is the trace.
+
+    Raises ValueError for subscripts that do not fit the operands.
     """
     tensors = [to_tensor(x) for x in operands]
     terms, result = _einsum_terms(subscripts, tensors)
+    terms, tensors = map(list, zip(*map(_diagonal_of, terms, tensors)))
     sizes: dict[str, int] = {}
     for term, x in zip(terms, tensors):
         for label, n in zip(term, x.shape):
@@ -246,8 +248,6 @@ def _einsum_terms(subscripts: str, tensors: list[Tensor]) -> tuple[list[str], st
         term = term.replace("...", dots[len(dots) - (x.ndim - named) :] if x.ndim > named else "")
         if len(term) != x.ndim or not all(c in string.ascii_letters for c in term):
             raise ValueError(f"einsum: {subscripts!r} does not fit an operand of shape {x.shape}")
-        if len(set(term)) != len(term):
-            raise ValueError(f"einsum: a letter occurs twice in one operand of {subscripts!r}; use ops.diagonal")
         terms.append(term)
     if not arrow:
         letters = "".join(terms)
@@ -256,6 +256,20 @@ def _einsum_terms(subscripts: str, tensors: list[Tensor]) -> tuple[list[str], st
     if len(set(result)) != len(result) or set(result) - set("".join(terms)):
         raise ValueError(f"einsum: the result of {subscripts!r} needs letters of the operands, each once")
     return terms, result
+
+
+def _diagonal_of(labels: str, x: Tensor) -> tuple[str, Tensor]:
+    """The operand with every letter once."""
+    from .slice import diagonal
+
+    for c in sorted(set(labels)):
+        while labels.count(c) > 1:
+            first, second = labels.index(c), labels.rindex(c)
+            if x.shape[first] != x.shape[second]:
+                raise ValueError(f"einsum: {c!r} stands for the sizes {x.shape[first]} and {x.shape[second]}")
+            x = diagonal(x, 0, first, second)  # it becomes the last axis
+            labels = "".join(k for i, k in enumerate(labels) if i not in (first, second)) + c
+    return labels, x
 
 
 def _sum_labels(labels: str, x: Tensor, keep: set[str]) -> tuple[str, Tensor]:
