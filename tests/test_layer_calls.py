@@ -113,6 +113,8 @@ def test_add_weight_defaults():
         assert w.dtype == dtype and not np.asarray(w).any()
     with pytest.raises(ValueError, match="name='kernel'"):
         layer.add_weight("kernel")
+    again = layer.add_variable((2,), "ones")
+    assert any(w is again for w in layer.trainable_weights)
 
 
 def test_what_is_set_before_the_constructor_ran_is_kept():

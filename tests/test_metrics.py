@@ -34,3 +34,15 @@ def test_thresholds_lie_between_0_and_1(thresholds):
 def test_one_class_is_warned_of(name):
     with pytest.warns(SyntaxWarning, match="binary_crossentropy"):
         getattr(keras.losses, name)(np.ones((3, 1), "float32"), np.ones((3, 1), "float32"))
+
+
+def test_counts_behind_a_rate():
+    y, p = np.array([1, 1, 0, 0, 1]), np.array([0.9, 0.2, 0.8, 0.1, 0.6])
+    m = keras.metrics.Precision(thresholds=[0.5, 0.85])
+    m.update_state(y, p)
+    for name, want in dict(
+        true_positives=[2, 1], false_positives=[1, 0], true_negatives=[1, 2], false_negatives=[1, 2]
+    ).items():
+        np.testing.assert_array_equal(getattr(m, name), want)
+    m.reset_state()
+    np.testing.assert_array_equal(m.true_positives, [0, 0])

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from fastnn.progress import Progress, print_message
+from fastnn.progress import Progbar, Progress, print_message
 
 
 class Clock:
@@ -211,7 +211,7 @@ def test_bad_verbose():
 
 
 SCRIPT = """
-from fastnn.progress import Progress, print_message
+from fastnn.progress import Progbar, Progress, print_message
 progress = Progress()
 progress.start(1, 2)
 progress.update(2)
@@ -251,3 +251,21 @@ def test_stderr_of_a_pipe_and_of_a_real_terminal():
 def test_messages_go_to_stderr(capsys):
     print_message("hello")
     assert capsys.readouterr() == ("", "hello\n")
+
+
+def test_a_bar_for_own_loops(monkeypatch):
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    bar = Progbar(4, stateful_metrics=["lr"])
+    bar.update(1, [("loss", 4.0), ("lr", 0.5)])
+    bar.update(3, [("loss", 1.0), ("lr", 0.25)])  # counts for two steps
+    bar.add(1, [("loss", 2.0)])
+    (line, end) = screen.screen()
+    assert line.startswith("4/4") and line.endswith("loss: 2.0000 - lr: 0.2500") and end == ""
+    Progbar(2, verbose=0).update(2, [("loss", 1.0)])
+    lines = Progbar(None, verbose=2, stateless_metrics=["loss"])
+    lines.add(1, [("loss", 1.0)])
+    lines.update(2, [("loss", 3.0)], finalize=True)
+    assert "loss: 2.0000" in screen.screen()[-2]
+    with pytest.raises(ValueError, match="not both"):
+        Progbar(2, stateful_metrics=[], stateless_metrics=[])

@@ -392,3 +392,26 @@ def test_a_name_in_two_families_needs_a_module():
     found = deserialize_object({"module": "test.second", "class_name": "Twice", "config": {}})
     assert type(found) is second.table["Twice"]
     assert type(first.deserialize({"class_name": "Twice", "config": {}})) is first.table["Twice"]
+
+
+def test_under_the_names_of_keras():
+    from fastnn import saving, utils
+
+    class Own(initializers.Initializer):
+        def __call__(self, shape, dtype=None):
+            return np.ones(shape, dtype)
+
+    for home in (saving, utils):
+        data = json.loads(json.dumps(home.serialize_keras_object(initializers.Constant(2.0))))
+        assert home.deserialize_keras_object(data, safe_mode=True).value == 2
+        data = home.serialize_keras_object(Own())
+        with pytest.raises(ValueError, match="Unknown class 'Own'"):
+            home.deserialize_keras_object(data)
+        assert isinstance(home.deserialize_keras_object(data, custom_objects={"Own": Own}), Own)
+        with home.CustomObjectScope({"Own": Own}):
+            assert isinstance(initializers.get("Own"), Own)
+        home.get_custom_objects().update({"Own": Own})
+        try:
+            assert isinstance(home.deserialize_keras_object(data), Own)
+        finally:
+            del home.get_custom_objects()["Own"]

@@ -19,7 +19,6 @@ __version__ = "0.1.0"
 _MODULES = frozenset(
     [
         "activations",
-        "applications",
         "autograd",
         "backend",
         "callbacks",
@@ -35,7 +34,6 @@ _MODULES = frozenset(
         "models",
         "ops",
         "optimizers",
-        "preprocessing",
         "random",
         "regularizers",
         "saving",

@@ -36,6 +36,16 @@ def custom_object_scope(custom_objects: dict | None):
         _scope.reset(token)
 
 
+CustomObjectScope = custom_object_scope
+
+
+def get_custom_objects() -> dict[str, object]:
+    """The objects of the caller's own that are known everywhere, by name; what is entered is too:
+    `get_custom_objects()["MyLayer"] = MyLayer`.
+    """
+    return _registered
+
+
 def register_keras_serializable(package: str = "Custom", name: str | None = None):
     """Decorator: make a class or function of your own known to loading, under `"<package>><name>"`.
 

@@ -23,6 +23,13 @@ def load_model(
     return load(filepath, custom_objects, compile, safe_mode)
 
 
+def save_model(model: Model, filepath: Any, overwrite: bool = True, include_optimizer: bool = True) -> None:
+    """Writes the model to a file; see `saving.save_model`."""
+    from .saving.models import save_model as save
+
+    save(model, filepath, overwrite, include_optimizer)
+
+
 def model_from_json(text: str, custom_objects: dict | None = None) -> Model:
     """The model that `model.to_json()` described, with fresh weights."""
     import json

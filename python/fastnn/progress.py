@@ -150,6 +150,63 @@ class Progress:
             self._bar, self.verbose = False, 0
 
 
+class Progbar:
+    """`keras.utils.Progbar`: the display of a loop of one's own.
+
+    Args:
+      target: how many steps there will be; None where that is not known.
+      verbose: as for `Progress`.
+      stateful_metrics: names of values that are shown as they are; of others, the mean over the steps.
+      stateless_metrics: the other way round: only of these the mean is shown.
+      width, interval, unit_name: of no consequence.
+
+    Raises:
+      ValueError: both lists of names.
+
+    Use: `update(step, [("loss", loss)])` or `add(1, [("loss", loss)])`; a step equal to `target`, or
+    `finalize=True`, ends the line.
+    """
+
+    def __init__(
+        self, target, width=20, verbose=1, interval=0.05, stateful_metrics=None, stateless_metrics=None,
+        unit_name="step",
+    ):  # fmt: skip
+        if stateful_metrics is not None and stateless_metrics is not None:
+            raise ValueError("Progbar takes stateful_metrics or stateless_metrics, not both")
+        self.target = target
+        self.stateful_metrics = None if stateful_metrics is None else set(stateful_metrics)
+        self.stateless_metrics = None if stateless_metrics is None else set(stateless_metrics)
+        self._progress = Progress(verbose)
+        self._progress.start(1, target)
+        self._seen = 0
+        self._sums = {}  # name -> [sum, steps]
+
+    def update(self, current, values=None, finalize=None):
+        """`current` steps are done. A value counts for the steps since the last update, one at least."""
+        steps = max(current - self._seen, 1)
+        for name, value in values or []:
+            if not self._is_averaged(name):
+                self._sums[name] = [value, 1]
+            else:
+                total = self._sums.setdefault(name, [0.0, 0])
+                total[0] += value * steps
+                total[1] += steps
+        self._seen = current
+        means = {name: total / count for name, (total, count) in self._sums.items()}
+        self._progress.update(current, means)
+        if current == self.target if finalize is None else finalize:
+            self._progress.end_epoch(means)
+
+    def _is_averaged(self, name):
+        if self.stateless_metrics is not None:
+            return name in self.stateless_metrics
+        return name not in (self.stateful_metrics or ())
+
+    def add(self, n, values=None):
+        """`n` more steps are done."""
+        self.update(self._seen + n, values)
+
+
 def _redraws(stream) -> bool:
     """Whether "\\r" takes the stream back to the beginning of its line: terminals, and "
     "notebooks."""

@@ -306,3 +306,23 @@ def _array(config):
         return np.array(config["value"], dtype=dtype)
     except (TypeError, KeyError) as error:
         raise ValueError(f"malformed array in the configuration: {error!r}") from error
+
+
+# --- under Keras' names ---------------------------------------------------------------------------
+
+
+def serialize_keras_object(obj):
+    """Plain data that describes `obj`; see `serialize_object`."""
+    return serialize_object(obj)
+
+
+def deserialize_keras_object(config, custom_objects: dict | None = None, safe_mode: bool = True, **kwargs):
+    """The object that the data describe; see `deserialize_object`. Nothing unsafe can be asked for:
+    `safe_mode` says nothing.
+
+    Raises:
+      TypeError: other arguments.
+    """
+    if kwargs:
+        raise TypeError(f"deserialize_keras_object got unexpected arguments: {', '.join(kwargs)}")
+    return deserialize_object(config, custom_objects)

@@ -7,21 +7,29 @@ import importlib
 import numpy as np
 
 from fastnn.custom_objects import (
+    CustomObjectScope,
     custom_object_scope,
+    get_custom_objects,
     get_registered_name,
     get_registered_object,
     register_keras_serializable,
 )
 from fastnn.data import pack_x_y_sample_weight, unpack_x_y_sample_weight
 from fastnn.explain import clear
+from fastnn.progress import Progbar
 from fastnn.random import set_random_seed
+from fastnn.serialization import deserialize_keras_object, serialize_keras_object
 from fastnn.streams import PyDataset
 from fastnn.streams import PyDataset as Sequence
 
 __all__ = [
+    "CustomObjectScope",
+    "Progbar",
     "PyDataset",
     "Sequence",
     "custom_object_scope",
+    "deserialize_keras_object",
+    "get_custom_objects",
     "get_registered_name",
     "get_registered_object",
     "normalize",
@@ -29,6 +37,7 @@ __all__ = [
     "pack_x_y_sample_weight",
     "pad_sequences",
     "register_keras_serializable",
+    "serialize_keras_object",
     "set_random_seed",
     "to_categorical",
     "unpack_x_y_sample_weight",

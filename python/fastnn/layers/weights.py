@@ -75,6 +75,20 @@ class Tracked(Configurable):
         elif isinstance(value, dict):
             self._track(list(value.values()))
 
+    def add_variable(
+        self,
+        shape: tuple,
+        initializer: Any,
+        dtype: Any = None,
+        trainable: bool = True,
+        autocast: bool = True,
+        regularizer: Any = None,
+        constraint: Any = None,
+        name: str | None = None,
+    ) -> Variable:
+        """`add_weight` under another name."""
+        return self.add_weight(shape, initializer, dtype, trainable, regularizer, constraint, name)
+
     def add_weight(
         self,
         shape: tuple | None = None,

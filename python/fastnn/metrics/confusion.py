@@ -105,11 +105,32 @@ class ThresholdMetric(Metric):
         found = Confusion(picked[0], picked[1], rest[1], rest[0])
         return found if counts.shape[1] > 1 else Confusion(*(c[:, 0] for c in found))
 
+    @property
+    def true_positives(self) -> Tensor:
+        """The count (weight) at every threshold, and the like."""
+        return _as_tensor(self.confusion().true_positives)
+
+    @property
+    def false_positives(self) -> Tensor:
+        return _as_tensor(self.confusion().false_positives)
+
+    @property
+    def true_negatives(self) -> Tensor:
+        return _as_tensor(self.confusion().true_negatives)
+
+    @property
+    def false_negatives(self) -> Tensor:
+        return _as_tensor(self.confusion().false_negatives)
+
     def get_config(self) -> dict:
         found = super().get_config()
         if "thresholds" in found:
             found["thresholds"] = self.init_thresholds
         return found
+
+
+def _as_tensor(counts: np.ndarray) -> Tensor:
+    return Tensor(counts, config.floatx(), device="cpu")
 
 
 def _spread_evenly(thresholds: np.ndarray) -> bool:
