@@ -259,7 +259,7 @@ def test_a_bar_for_own_loops(monkeypatch):
     bar = Progbar(4, stateful_metrics=["lr"])
     bar.update(1, [("loss", 4.0), ("lr", 0.5)])
     bar.update(3, [("loss", 1.0), ("lr", 0.25)])  # counts for two steps
-    bar.add(1, [("loss", 2.0)])
+    bar.add(1, [("loss", [1.0, 3.0])])  # one per class: their mean
     (line, end) = screen.screen()
     assert line.startswith("4/4") and line.endswith("loss: 2.0000 - lr: 0.2500") and end == ""
     Progbar(2, verbose=0).update(2, [("loss", 1.0)])

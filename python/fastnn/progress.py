@@ -185,6 +185,9 @@ class Progbar:
         """`current` steps are done. A value counts for the steps since the last update, one at least."""
         steps = max(current - self._seen, 1)
         for name, value in values or []:
+            value = _number(value)
+            if value is None:
+                continue
             if not self._is_averaged(name):
                 self._sums[name] = [value, 1]
             else:
@@ -240,12 +243,16 @@ def _duration_per_step(seconds):
 
 def _metrics(logs):
     for name, value in logs.items():
-        try:
-            value = float(value)
-        except (TypeError, ValueError):  # one value per class, say: their mean, as in Keras
-            value = _mean(value)
+        value = _number(value)
         if value is not None:
             yield (f"{name}: {value:.4f}" if abs(value) > 1e-3 or value != value else f"{name}: {value:.4e}")
+
+
+def _number(value):
+    try:
+        return float(value)
+    except (TypeError, ValueError):  # one value per class, say: their mean, as in Keras
+        return _mean(value)
 
 
 def _mean(value):
