@@ -71,6 +71,8 @@ def test_slices():
     compare("roll", [x], dict(shift=3))
     compare("roll", [x], dict(shift=-2, axis=1))
     compare("roll", [x], dict(shift=(1, -2), axis=(0, 2)))
+    compare("roll", [x], dict(shift=(1, -3), axis=(1,)))
+    compare("roll", [x], dict(shift=2, axis=(0, 1)))
     for k in (-7, -2, 0, 1, 9):
         compare("tril", [x], dict(k=k))
         compare("triu", [x], dict(k=k))

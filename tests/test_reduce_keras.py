@@ -90,6 +90,11 @@ def test_integers():
     for axis in (1, (1,)):
         compare("average", [x.astype("float32")], dict(axis=axis, weights=np.arange(5).astype("float32")))
     compare("median", [x.astype("float32")], dict(axis=0), gradient=False)
+    compare("median", [np.float32([[1, np.nan, 3], [1, 5, 3]])], dict(axis=1), gradient=False)
+    for axis in (None, 1, (0, 2)):
+        y = np.random.default_rng(3).standard_normal((3, 4, 6)).astype("float32")
+        compare("median", [y], dict(axis=axis))
+        compare("median", [y], dict(axis=axis, keepdims=True))
 
 
 def test_product_in_another_type():

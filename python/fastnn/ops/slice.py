@@ -267,12 +267,18 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Tensor]:
 
 
 def roll(x: Any, shift: int | Sequence[int], axis: int | Sequence[int] | None = None) -> Tensor:
-    """x moved by `shift` along `axis`, what leaves at the end coming in at the front."""
+    """x moved by `shift` along `axis`, what leaves at the end coming in at the front. One shift is for
+    every axis; several shifts of one axis add up.
+    """
     x = to_tensor(x)
     if axis is None:
         return reshape(roll(reshape(x, (x.size,)), shift, 0), x.shape)
     axes = [axis] if isinstance(axis, int) else list(axis)
-    shifts = [shift] * len(axes) if isinstance(shift, int) else list(shift)
+    shifts = [shift] if isinstance(shift, int) else list(shift)
+    axes, shifts = (
+        (len(shifts) * axes if len(axes) == 1 else axes),
+        (len(axes) * shifts if len(shifts) == 1 else shifts),
+    )
     for a, s in zip(axes, shifts, strict=True):
         a = normalized_axis("roll", a, x.ndim)
         n = x.shape[a]

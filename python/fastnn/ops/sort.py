@@ -12,7 +12,7 @@ from ..autograd import grad_to, needs_grad, op
 from ..tensor import Tensor, empty, to_tensor
 from .axes import Axes, normalized_axes, normalized_axis, numbers, without
 from .index import take, take_along_axis
-from .move import expand_dims, moveaxis, ravel, reshape, transpose
+from .move import moveaxis, ravel, reshape, transpose
 from .promotion import promote
 
 __all__ = ["argsort", "digitize", "median", "percentile", "quantile", "searchsorted", "sort", "top_k"]
@@ -118,20 +118,6 @@ def percentile(x: Any, q: Any, axis: Axes = None, method: str = "linear", keepdi
     return quantile(x, np.asarray(q, "float64") / 100, axis, method, keepdims)
 
 
-def median(x: Any, axis: int | None = None, keepdims: bool = False) -> Tensor:
-    """The middle element along `axis`, or the mean of the two middle ones."""
-    from .reduce import mean
-    from .slice import strided_slice
-
-    x = numbers(x)
-    rank = x.ndim
-    x, axis = (ravel(x), 0) if axis is None else (x, normalized_axis("median", axis, rank))
-    n = x.shape[axis]
-    if not n:
-        raise ValueError("median: the axis is empty")
-    s = moveaxis(sort(x, axis), axis, -1)
-    size = [*s.shape[:-1], 2 - n % 2]
-    y = mean(strided_slice(s, [0] * (s.ndim - 1) + [(n - 1) // 2], size, [1] * s.ndim), -1)
-    if not keepdims:
-        return y
-    return reshape(y, (1,) * rank) if x.ndim != rank or rank == 1 else expand_dims(y, axis)
+def median(x: Any, axis: Axes = None, keepdims: bool = False) -> Tensor:
+    """The middle number over `axis`, or the mean of the two middle ones; NaN where one of all is."""
+    return quantile(x, 0.5, axis, "linear", keepdims)
