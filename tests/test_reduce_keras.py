@@ -91,6 +91,7 @@ def test_integers():
         compare("average", [x.astype("float32")], dict(axis=axis, weights=np.arange(5).astype("float32")))
     compare("median", [x.astype("float32")], dict(axis=0), gradient=False)
     compare("median", [np.float32([[1, np.nan, 3], [1, 5, 3]])], dict(axis=1), gradient=False)
+    compare("median", [np.float32([[1, np.inf, np.inf], [-np.inf, 1, 2]])], dict(axis=1), gradient=False)
     for axis in (None, 1, (0, 2)):
         y = np.random.default_rng(3).standard_normal((3, 4, 6)).astype("float32")
         compare("median", [y], dict(axis=axis))

@@ -83,7 +83,7 @@ def quantile(x: Any, q: Any, axis: Axes = None, method: str = "linear", keepdims
 
     NaN where one of the numbers is.
     """
-    from .compare import isnan, where
+    from .compare import equal, isnan, where
     from .elementwise import add, multiply, subtract
 
     x = numbers(x, floating=True)
@@ -106,7 +106,9 @@ def quantile(x: Any, q: Any, axis: Axes = None, method: str = "linear", keepdims
     if method not in weights:
         raise ValueError(f"quantile: method is one of {', '.join(weights)}, got {method!r}")
     below, above = (take(s, to_tensor(i.astype("int32")), -1) for i in (low, high))
-    y = add(below, multiply(subtract(above, below), to_tensor(weights[method].astype(s.dtype))))
+    weight = to_tensor(weights[method].astype(s.dtype))
+    y = add(below, multiply(subtract(above, below), weight))
+    y = where(equal(weight, 0), below, y)  # infinity less infinity is no number
     y = moveaxis(where(isnan(s[..., -1:]), math.nan, y), -1, 0)  # NaN is sorted last
     if keepdims:
         y = reshape(y, (y.shape[0], *without(x.shape, axes, True)))
