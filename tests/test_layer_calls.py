@@ -195,3 +195,29 @@ def test_building_leaves_a_layer_s_state_alone():
     assert counter.calls.numpy() == 0
     model(np.zeros((2, 3), "float32"))
     assert counter.calls.numpy() == 1
+
+
+@pytest.mark.parametrize(
+    "base, arguments, shape",
+    [
+        (layers.Dropout, dict(rate=0.5), (2, 3)),
+        (layers.MaxPooling1D, dict(pool_size=1), (2, 4, 3)),
+        (layers.GlobalAveragePooling1D, dict(), (2, 4, 3)),
+        (layers.ReLU, dict(), (2, 3)),
+        (layers.Flatten, dict(), (2, 3)),
+        (layers.UnitNormalization, dict(), (2, 3)),
+        (layers.Masking, dict(), (2, 4, 3)),
+    ],
+)
+def test_a_subclass_of_a_layer_without_weights_may_build_its_own(base, arguments, shape):
+    class Scaled(base):
+        def build(self, input_shape):
+            self.factor = self.add_weight(input_shape[-1:], "ones", name="factor")
+
+        def call(self, x):
+            return super().call(ops.multiply(x, self.factor))
+
+    layer = Scaled(**arguments)
+    assert not layer.built and base(**arguments).built
+    layer(np.ones(shape, "float32"))
+    assert [w.shape for w in layer.weights] == [(3,)]

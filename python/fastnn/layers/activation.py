@@ -26,7 +26,7 @@ class Activation(_Elementwise):
     def __init__(self, activation: Any, **kwargs: Any):
         super().__init__(**kwargs)
         self.activation = activations.get(activation)
-        self.built = True
+        self._has_no_weights()
 
     def call(self, inputs: Any) -> Any:
         return self.activation(inputs)
@@ -43,7 +43,7 @@ class ReLU(_Elementwise):
         self.max_value = None if max_value is None else _not_negative(max_value, "max_value", self)
         self.negative_slope = _not_negative(negative_slope, "negative_slope", self)
         self.threshold = _not_negative(threshold, "threshold", self)
-        self.built = True
+        self._has_no_weights()
 
     def call(self, inputs: Any) -> Any:
         return activations.relu(
@@ -60,7 +60,7 @@ class LeakyReLU(_Elementwise):
             negative_slope = kwargs.pop("alpha")
         super().__init__(**kwargs)
         self.negative_slope = _not_negative(negative_slope, "negative_slope", self)
-        self.built = True
+        self._has_no_weights()
 
     def call(self, inputs: Any) -> Any:
         return activations.leaky_relu(inputs, negative_slope=self.negative_slope)
@@ -73,7 +73,7 @@ class ELU(_Elementwise):
     def __init__(self, alpha: float = 1.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.alpha = alpha
-        self.built = True
+        self._has_no_weights()
 
     def call(self, inputs: Any) -> Any:
         return activations.elu(inputs, alpha=self.alpha)
@@ -125,7 +125,7 @@ class Softmax(_Elementwise):
     def __init__(self, axis: Any = -1, **kwargs: Any):
         super().__init__(**kwargs)
         self.axis = axis
-        self.built = True
+        self._has_no_weights()
 
     def call(self, inputs: Any, mask: Any = None) -> Any:
         if mask is not None:

@@ -99,6 +99,10 @@ class Layer(Tracked):
         """Makes the weights for inputs of this shape (batch axis first, None where open)."""
         self.built = True
 
+    def _has_no_weights(self) -> None:
+        """For the end of a constructor: there is nothing to build, unless a subclass has a `build` of its own."""
+        self.built = type(self).build is Layer.build
+
     def call(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"layer {type(self).__name__} does not define call()")
 

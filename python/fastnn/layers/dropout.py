@@ -18,7 +18,7 @@ class _Random(Layer):
         super().__init__(**kwargs)
         self.seed = seed
         self._state.append(RandomState(seed))
-        self.built = True
+        self._has_no_weights()
 
     def _draw(self) -> Any:
         """A state to draw from in this call; the next call gets another."""
@@ -148,7 +148,7 @@ class ActivityRegularization(Layer):
     def __init__(self, l1: float = 0.0, l2: float = 0.0, **kwargs: Any):
         super().__init__(activity_regularizer=regularizers.L1L2(l1=l1, l2=l2), **kwargs)
         self.l1, self.l2 = l1, l2
-        self.built = True
+        self._has_no_weights()
 
     def call(self, inputs: Any) -> Any:
         return inputs

@@ -87,7 +87,7 @@ class Masking(Layer):
     def __init__(self, mask_value: float = 0.0, **kwargs: Any):
         super().__init__(**kwargs)
         self.mask_value = mask_value
-        self.built = True
+        self._has_no_weights()
 
     def call(self, inputs: Any) -> Any:
         kept = self.compute_mask(inputs)

@@ -47,7 +47,7 @@ class Lambda(Layer):
             self._takes = frozenset(inspect.signature(function).parameters)
         except (TypeError, ValueError):  # a builtin that does not say
             self._takes = frozenset()
-        self.built = True
+        self._has_no_weights()
 
     def call(self, inputs: Any, mask: Any = None, training: bool = False) -> Any:
         kwargs = dict(self.arguments)

@@ -14,7 +14,7 @@ class _Move(Layer):
 
     def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
-        self.built = True
+        self._has_no_weights()
 
 
 @LAYERS.register()

@@ -255,7 +255,7 @@ class UnitNormalization(Layer):
     def __init__(self, axis: Any = -1, **kwargs: Any):
         super().__init__(**kwargs)
         self.axis = _axes(axis, self)
-        self.built = True
+        self._has_no_weights()
 
     def call(self, inputs: Any) -> Any:
         axis = tuple(self.axis) if isinstance(self.axis, list) else self.axis

@@ -25,7 +25,7 @@ class _Pooling(Layer):
         self.padding = geometry.check_padding(padding)
         self.data_format = channels_last(data_format)
         self.input_spec = InputSpec(ndim=self.rank + 2)
-        self.built = True
+        self._has_no_weights()
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         spatial = geometry.output_sizes(input_shape[1:-1], self.pool_size, self.strides, self.padding)
@@ -92,7 +92,7 @@ class _GlobalPooling(Layer):
         self.data_format = channels_last(data_format)
         self.keepdims = keepdims
         self.input_spec = InputSpec(ndim=self.rank + 2)
-        self.built = True
+        self._has_no_weights()
 
     def _shape(self, y: Any) -> Any:
         if not self.keepdims:
@@ -158,7 +158,7 @@ class UpSampling1D(Layer):
         super().__init__(**kwargs)
         self.size = geometry.sizes(size, 1, "size")[0]
         self.input_spec = InputSpec(ndim=3)
-        self.built = True
+        self._has_no_weights()
 
     def call(self, inputs: Any) -> Any:
         return ops.upsample(inputs, self.size)
@@ -185,7 +185,7 @@ class UpSampling2D(Layer):
             raise ValueError(f"layer {self.name!r}: interpolation is 'nearest' or 'bilinear', got {interpolation!r}")
         self.interpolation = interpolation
         self.input_spec = InputSpec(ndim=4)
-        self.built = True
+        self._has_no_weights()
 
     def call(self, inputs: Any) -> Any:
         return ops.upsample(inputs, self.size, self.interpolation)

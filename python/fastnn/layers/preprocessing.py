@@ -25,7 +25,7 @@ class Rescaling(Layer):
         self.scale, self.offset = scale, offset
         # Made here: a tensor from Python's values cannot be part of a recorded step.
         self._terms = [float(v) if np.ndim(v) == 0 else Tensor(v, self.dtype) for v in (scale, offset)]
-        self.built = True
+        self._has_no_weights()
 
     def call(self, inputs: Any) -> Any:
         return ops.add(ops.multiply(inputs, self._terms[0]), self._terms[1])
@@ -123,7 +123,7 @@ class CategoryEncoding(Layer):
             output_mode,
             False,
         )
-        self.built = True
+        self._has_no_weights()
 
     def call(self, inputs: Any, count_weights: Any = None) -> Any:
         if count_weights is not None and self.output_mode != "count":
