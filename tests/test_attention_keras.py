@@ -172,3 +172,15 @@ def test_dot_product_attention():
     x = fastnn.Input((6, 4, 5))
     model = fastnn.Model(x, ops.dot_product_attention(x, x, x, is_causal=True))
     close(model.predict(k, verbose=0), ops.dot_product_attention(k, k, k, is_causal=True))
+
+
+def test_compute_mask_is_asked_as_in_keras():
+    inputs, masks = [np.ones((2, 3, 4), "float32")] * 2, [np.array([[True, False, True]] * 2), None]
+    for kind in ("Attention", "AdditiveAttention"):
+        ours, theirs = (getattr(k.layers, kind)() for k in (fastnn, keras))
+        np.testing.assert_array_equal(
+            ours.compute_mask(inputs, mask=masks), theirs.compute_mask(inputs, mask=masks), strict=True
+        )
+        assert ours.compute_mask(inputs) is None and ours.compute_mask(inputs, mask=masks[::-1]) is None
+        with pytest.raises(ValueError, match="takes a mask"):
+            ours.compute_mask(inputs, mask=masks[0])

@@ -97,8 +97,14 @@ class Attention(Layer):
             y = ops.where(ops.expand_dims(query_mask, -1), y, 0)
         return (y, weights) if return_attention_scores else y
 
-    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
-        return None if previous_mask is None else previous_mask[0]
+    # Keras' order: the masks come as `mask`.
+    def compute_mask(  # type: ignore[override]
+        self, inputs: Any, mask: Any = None, previous_mask: Any = None
+    ) -> Any:
+        """The mask of the query, the first of `mask` (which may come as `previous_mask`); None without masks."""
+        mask = previous_mask if mask is None else mask
+        self._check(inputs, mask)
+        return None if mask is None else mask[0]
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
         return (*input_shape[0][:-1], input_shape[1][-1])
