@@ -23,6 +23,31 @@ def test_normalization_adapts_as_keras(axis, invert):
     assert again.axis == ours.axis
 
 
+class _Parts(fastnn.utils.PyDataset):
+    """Batches of several sizes, with labels."""
+
+    def __init__(self, parts):
+        super().__init__()
+        self.parts = parts
+
+    def __len__(self):
+        return len(self.parts)
+
+    def __getitem__(self, index):
+        return self.parts[index], np.zeros(len(self.parts[index]))
+
+
+@pytest.mark.parametrize("axis", [-1, None, (1, 2)])
+@pytest.mark.parametrize("form", [list, iter, _Parts], ids=["list", "generator", "PyDataset"])
+def test_normalization_adapts_to_batches_as_to_all_of_them(axis, form):
+    data = np.random.default_rng(1).standard_normal((50, 3, 4)).astype("float32") * 3 + 100
+    whole, parts = (fastnn.layers.Normalization(axis=axis) for _ in range(2))
+    whole.adapt(data)
+    parts.adapt(form([data[:7], data[7:40], data[40:]]))
+    for got, want in zip(parts.get_weights(), whole.get_weights()):
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+
+
 def test_an_adapted_model_is_replayed_with_what_it_adapted_to():
     layer = fastnn.layers.Normalization()
     layer.adapt(np.zeros((4, 2)))
@@ -46,6 +71,8 @@ def test_weights_of_counts():
     [
         (lambda: fastnn.layers.Normalization(mean=1.0), "together"),
         (lambda: fastnn.layers.Normalization(mean=1.0, variance=2.0).adapt(np.ones((2, 3))), "cannot adapt"),
+        (lambda: fastnn.layers.Normalization().adapt(iter([])), "no samples"),
+        (lambda: fastnn.layers.Normalization().adapt(np.ones((0, 3))), "no samples"),
         (lambda: fastnn.layers.Normalization(axis=3)(np.ones((2, 3), "float32")), "out of range"),
         (lambda: fastnn.layers.CategoryEncoding(), "num_tokens is a positive integer"),
         (lambda: fastnn.layers.CategoryEncoding(3, "many"), "output_mode"),

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import config, ops
+from ..data import unpack_x_y_sample_weight
+from ..streams import Stream, is_stream
 from ..tensor import Tensor
 from .base import LAYERS, Layer
 from .dense import known_size, positive_int
@@ -77,15 +79,34 @@ class Normalization(Layer):
         self.built = True
 
     def adapt(self, data: Any) -> None:
-        """Takes mean and variance from an array of samples, in place of those before."""
+        """Takes mean and variance from samples, in place of those before.
+
+        Args:
+          data: an array of samples, or batches of them (x, or (x, y) of which only x counts): a list of
+            arrays, a PyDataset, a dataset, a generator.
+
+        Raises ValueError where mean and variance were given, and for data without a sample.
+        """
         if self.input_mean is not None:
             raise ValueError(f"layer {self.name!r} was given its mean and variance, so it cannot adapt")
-        x = np.asarray(data, np.float64)
-        self._ensure_built((None, *x.shape[1:]))
-        others = tuple(a for a in range(x.ndim) if a not in self._kept)
-        self.mean.assign(x.mean(others))
-        self.variance.assign(x.var(others))
-        self.count.assign(x.size // max(1, self.mean.size))
+        count, mean, squares = 0, np.float64(0), np.float64(0)  # squares of the distances to the mean
+        for batch in _batches(data):
+            x = np.asarray(batch, np.float64)
+            self._ensure_built((None, *x.shape[1:]))
+            others = tuple(a for a in range(x.ndim) if a not in self._kept)
+            rows = x.size // max(1, self.mean.size)
+            if not rows:
+                continue
+            # Chan, Golub & LeVeque 1979, "Updating formulae and a pairwise algorithm for computing sample variances".
+            apart = x.mean(others) - mean
+            squares = squares + x.var(others) * rows + apart**2 * (count * rows / (count + rows))
+            mean = mean + apart * (rows / (count + rows))
+            count += rows
+        if not count:
+            raise ValueError(f"layer {self.name!r} cannot adapt to no samples")
+        self.mean.assign(mean)
+        self.variance.assign(squares / count)
+        self.count.assign(count)
 
     def call(self, inputs: Any) -> Any:
         mean = ops.reshape(self.mean, self._broadcast)
@@ -96,6 +117,15 @@ class Normalization(Layer):
 
     def compute_output_shape(self, input_shape: tuple) -> tuple:
         return tuple(input_shape)
+
+
+def _batches(data: Any) -> Any:
+    """The arrays of inputs that `data` hands over; an array is the only one."""
+    if isinstance(data, (list, tuple)) and data and all(hasattr(item, "shape") for item in data):
+        return data
+    if not is_stream(data):
+        return [data]
+    return (unpack_x_y_sample_weight(batch)[0] for batch in Stream(data).batches(None))
 
 
 @LAYERS.register()
