@@ -21,12 +21,14 @@ from fastnn.random import set_random_seed
 from fastnn.serialization import deserialize_keras_object, serialize_keras_object
 from fastnn.streams import PyDataset
 from fastnn.streams import PyDataset as Sequence
+from fastnn.variables import clear_session
 
 __all__ = [
     "CustomObjectScope",
     "Progbar",
     "PyDataset",
     "Sequence",
+    "clear_session",
     "custom_object_scope",
     "deserialize_keras_object",
     "get_custom_objects",
