@@ -27,3 +27,8 @@ def test_settings_are_those_of_config():
     finally:
         fastnn.backend.set_epsilon(1e-7)
     assert [fastnn.backend.get_uid("thing") for _ in range(3)] == [1, 2, 3]
+
+
+def test_every_name_of_the_package_is_there():
+    assert [name for name in dir(fastnn) if not hasattr(fastnn, name)] == []
+    assert not hasattr(fastnn, "applications")

@@ -221,3 +221,9 @@ def test_a_subclass_of_a_layer_without_weights_may_build_its_own(base, arguments
     assert not layer.built and base(**arguments).built
     layer(np.ones(shape, "float32"))
     assert [w.shape for w in layer.weights] == [(3,)]
+
+
+def test_the_policy_of_a_layer_makes_layers_of_its_type():
+    outer = layers.Dense(2, dtype="float64")
+    assert outer.dtype_policy.name == outer.dtype_policy.compute_dtype == "float64"
+    assert layers.Dense(2, dtype=outer.dtype_policy).dtype == "float64"

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import changes, constraints, regularizers
 from ..configurable import Configurable
+from ..dtype_policies import DTypePolicy
 from ..metrics.base import Metric
 from ..random import SeedGenerator
 from ..tensor import Tensor, dtype_name
@@ -196,6 +197,11 @@ class Tracked(Configurable):
         return self.dtype
 
     variable_dtype = compute_dtype
+
+    @property
+    def dtype_policy(self) -> DTypePolicy:
+        """Its type as Keras writes it: what a layer inside takes as `dtype`."""
+        return DTypePolicy(self.dtype)
 
     @property
     def metrics(self) -> list[Any]:
