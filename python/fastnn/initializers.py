@@ -8,6 +8,7 @@ Glorot & Bengio 2010 (Glorot*), He et al. 2015 (He*), LeCun et al. 1998 (Lecun*)
 
 from __future__ import annotations
 
+import copy
 import math
 
 import numpy as np
@@ -181,6 +182,22 @@ class VarianceScaling(_Random):
         # Cutting the tails off lowers the variance; the wider normal makes up for it.
         stddev = math.sqrt(variance) / TRUNCATED_STDDEV
         return _scaled(_truncated_normal(shape, dtype, self.seed), stddev, 0.0, dtype)
+
+
+def another(initializer):
+    """Its equal for a further weight: without a seed of its own it draws other numbers than `initializer`."""
+    return initializer.clone() if isinstance(initializer, Initializer) else initializer
+
+
+def for_axes(initializer, input_axes, output_axes):
+    """`initializer` for a weight with these axes of inputs and of outputs: a `VarianceScaling` that was not
+    told its axes becomes one that was; everything else stays as it is.
+    """
+    if not isinstance(initializer, VarianceScaling) or None not in (initializer.input_axes, initializer.output_axes):
+        return initializer
+    told = copy.copy(initializer)
+    told.input_axes, told.output_axes = tuple(input_axes), tuple(output_axes)
+    return told
 
 
 def _scaling(name, scale, mode, distribution, doc):

@@ -149,19 +149,20 @@ class _Projection(Layer):
     def __init__(self, given: int, out: tuple, owner: MultiHeadAttention, **kwargs: Any):
         super().__init__(dtype=owner.dtype, **kwargs)
         self.given, self.out, self._use_bias = given, out, owner.use_bias  # how many axes go in
-        self._kernel = dict(
-            initializer=owner.kernel_initializer,
-            regularizer=owner.kernel_regularizer,
-            constraint=owner.kernel_constraint,
-        )
+        self._start = initializers.another(owner.kernel_initializer)
+        self._kernel = dict(regularizer=owner.kernel_regularizer, constraint=owner.kernel_constraint)
         self._offset = dict(
-            initializer=owner.bias_initializer, regularizer=owner.bias_regularizer, constraint=owner.bias_constraint
+            initializer=initializers.another(owner.bias_initializer),
+            regularizer=owner.bias_regularizer,
+            constraint=owner.bias_constraint,
         )
         self.bias: Any = None
 
     def build(self, input_shape: tuple) -> None:
         sizes = tuple(known_size(n, "the last axis", self) for n in input_shape[len(input_shape) - self.given :])
-        self.kernel = self.add_weight((*sizes, *self.out), name="kernel", **self._kernel)
+        axes = range(len(sizes) + len(self.out))
+        start = initializers.for_axes(self._start, axes[: self.given], axes[self.given :])
+        self.kernel = self.add_weight((*sizes, *self.out), start, name="kernel", **self._kernel)
         if self._use_bias:
             self.bias = self.add_weight(self.out, name="bias", **self._offset)
         self.built = True
