@@ -40,6 +40,38 @@ def test_masks_go_with_their_inputs():
     assert layer.masks[0] is None and layer.masks[1] is x._keras_mask
 
 
+def test_a_layer_that_computes_a_mask_hands_it_on():
+    class FirstHalf(layers.Layer):  # changes the mask that comes
+        def call(self, x):
+            return x[:, :2]
+
+        def compute_mask(self, inputs, mask=None):
+            return None if mask is None else mask[:, :2]
+
+    class Counted(layers.Layer):  # makes one
+        def call(self, x):
+            return ops.expand_dims(ops.cast(x, "float32"), -1)
+
+        def compute_mask(self, inputs, mask=None):
+            return ops.not_equal(inputs, 0)
+
+    class Silent(layers.Layer):
+        def call(self, x):
+            return ops.multiply(x, 2)
+
+    tokens = np.array([[3, 0, 0, 0], [1, 2, 3, 0]], "int32")
+    masked = Counted()(tokens)
+    np.testing.assert_array_equal(masked._keras_mask, tokens != 0)
+    np.testing.assert_array_equal(FirstHalf()(masked)._keras_mask, tokens[:, :2] != 0)
+    assert FirstHalf().supports_masking and not Silent().supports_masking
+    assert getattr(Silent()(masked), "_keras_mask", None) is None
+    assert layers.Normalization(mean=0.0, variance=1.0)(masked)._keras_mask is not None
+
+    x = fastnn.Input((4,), dtype="int32")
+    model = fastnn.Model(x, layers.GlobalAveragePooling1D()(FirstHalf()(Counted()(x))))
+    np.testing.assert_allclose(model.predict(tokens, verbose=0), [[3], [1.5]])
+
+
 def test_a_model_of_a_layer_with_several_inputs_trains_and_is_saved(tmp_path):
     class Scaled(layers.Layer):
         def build(self, x_shape, factor_shape):

@@ -63,6 +63,8 @@ class Layer(Tracked):
         self._start_tracking(trainable)
         self._inbound: list[Any] = []  # symbolic calls of this layer
         self.built = False
+        if self._computes_mask():
+            self.supports_masking = True
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.name = str(name) if name else unique_name(to_snake_case(type(self).__name__))
         if "/" in self.name:
@@ -114,6 +116,11 @@ class Layer(Tracked):
     def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
         """The mask of the result: the input's, for a layer that supports masking."""
         return previous_mask
+
+    @classmethod
+    def _computes_mask(cls) -> bool:
+        """Whether the class says how the mask of its results comes about."""
+        return cls.compute_mask is not Layer.compute_mask
 
     def _ensure_built(self, *shapes: Any, **named: Any) -> None:
         if not self.built:
@@ -171,17 +178,23 @@ class Layer(Tracked):
         current = capture.recording()
         if current is not None:
             current.note_layer(self)
-        if self.supports_masking and mask is not None:
-            masks = self.compute_mask(inputs, mask)
-            for t, m in zip(flatten(outputs), flatten(masks) if masks is not None else []):
-                if m is not None:
-                    _carry_mask(t, m)
+        if self.supports_masking and (mask is not None or self._computes_mask()):
+            self._leave_masks(inputs, outputs, mask)
         if self.activity_regularizer is not None:
             from ..ops import multiply
 
             for t in flatten(outputs):
                 self.add_loss(multiply(self.activity_regularizer(t), 1.0 / max(1, t.shape[0] if t.ndim else 1)))
         return outputs
+
+    def _leave_masks(self, inputs: Any, outputs: Any, mask: Any) -> None:
+        """Puts masks on the results, unless `call` has done so."""
+        results = flatten(outputs)
+        if all(getattr(t, "_keras_mask", None) is not None for t in results):
+            return
+        masks = self.compute_mask(inputs, mask)
+        for t, m in zip(results, flatten(masks) if masks is not None else []):
+            _carry_mask(t, m)
 
     def _is_running(self) -> bool:
         return any(layer is self for layer in _calls.running)

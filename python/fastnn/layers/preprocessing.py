@@ -44,6 +44,7 @@ class Normalization(Layer):
     of the data that `adapt` saw.
     """
 
+    supports_masking = True
     casts_integers = True
     mean: Any
     variance: Any
