@@ -54,6 +54,16 @@ DENSE = _cases([
       ["sigmoid", "tanh", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "softsign", "hard_sigmoid", "exponential", "softmax", "log_softmax", "linear", "mish", "hard_silu"]],
 ])  # fmt: skip
 
+EINSUMS = _cases([
+    ("EinsumDense", dict(equation="ab,bc->ac", output_shape=4), ROWS),
+    ("EinsumDense", dict(equation="abc,cde->abde", output_shape=(9, 2, 3), bias_axes="de", activation="relu"), STEPS),
+    ("EinsumDense", dict(equation="abc,bd->adc", output_shape=(4, 5), bias_axes="d"), STEPS),
+    ("EinsumDense", dict(equation="...x,xy->...y", output_shape=4, bias_axes="y", kernel_regularizer="l2"), STEPS),
+    ("EinsumDense", dict(equation="...bc,bcd->...d", output_shape=7, bias_axes="d", activation="tanh"), IMAGES),
+    ("EinsumDense", dict(equation="ab...,bc->ac...", output_shape=4, bias_axes="c"), IMAGES),
+    ("EinsumDense", dict(equation="abc,acd->abd", output_shape=(9, 3)), (1, 9, 5)),
+])  # fmt: skip
+
 ACTIVATIONS = _cases([
     *[("Activation", dict(activation=a), STEPS) for a in
       ["sigmoid", "tanh", "relu", "relu6", "leaky_relu", "elu", "selu", "gelu", "silu", "softplus", "softsign", "hard_sigmoid", "exponential", "softmax", "linear"]],
@@ -189,6 +199,7 @@ PREPARING = _cases([
 
 CASES = [
     *DENSE,
+    *EINSUMS,
     *ACTIVATIONS,
     *MOVES,
     *CONVOLUTIONS,

@@ -25,6 +25,7 @@ LACKING = {
     ("layers", "*", "lora_rank"): "low-rank adapters",
     ("layers", "*", "lora_alpha"): "low-rank adapters",
     ("layers", "*", "quantization_config"): "quantization",
+    ("layers", "EinsumDense", "gptq_unpacked_column_size"): "quantization",
     ("layers", "*", "ragged"): "tensors are dense",
     ("layers", "*", "optional"): "every input of a model is given",
     ("layers", "*", "allow_last_axis_squeeze"): "an input of another rank is an error",

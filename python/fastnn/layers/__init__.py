@@ -25,6 +25,7 @@ from .dropout import (
     SpatialDropout1D,
     SpatialDropout2D,
 )
+from .einsum import EinsumDense
 from .embedding import Embedding, Masking
 from .function import Lambda
 from .input import Input, InputLayer
