@@ -24,8 +24,8 @@ def unique_name(base: str) -> str:
     return base if n == 0 else f"{base}_{n}"
 
 
-def clear_session() -> None:
-    """Starts automatic names again from the first."""
+def clear_session(free_memory: bool = True) -> None:
+    """Starts automatic names again from the first. Memory goes with its tensors, whatever `free_memory` says."""
     _counts.clear()
 
 
