@@ -136,6 +136,17 @@ def test_merges_refuse_what_does_not_fit():
             getattr(fastnn.layers, name)()([np.ones(s, "float32") for s in shapes])
 
 
+@pytest.mark.parametrize("axes", [5, 2, -4, 0, -2, (1, 0), (1, 3), (1, -4)])
+def test_dot_refuses_axes_that_are_not_there_and_the_batch(axes):
+    a, b = np.ones((2, 3), "float32"), np.ones((2, 3, 3), "float32")
+    for k, errors in ((fastnn, ValueError), (keras, (ValueError, IndexError))):
+        with pytest.raises(errors):
+            k.layers.Dot(axes)([a, b])
+    for wrong in (None, "1", (1, 2, 3), (1.0, 1)):
+        with pytest.raises(ValueError, match="axes is an integer or two"):
+            fastnn.layers.Dot(wrong)
+
+
 @pytest.mark.parametrize("axis", [-1, 1, (1, 2)])
 def test_softmax_with_a_mask(axis):
     rng = np.random.default_rng(2)

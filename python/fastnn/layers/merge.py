@@ -201,14 +201,25 @@ class Concatenate(_Merge):
 
 @LAYERS.register()
 class Dot(_Merge):
-    """Sums of products of two inputs along one axis each; with `normalize`, cosine similarities."""
+    """Sums of products of two inputs along one axis each; with `normalize`, cosine similarities.
+
+    Raises ValueError for axes that are not one integer or two, that an input lacks, or that are its batch.
+    """
 
     def __init__(self, axes: Any, normalize: bool = False, **kwargs: Any):
         super().__init__(**kwargs)
         self.axes, self.normalize = axes, normalize
+        both = (axes, axes) if isinstance(axes, int) else axes
+        if not isinstance(both, (list, tuple)) or len(both) != 2 or not all(isinstance(a, int) for a in both):
+            raise ValueError(f"layer {self.name!r}: axes is an integer or two of them, got {axes!r}")
 
     def _pair(self, ranks: tuple[int, int]) -> tuple[int, int]:
         a, b = (self.axes, self.axes) if isinstance(self.axes, int) else self.axes
+        for axis, rank in zip((a, b), ranks):
+            if not -rank <= axis < rank or axis % rank == 0:
+                raise ValueError(
+                    f"layer {self.name!r}: axis {axis} of an input of {rank} dimensions is no axis to sum over"
+                )
         return a % ranks[0], b % ranks[1]
 
     def compute_output_shape(self, input_shape: Any) -> tuple:
