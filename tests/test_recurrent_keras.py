@@ -256,6 +256,29 @@ def test_own_cell():
     np.testing.assert_array_equal(h.numpy(), y.numpy()[:, -1])
 
 
+def test_final_states_of_stacked_own_cells():
+    def stack(k):
+        class Sum(k.layers.Layer):
+            def __init__(self, units):
+                super().__init__()
+                self.units = self.state_size = self.output_size = units
+
+            def build(self, input_shape):
+                self.kernel = self.add_weight((input_shape[-1], self.units), "ones")
+                self.built = True
+
+            def call(self, inputs, states):
+                y = k.ops.matmul(inputs, self.kernel) + states[0]
+                return y, [y]
+
+        return k.layers.RNN([Sum(3), Sum(2)], return_state=True)
+
+    x = np.arange(24, dtype="float32").reshape(2, 3, 4)
+    ours, theirs = (stack(k)(x) for k in (fastnn, keras))
+    for got, want in zip(ours, theirs, strict=True):
+        np.testing.assert_allclose(np.asarray(got), np.asarray(want), rtol=1e-6)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_stateful(kind):
     rng = np.random.default_rng(3)

@@ -126,7 +126,9 @@ class RNN(Layer):
             for kept, new in zip(flatten(self.states), flatten(states)):
                 kernels.copy(new, kept)
         output = y if self.return_sequences else last
-        return (output, *states) if self.return_state else output
+        if not self.return_state:
+            return output
+        return (output, *(self.cell.handed_out(states) if isinstance(self.cell, StackedRNNCells) else states))
 
     def _loop(self, x: Any, states: Any, mask: Any, training: bool, every: bool) -> tuple:
         """Step by step, for cells that the kernels do not know."""

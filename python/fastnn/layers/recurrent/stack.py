@@ -42,6 +42,13 @@ class StackedRNNCells(Layer):
     def get_initial_state(self, batch_size: int) -> list:
         return [initial_state(c, batch_size, self.dtype) for c in self.cells]
 
+    def handed_out(self, states: list) -> list:
+        """The states of the cells as a caller gets them: a list for each, but a tensor where a cell has one
+        state and does not say what it begins with, as in Keras.
+        """
+        bare = [not hasattr(c, "get_initial_state") and isinstance(c.state_size, int) for c in self.cells]
+        return [state[0] if alone else state for alone, state in zip(bare, states)]
+
     def begin_sequence(self, batch: int, width: int, training: bool) -> None:
         for cell in self.cells:
             if hasattr(cell, "begin_sequence"):
