@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 IMAGES = (3, 7, 6, 4)
 STEPS = (3, 9, 5)
+VOLUMES = (2, 5, 6, 4, 4)
 ROWS = (4, 6)
 
 
@@ -61,7 +62,7 @@ EINSUMS = _cases([
     ("EinsumDense", dict(equation="...x,xy->...y", output_shape=4, bias_axes="y", kernel_regularizer="l2"), STEPS),
     ("EinsumDense", dict(equation="...bc,bcd->...d", output_shape=7, bias_axes="d", activation="tanh"), IMAGES),
     ("EinsumDense", dict(equation="ab...,bc->ac...", output_shape=4, bias_axes="c"), IMAGES),
-    ("EinsumDense", dict(equation="abc,acd->abd", output_shape=(9, 3)), (1, 9, 5)),
+    ("EinsumDense", dict(equation="abc,bcd->abd", output_shape=(9, 3)), STEPS),
 ])  # fmt: skip
 
 ACTIVATIONS = _cases([
@@ -89,6 +90,10 @@ MOVES = _cases([
     ("ZeroPadding2D", dict(padding=((1, 2), (0, 3))), IMAGES),
     ("Cropping1D", dict(cropping=(1, 2)), STEPS),
     ("Cropping2D", dict(cropping=((1, 2), (0, 3))), IMAGES),
+    ("ZeroPadding3D", dict(padding=((1, 2), (0, 3), (1, 0))), VOLUMES),
+    ("ZeroPadding3D", dict(padding=(1, 0, 2)), VOLUMES),
+    ("Cropping3D", dict(cropping=((1, 2), (0, 3), (1, 0))), VOLUMES),
+    ("Cropping3D", dict(), VOLUMES),
     ("Identity", dict(), ROWS),
     ("Lambda", lambda k: dict(function=lambda x: k.ops.multiply(k.ops.tanh(x), 0.5)), STEPS),
 ])  # fmt: skip
@@ -111,6 +116,9 @@ CONVOLUTIONS = _cases([
     ("DepthwiseConv1D", dict(kernel_size=3, padding="same"), STEPS),
     ("SeparableConv2D", dict(filters=5, kernel_size=3, padding="same", depth_multiplier=2, activation="relu"), IMAGES),
     ("SeparableConv1D", dict(filters=5, kernel_size=3), STEPS),
+    *[("Conv3D", dict(filters=4, kernel_size=k, strides=s, padding=p, activation=a), VOLUMES)
+      for k, s, p, a in [(3, 1, "valid", None), (3, 1, "same", "relu"), ((2, 3, 1), (2, 1, 2), "same", "tanh"), (2, 2, "valid", "gelu")]],
+    ("Conv3D", dict(filters=6, kernel_size=2, dilation_rate=2, padding="same", groups=2, use_bias=False), VOLUMES),
 ])  # fmt: skip
 
 POOLING = _cases([
@@ -120,6 +128,9 @@ POOLING = _cases([
       for kind in ("Max", "Average") for k, s, p in [(2, None, "valid"), (3, 2, "same"), (3, 1, "valid")]],
     *[(f"Global{kind}Pooling{d}D", dict(keepdims=keep), shape)
       for kind in ("Max", "Average") for d, shape in [(1, STEPS), (2, IMAGES)] for keep in (False, True)],
+    *[(f"{kind}Pooling3D", dict(pool_size=k, strides=s, padding=p), VOLUMES)
+      for kind in ("Max", "Average") for k, s, p in [(2, None, "valid"), (3, 2, "same"), ((2, 3, 1), (1, 2, 3), "same")]],
+    *[(f"Global{kind}Pooling3D", dict(keepdims=keep), VOLUMES) for kind in ("Max", "Average") for keep in (False, True)],
     ("UpSampling1D", dict(size=3), STEPS),
     ("UpSampling2D", dict(size=(2, 3)), IMAGES),
     ("UpSampling2D", dict(size=2, interpolation="bilinear"), IMAGES),
@@ -149,6 +160,7 @@ RANDOM = _cases([
     ("Dropout", dict(rate=0.4, noise_shape=(None, 1, None)), STEPS),
     ("SpatialDropout1D", dict(rate=0.4), STEPS),
     ("SpatialDropout2D", dict(rate=0.4), IMAGES),
+    ("SpatialDropout3D", dict(rate=0.4), VOLUMES),
     ("GaussianNoise", dict(stddev=0.1), ROWS),
     ("GaussianDropout", dict(rate=0.2), ROWS),
     ("AlphaDropout", dict(rate=0.2), ROWS),

@@ -94,7 +94,7 @@ def test_upsample_sequence():
         (lambda x: ops.max_pool(x, 0), "pool_size is a positive integer"),
         (lambda x: ops.average_pool(x, 6), "covers 6 does not fit into an axis of 5"),
         (lambda x: ops.average_pool(x, 2, padding="causal"), "padding is"),
-        (lambda x: ops.max_pool(x[0, 0], 2), "one or two spatial axes"),
+        (lambda x: ops.max_pool(x[0, 0], 2), "one to three spatial axes"),
         (lambda x: ops.upsample(x, 2, "cubic"), "interpolation is 'nearest' or 'bilinear'"),
         (lambda x: ops.global_average_pool(x, np.ones((2, 5), bool)), "a mask"),
     ],

@@ -1,4 +1,4 @@
-"""Convolutions over sequences (batch, steps, channels) and images (batch, height, width, channels)."""
+"""Convolutions over sequences (batch, steps, channels), images (batch, height, width, channels) and volumes."""
 
 from __future__ import annotations
 
@@ -121,6 +121,13 @@ class Conv2D(_Conv):
     """Convolution over images."""
 
     rank = 2
+
+
+@LAYERS.register("Convolution3D")
+class Conv3D(_Conv):
+    """Convolution over volumes (batch, depth, height, width, channels)."""
+
+    rank = 3
 
 
 class _ConvTranspose(_Conv):

@@ -83,6 +83,19 @@ class SpatialDropout2D(_SpatialDropout):
 
 
 @LAYERS.register()
+class SpatialDropout3D(_SpatialDropout):
+    """Drops whole channels of (batch, depth, height, width, channels)."""
+
+    def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, **kwargs: Any):
+        super().__init__(rate, None, seed, **kwargs)
+        self.data_format = channels_last(data_format)
+        self.input_spec = InputSpec(ndim=5)
+
+    def _shared_axes(self, shape: tuple) -> Any:
+        return (shape[0], 1, 1, 1, shape[4])
+
+
+@LAYERS.register()
 class GaussianNoise(_Random):
     """x + stddev z, z standard normal, while training."""
 

@@ -150,6 +150,24 @@ class ZeroPadding2D(_Move):
 
 
 @LAYERS.register()
+class ZeroPadding3D(_Move):
+    """Zeros around volumes (batch, depth, height, width, channels)."""
+
+    def __init__(self, padding: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.data_format = channels_last(data_format)
+        self.padding = _pairs(padding, 3, "padding")
+        self.input_spec = InputSpec(ndim=5)
+
+    def call(self, inputs: Any) -> Any:
+        return ops.pad(inputs, ((0, 0), *self.padding, (0, 0)))
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        spatial = (None if n is None else n + sum(pair) for n, pair in zip(input_shape[1:-1], self.padding))
+        return (input_shape[0], *spatial, input_shape[-1])
+
+
+@LAYERS.register()
 class Cropping1D(_Move):
     """Drops steps at the start and the end of (batch, steps, channels)."""
 
@@ -191,6 +209,28 @@ class Cropping2D(_Move):
         return (n, rows, cols, c)
 
 
+@LAYERS.register()
+class Cropping3D(_Move):
+    """Drops slices, rows and columns at the edges of volumes."""
+
+    def __init__(self, cropping: Any = ((1, 1), (1, 1), (1, 1)), data_format: str | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.data_format = channels_last(data_format)
+        self.cropping = _pairs(cropping, 3, "cropping")
+        self.input_spec = InputSpec(ndim=5)
+
+    def _kept(self, input_shape: tuple) -> list[tuple]:
+        sizes = zip(input_shape[1:-1], self.cropping)
+        return [(begin, None if n is None else _crop_end(n, begin, end, self)) for n, (begin, end) in sizes]
+
+    def call(self, inputs: Any) -> Any:
+        return inputs[(slice(None), *(slice(*kept) for kept in self._kept(inputs.shape)))]
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        spatial = (None if end is None else end - begin for begin, end in self._kept(input_shape))
+        return (input_shape[0], *spatial, input_shape[-1])
+
+
 def channels_last(data_format: str | None) -> str:
     """The one layout there is; raises ValueError for anything else that is given."""
     if data_format not in (None, "channels_last"):
@@ -208,6 +248,13 @@ def _pair(value: Any, what: str) -> tuple[int, int]:
 def _two_pairs(value: Any, what: str) -> tuple[tuple[int, int], tuple[int, int]]:
     rows, cols = (value, value) if isinstance(value, int) else value
     return _pair(rows, what), _pair(cols, what)
+
+
+def _pairs(value: Any, count: int, what: str) -> tuple[tuple[int, int], ...]:
+    each = (value,) * count if isinstance(value, int) else tuple(value)
+    if len(each) != count:
+        raise ValueError(f"{what} is an integer, {count} of them or {count} pairs, got {value!r}")
+    return tuple(_pair(v, what) for v in each)
 
 
 def _crop_end(size: int, begin: int, end: int, layer: Layer) -> int:

@@ -66,6 +66,13 @@ class MaxPooling2D(_MaxPooling):
     rank = 2
 
 
+@LAYERS.register("MaxPool3D")
+class MaxPooling3D(_MaxPooling):
+    """The largest of each window of a volume."""
+
+    rank = 3
+
+
 @LAYERS.register("AvgPool1D")
 class AveragePooling1D(_AveragePooling):
     """The mean of each window of steps; padding does not count."""
@@ -78,6 +85,13 @@ class AveragePooling2D(_AveragePooling):
     """The mean of each window of an image; padding does not count."""
 
     rank = 2
+
+
+@LAYERS.register("AvgPool3D")
+class AveragePooling3D(_AveragePooling):
+    """The mean of each window of a volume; padding does not count."""
+
+    rank = 3
 
 
 class _GlobalPooling(Layer):
@@ -123,6 +137,13 @@ class GlobalMaxPooling2D(_GlobalMaxPooling):
     rank = 2
 
 
+@LAYERS.register("GlobalMaxPool3D")
+class GlobalMaxPooling3D(_GlobalMaxPooling):
+    """The largest over all of a volume."""
+
+    rank = 3
+
+
 @LAYERS.register("GlobalAvgPool1D")
 class GlobalAveragePooling1D(_GlobalPooling):
     """The mean over all steps, of the unmasked ones where there is a mask."""
@@ -145,6 +166,13 @@ class GlobalAveragePooling2D(_GlobalPooling):
 
     def call(self, inputs: Any) -> Any:
         return self._shape(ops.global_average_pool(inputs))
+
+
+@LAYERS.register("GlobalAvgPool3D")
+class GlobalAveragePooling3D(GlobalAveragePooling2D):
+    """The mean over all of a volume."""
+
+    rank = 3
 
 
 @LAYERS.register()

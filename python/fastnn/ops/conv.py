@@ -1,6 +1,8 @@
-"""Convolutions in one and two dimensions: plain, grouped, depthwise, separable and transposed.
+"""Convolutions in one and two dimensions: plain, grouped, depthwise, separable and transposed; in three, plain
+and grouped.
 
-Inputs are (batch, *spatial, channels); one dimension is two with a height of 1. Besides Keras'
+Inputs are (batch, *spatial, channels); one dimension is two with a height of 1, three are a sum over depth of
+two. Besides Keras'
 arguments there are `bias` and `activation`, which the kernel applies while the result is still in
 registers: what the layers call.
 """
@@ -13,8 +15,10 @@ from typing import Any, NamedTuple
 from .. import _core, geometry, kernels
 from ..autograd import grad_to, needs_grad, op
 from ..tensor import Tensor, empty, to_tensor, view
-from .elementwise import cast
+from .elementwise import add, cast
+from .move import reshape
 from .promotion import converted
+from .slice import pad, strided_slice
 
 __all__ = ["conv", "conv_transpose", "depthwise_conv", "separable_conv"]
 
@@ -103,7 +107,9 @@ def _conv_transpose(x: Tensor, W: Tensor, b: Tensor | None, size: tuple, windows
 # --- arguments -----------------------------------------------------------------------------------
 
 
-def _operands(name: str, inputs: Any, kernel: Any, data_format: str | None) -> tuple[Tensor, Tensor, int]:
+def _operands(
+    name: str, inputs: Any, kernel: Any, data_format: str | None, most: int = 2
+) -> tuple[Tensor, Tensor, int]:
     """Inputs and kernel as tensors of the kernel's type, and the number of spatial axes."""
     geometry.check_channels_last(data_format)
     W = to_tensor(kernel)
@@ -112,8 +118,9 @@ def _operands(name: str, inputs: Any, kernel: Any, data_format: str | None) -> t
     x = to_tensor(inputs)
     if x.dtype != W.dtype:
         x = cast(x, W.dtype) if needs_grad(x) else converted(x, W.dtype)
-    if x.ndim not in (3, 4):
-        raise ValueError(f"{name}: inputs are (batch, *spatial, channels) with one or two spatial axes, got {x.shape}")
+    if not 3 <= x.ndim <= most + 2:
+        many = "one or two" if most == 2 else "one to three"
+        raise ValueError(f"{name}: inputs are (batch, *spatial, channels) with {many} spatial axes, got {x.shape}")
     if W.ndim != x.ndim:
         raise ValueError(f"{name}: a kernel {W.shape} does not fit inputs {x.shape}, expected {x.ndim} axes")
     return x, W, x.ndim - 2
@@ -173,6 +180,34 @@ def _convolve(
     return y if rest is None else rest(y)
 
 
+def _convolve_volumes(
+    x: Tensor, W: Tensor, strides: Any, padding: str, dilation_rate: Any, bias: Any, activation: Callable | None
+) -> Tensor:
+    """In three dimensions: the sum over the depth t of the kernel of convolutions of slices with W[t]."""
+    strides = geometry.sizes(strides, 3, "strides")
+    dilation = geometry.sizes(dilation_rate, 3, "dilation_rate")
+    padding = geometry.check_padding(padding)
+    n, depth, h, w, c = x.shape
+    try:
+        size = geometry.output_sizes(x.shape[1:-1], W.shape[:3], strides, padding, dilation)
+    except ValueError as error:
+        raise ValueError(f"conv: inputs {x.shape}, kernel {W.shape}: {error}") from None
+    slices, taps = size[0] or 0, W.shape[0]
+    before = geometry.pad_before(depth, taps, strides[0], padding, dilation[0])
+    reached = (slices - 1) * strides[0] + geometry.extent(taps, dilation[0])
+    x = pad(x, ((0, 0), (before, max(0, reached - depth - before)), (0, 0), (0, 0), (0, 0)))
+    y = None
+    for t in range(taps):
+        seen = strided_slice(x, (0, t * dilation[0], 0, 0, 0), (n, slices, h, w, c), (1, strides[0], 1, 1, 1))
+        seen = reshape(seen, (n * slices, h, w, c))
+        V = reshape(strided_slice(W, (t, 0, 0, 0, 0), (1, *W.shape[1:]), (1,) * 5), W.shape[1:])
+        last = t == taps - 1
+        part = conv(seen, V, strides[1:], padding, None, dilation[1:], bias if last else None)
+        y = part if y is None else add(y, part)
+    y = reshape(y, (n, *size, W.shape[-1]))
+    return y if activation is None else activation(y)
+
+
 # --- Keras' names --------------------------------------------------------------------------------
 
 
@@ -187,7 +222,7 @@ def conv(
     channels in the kernel than in the inputs, g groups of channels are convolved apart. padding:
     "valid", "same" or, in one dimension, "causal". Raises ValueError if nothing fits together.
     """
-    x, W, rank = _operands("conv", inputs, kernel, data_format)
+    x, W, rank = _operands("conv", inputs, kernel, data_format, most=3)
     c, k = W.shape[-2:]
     if not c or x.shape[-1] % c or not x.shape[-1]:
         raise ValueError(
@@ -196,6 +231,8 @@ def conv(
     groups = x.shape[-1] // c
     if k % groups:
         raise ValueError(f"conv: {k} filters of kernel {W.shape} cannot be shared among {groups} groups of channels")
+    if rank == 3:
+        return _convolve_volumes(x, W, strides, padding, dilation_rate, bias, activation)
     return _convolve("conv", x, W, strides, padding, dilation_rate, bias, activation, False)
 
 

@@ -1,16 +1,19 @@
-"""Pooling over windows and over everything, and up-sampling, in one and two dimensions.
+"""Pooling over windows and over everything in one to three dimensions, and up-sampling in one and two.
 
-Inputs are (batch, *spatial, channels); one dimension is two with a height of 1.
+Inputs are (batch, *spatial, channels); one dimension is two with a height of 1, windows in three are pooled over
+height and width first, then over depth.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from .. import geometry, kernels
 from ..autograd import grad_to, needs_grad, op
 from ..tensor import Tensor, empty, to_tensor, view
+from .move import reshape
 from .promotion import common_type, converted
 
 __all__ = ["average_pool", "global_average_pool", "global_max_pool", "max_pool", "upsample"]
@@ -100,12 +103,13 @@ def _resize_bilinear(x: Tensor, shape: tuple):
 # --- arguments -----------------------------------------------------------------------------------
 
 
-def _operand(name: str, inputs: Any, data_format: str | None) -> Tensor:
+def _operand(name: str, inputs: Any, data_format: str | None, most: int = 3) -> Tensor:
     geometry.check_channels_last(data_format)
     x = to_tensor(inputs)
     x = converted(x, common_type(x, floating=True))
-    if x.ndim not in (3, 4):
-        raise ValueError(f"{name}: inputs are (batch, *spatial, channels) with one or two spatial axes, got {x.shape}")
+    if not 3 <= x.ndim <= most + 2:
+        many = "one or two" if most == 2 else "one to three"
+        raise ValueError(f"{name}: inputs are (batch, *spatial, channels) with {many} spatial axes, got {x.shape}")
     return x
 
 
@@ -125,6 +129,19 @@ def _windows(name: str, x: Tensor, pool_size: Any, strides: Any, padding: str) -
     return size, (*pool, *step, *pads)
 
 
+def _pooled(name: str, function: Callable, x: Tensor, pool_size: Any, strides: Any, padding: str) -> Tensor:
+    size, windows = _windows(name, x, pool_size, strides, padding)
+    if x.ndim < 5:
+        return function(x, size, windows)
+    # The largest of largest values; and the mean of means, as all windows of a slice hold equally many.
+    n, depth, h, w, c = x.shape
+    (pool, *pools), (step, *steps), (before, *befores) = windows[:3], windows[3:6], windows[6:]
+    area = size[1] * size[2]
+    y = function(reshape(x, (n * depth, h, w, c)), size[1:], (*pools, *steps, *befores))
+    y = function(reshape(y, (n, depth, area, c)), (size[0], area), (pool, 1, step, 1, before, 0))
+    return reshape(y, (n, *size, c))
+
+
 # --- Keras' names, and the layers' ---------------------------------------------------------------
 
 
@@ -141,7 +158,7 @@ def max_pool(
     first of equals. strides: pool_size unless given.
     """
     x = _operand("max_pool", inputs, data_format)
-    return _max_pool(x, *_windows("max_pool", x, pool_size, strides, padding))
+    return _pooled("max_pool", _max_pool, x, pool_size, strides, padding)
 
 
 def average_pool(
@@ -153,7 +170,7 @@ def average_pool(
 ) -> Tensor:
     """The mean of each window; padding does not count. Shapes as for `max_pool`."""
     x = _operand("average_pool", inputs, data_format)
-    return _average_pool(x, *_windows("average_pool", x, pool_size, strides, padding))
+    return _pooled("average_pool", _average_pool, x, pool_size, strides, padding)
 
 
 def global_average_pool(inputs: Any, mask: Any = None) -> Tensor:
@@ -187,7 +204,7 @@ def upsample(inputs: Any, size: Any = 2, interpolation: str = "nearest", data_fo
     "nearest" repeats every pixel; "bilinear" (two dimensions) interpolates between pixel centres at
     i + 1/2, as Keras does.
     """
-    x = _operand("upsample", inputs, data_format)
+    x = _operand("upsample", inputs, data_format, most=2)
     rank = x.ndim - 2
     size = geometry.sizes(size, rank, "size")
     if interpolation == "nearest":

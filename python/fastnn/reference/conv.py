@@ -160,6 +160,7 @@ op_case(
     padding="same",
     bias=T(2),
 )
+op_case("conv", inputs=T(2, 4, 3, 4, 4), kernel=T(3, 2, 3, 2, 6), strides=(2, 1, 1), padding="same", bias=T(6))
 op_case("conv_transpose", inputs=T(1, 3, 2, 9), kernel=T(2, 3, 4, 9), strides=(1, 3), output_padding=1)
 op_case("conv_transpose", inputs=T(2, 5, 3), kernel=T(3, 4, 3), dilation_rate=2)
 op_case("conv_transpose", inputs=T(2, 5, 8), kernel=T(5, 1, 8), strides=2)
