@@ -153,6 +153,35 @@ def test_a_frozen_model_freezes_its_layers():
     assert not model.trainable_weights and not model.layers[1].trainable
 
 
+@pytest.mark.parametrize("frozen", ["a", "inner", "first of inner", "all but the last"])
+def test_what_was_frozen_is_frozen_after_loading(tmp_path, frozen):
+    x = layers.Input((4,))
+    inner = fastnn.Sequential([layers.Input((3,)), layers.Dense(3), layers.Dense(2)], name="inner")
+    model = fastnn.Model(x, layers.Dense(1)(inner(layers.Dense(3, name="a")(x))))
+    if frozen == "first of inner":
+        inner.layers[0].trainable = False
+    elif frozen == "all but the last":
+        model.trainable = False
+        model.layers[-1].trainable = True
+    else:
+        model.get_layer(frozen).trainable = False
+    model.compile("adam", "mse")
+    model.fit(X, X[:, :1], verbose=0)
+    model.save(tmp_path / "m.fnn")
+    for again in (fastnn.models.load_model(tmp_path / "m.fnn"), fastnn.Model.from_config(model.get_config())):
+        assert [w.path.split("/")[0] for w in again.trainable_weights] == [
+            w.path.split("/")[0] for w in model.trainable_weights
+        ]
+        assert [layer.trainable for layer in (again, *again.layers[1:], *again.get_layer("inner").layers)] == [
+            layer.trainable for layer in (model, *model.layers[1:], *inner.layers)
+        ]
+    again = fastnn.models.load_model(tmp_path / "m.fnn")
+    for m in (model, again):
+        m.fit(X, X[:, :1], epochs=3, verbose=0, shuffle=False)
+    for a, b in zip(model.get_weights(), again.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_an_input_spec_of_a_whole_shape():
     layer = layers.Identity()
     layer.input_spec = layers.InputSpec(shape=(None, 4, 3))

@@ -155,5 +155,5 @@ def _functional_from_config(cls: type, config: dict, custom_objects: dict | None
     own = {k: deserialize_object(v, custom_objects) for k, v in config.items() if k not in _FUNCTIONAL_KEYS}
     inputs, outputs = find(config["input_layers"]), find(config["output_layers"])
     model = cls(inputs, outputs, name=config.get("name"), **own)
-    model.trainable = model.trainable if config.get("trainable", True) else False
+    model._trainable = bool(config.get("trainable", True))  # of itself: its layers have said so of themselves
     return model
