@@ -95,7 +95,9 @@ void Program::record(Call call) {
     BlockPtr& block = call.blocks[i];
     if (block && block->constant && is_written(params[i].kind))
       spoil("a tensor that the step makes from numbers is written to afterwards");
-    if (block && block->pool == pool_.get()) block.reset();
+    const bool own = block && block->pool == pool_.get();
+    if (is_tensor(params[i].kind)) mix_view(arg.view, block.get(), own);
+    if (own) block.reset();
     switch (params[i].kind) {
       case Kind::real:
         mix(&arg.real, sizeof arg.real);
@@ -123,6 +125,18 @@ void Program::mix(const void* data, size_t bytes) {
     fingerprint_ = (fingerprint_ ^ word) * 0x100000001b3;
     fingerprint_ ^= fingerprint_ >> 29;  // high bits of a word would never reach the low ones
   }
+}
+
+// A view has no kernel: which part of a tensor it is, and of which tensor, shows only here.
+// Addresses of what the step makes itself, constants among it, are others in every recording.
+void Program::mix_view(const View& view, const Block* block, bool own) {
+  mix(view.shape, static_cast<size_t>(view.rank) * sizeof view.shape[0]);
+  if (!block) return;
+  const char* data = static_cast<const char*>(view.data);
+  const auto place = own || block->constant
+                         ? static_cast<uint64_t>(data - static_cast<const char*>(block->data))
+                         : reinterpret_cast<uint64_t>(data);
+  mix(&place, sizeof place);
 }
 
 void Program::note_constant(const void* values, size_t bytes) {

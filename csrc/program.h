@@ -76,8 +76,8 @@ class Program : public NeverBare {
 
   size_t calls() const { return steps_.size(); }
   size_t constants() const { return constants_; }
-  // A hash of what replays hold fast: which kernels, with which numbers, and the constants. Two
-  // recordings of a step that may be replayed have the same.
+  // A hash of what replays hold fast: which kernels, with which numbers, on which tensors or parts
+  // of them, and the constants. Two recordings of a step that may be replayed have the same.
   uint64_t fingerprint() const { return fingerprint_; }
   size_t pool_bytes() const { return pool_->reserved_bytes(); }
   const std::shared_ptr<Pool>& pool() const { return pool_; }
@@ -94,7 +94,8 @@ class Program : public NeverBare {
   };
   void place_barriers();
   void mix(const void* data, size_t bytes);  // into the fingerprint
-  void require_recorded() const;             // throws std::logic_error while it is being recorded
+  void mix_view(const View& view, const Block* block, bool own);
+  void require_recorded() const;  // throws std::logic_error while it is being recorded
   void run_steps() const;
 
   Device device_;

@@ -140,6 +140,61 @@ def test_numbers_that_change_from_step_to_step_are_not_frozen(as_array):
     assert results[0] == results[1]
 
 
+class Picking(layers.Layer):
+    """Another part of a tensor in every step, which no kernel's name or number tells."""
+
+    def __init__(self, pick):
+        super().__init__(name="picking")
+        keras.utils.set_random_seed(1)
+        self.table = self.add_weight(shape=(4, 5), initializer="glorot_uniform", trainable=False)
+        self._pick, self._step, self._kept = pick, 0, [0.0]
+
+    def call(self, x):
+        self._step += 1
+        return self._pick(self, x)
+
+
+def keep_a_tensor(layer, x):
+    before, layer._kept[0] = layer._kept[0], ops.mean(x, axis=0)
+    return x + before
+
+
+PICKS = {
+    "row of a weight": lambda layer, x: x * layer.table[layer._step % 4],
+    "row of what the step makes": lambda layer, x: x + (x * 2.0)[layer._step % 4],
+    "size of a slice": lambda layer, x: x + ops.sum(x[:, : 1 + layer._step % 4], axis=1, keepdims=True),
+    "tensor of the step before": keep_a_tensor,
+}
+
+
+@pytest.mark.parametrize("pick", PICKS)
+def test_parts_of_tensors_that_change_from_step_to_step_are_not_frozen(pick):
+    results = []
+    for eager in (True, False):
+        model = model_of(keras.Model, Picking(PICKS[pick]), run_eagerly=eager)
+        model.layers[1]._step = 0  # how often the graph was made of it does not count
+        model.layers[1]._kept = [0.0]
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            results.append(model.fit(X, Y, batch_size=7, epochs=6, verbose=0, shuffle=False).history["loss"])
+        assert ["others in every step" in str(w.message) for w in caught] == [True] * (not eager)
+    assert results[0] == results[1]
+
+
+def test_a_tensor_that_the_first_step_makes_and_keeps_is_replayed():
+    def cached(layer, x):
+        if layer._step == 1:
+            layer._kept[0] = ops.tanh(ops.arange(5, dtype="float32"))
+        return x * layer._kept[0]
+
+    results = []
+    for eager in (True, False):
+        model = model_of(keras.Model, Picking(cached), run_eagerly=eager)
+        model.layers[1]._step = 0
+        results.append(model.fit(X, Y, batch_size=7, epochs=6, verbose=0, shuffle=False).history["loss"])
+    assert results[0] == results[1] and len(model.programs()) == 1
+
+
 class Counting(layers.Layer):
     def call(self, x):
         table = ops.convert_to_tensor(np.zeros(5, "float32"))
@@ -251,16 +306,38 @@ def another_epsilon(model):
     keras.config.set_epsilon(1e-3)
 
 
+def a_schedule(model):
+    model.optimizer.learning_rate = keras.optimizers.schedules.ExponentialDecay(0.3, 2, 0.5)
+
+
+def a_penalty(model):
+    model.layers[2].kernel.regularizer = keras.regularizers.L2(0.5)
+
+
+def another_penalty(model):
+    model.layers[1].kernel_regularizer.l2 = 0.5
+
+
+def another_bound(model):
+    model.layers[1].kernel_constraint.max_value = 0.2
+
+
 @pytest.mark.parametrize(
-    "change", [freeze, freeze_a_weight, another_rate_of_decay, smooth_labels, another_optimizer, another_epsilon]
-)
+    "change",
+    [
+        freeze, freeze_a_weight, another_rate_of_decay, smooth_labels, another_optimizer, another_epsilon, a_schedule,
+        a_penalty, another_penalty, another_bound,
+    ],
+)  # fmt: skip
 def test_a_step_is_recorded_anew_where_what_it_depends_on_changes(change):
     before = keras.config.epsilon()
     results = []
     try:
         for eager in (True, False):
             keras.config.set_epsilon(before)
-            model = model_of(CountingSteps, run_eagerly=eager)
+            keras.utils.set_random_seed(1)
+            inner = layers.Dense(5, kernel_regularizer=keras.regularizers.L2(0.01), kernel_constraint="max_norm")
+            model = model_of(CountingSteps, inner, run_eagerly=eager)
             fitted(model)
             change(model)
             steps = fitted(model)

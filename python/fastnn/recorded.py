@@ -30,8 +30,10 @@ def _signature(structure: Any) -> Any:
 
 
 def _numbers(value: Any) -> list:
-    """The plain attributes of an optimizer, loss or metric: a recorded step holds them as they are."""
-    return [v for k, v in vars(value).items() if type(v) in _PLAIN and k[0] != "_" and k != "phase"]
+    """The plain attributes of an optimizer, loss, metric, regularizer or constraint: a recorded step holds them
+    as they are.
+    """
+    return [v for k, v in getattr(value, "__dict__", {}).items() if type(v) in _PLAIN and k[0] != "_" and k != "phase"]
 
 
 class RecordedSteps(Steps):
@@ -76,6 +78,10 @@ class RecordedSteps(Steps):
             for w in layer._trainable_weights:
                 found.append(w.address)
                 found.append(w.requires_grad)
+                if w.regularizer is not None:
+                    found.extend((w.regularizer, *_numbers(w.regularizer)))
+                if w.constraint is not None:
+                    found.extend((w.constraint, *_numbers(w.constraint)))
             for w in layer._non_trainable_weights:
                 found.append(w.address)
             for sublayer in layer._sublayers:
@@ -84,6 +90,7 @@ class RecordedSteps(Steps):
         walk(self)
         if mode == "train":
             found += _numbers(self.optimizer)
+            found.append(type(self.optimizer._rate.source))  # a number, or what makes the rates
         if mode != "predict":
             losses = self._compiled_loss.functions if self._compiled_loss is not None else []
             for value in (*losses, *self._compile_metrics.metrics):
