@@ -363,6 +363,30 @@ def test_steps_per_execution_groups_the_batches_of_callbacks(data, stream):
     assert calls == [("test", *c) for c in grouped] + [("predict", *c) for c in grouped]
 
 
+def test_a_generator_may_fill_the_same_arrays_again(data):
+    x, y = data
+
+    def fresh():
+        for i in range(0, 24, 4):
+            yield x[i : i + 4], y[i : i + 4]
+
+    def reused():
+        xs, ys = np.empty_like(x[:4]), np.empty_like(y[:4])
+        for a, b in fresh():
+            xs[:], ys[:] = a, b
+            yield xs, ys
+
+    for steps in (1, 3):
+        results = []
+        for source in (fresh, reused):
+            keras.utils.set_random_seed(0)
+            model = make(steps_per_execution=steps)
+            history = model.fit(source(), verbose=0).history
+            results.append([history, model.evaluate(source(), verbose=0)])
+            results[-1].append(model.predict((a for a, _ in source()), verbose=0).tobytes())
+        assert results[0] == results[1]
+
+
 def test_evaluate_and_predict_can_be_stopped(data):
     x, y = data
     model = make()

@@ -131,7 +131,11 @@ def _host_batch(batch: Any) -> Any:
 
 
 def grouped(batches: Iterator, size: int) -> Iterator[list]:
-    """The batches that callbacks see as one."""
+    """The batches that callbacks see as one. While one waits for the others, whoever hands them over
+    may fill the same arrays again, so it is copied.
+    """
+    if size > 1:
+        batches = (map_structure(lambda a: None if a is None else a.copy(), batch) for batch in batches)
     while group := list(itertools.islice(batches, size)):
         yield group
 
