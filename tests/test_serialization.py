@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from fastnn import constraints, initializers, regularizers, schedules
+from fastnn import activations, constraints, initializers, layers, losses, regularizers, schedules
 from fastnn.custom_objects import (
     custom_object_scope,
     get_registered_name,
@@ -310,6 +310,15 @@ def test_own_objects_load_only_where_they_are_passed():
     assert deserialize_object(function, {"doubled": doubled}) is doubled
     with pytest.raises(ValueError, match="custom_objects must be a dict"):
         initializers.get("Own", custom_objects=[Own])
+
+
+@pytest.mark.parametrize("description", [{}, {"class_name": "L2"}, {"name": {"units": 3}}])
+def test_a_dictionary_that_describes_no_object(description):
+    for get in (activations.get, constraints.get, initializers.get, losses.get, regularizers.get):
+        with pytest.raises(ValueError, match="Expected a"):
+            get(description)
+    with pytest.raises(ValueError, match="Expected a"):
+        layers.Dense.from_config({"units": 3, "activation": description})
 
 
 def test_registered_objects_load_everywhere():

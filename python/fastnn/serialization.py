@@ -118,8 +118,9 @@ class Family:
             return None
         with custom_object_scope(custom_objects):
             if isinstance(identifier, dict):
-                return self.deserialize(identifier)
-            found = self.find(identifier) if isinstance(identifier, str) else identifier
+                found = self.deserialize(identifier)
+            else:
+                found = self.find(identifier) if isinstance(identifier, str) else identifier
         if inspect.isclass(found):
             try:
                 return found()
