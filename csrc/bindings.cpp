@@ -263,8 +263,9 @@ PYBIND11_MODULE(_core, m) {
     }
   });
 
-  py::class_<Array>(m, "Array", py::buffer_protocol(), py::dynamic_attr(),
-                    "Memory with a shape and a type.")
+  // Attributes are for its Python subclass to hold: with dynamic_attr() here too, the collector
+  // would be shown the same dictionary twice, believe that others refer to it, and free no circle.
+  py::class_<Array>(m, "Array", py::buffer_protocol(), "Memory with a shape and a type.")
       .def(py::init(&share_numpy), py::arg("array").noconvert())
       .def(py::init(
                [](const py::sequence& shape, const std::string& dtype, const std::string& device) {

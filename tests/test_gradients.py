@@ -2,6 +2,8 @@
 of ops: one without a case fails.
 """
 
+import gc
+
 import numpy as np
 import pytest
 
@@ -92,3 +94,20 @@ def test_every_differentiable_op_has_a_case():
                 pending += t._node[0].inputs
     missing = sorted(set(autograd.OPS) - met - set(ops.NOT_DIFFERENTIABLE))
     assert not missing, f"ops without a gradient case in fastnn/reference/: {missing}"
+
+
+@pytest.mark.parametrize("case", cases())
+def test_what_an_op_keeps_goes_with_its_result(case):
+    """At once: the memory of a step does not wait for the collector of cycles."""
+    arguments, _ = draw(case.arguments, np.random.default_rng(7))
+    function = getattr(ops, case.name)
+    function(**arguments)
+    enabled = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        function(**arguments)
+        assert gc.collect() == 0
+    finally:
+        if enabled:
+            gc.enable()

@@ -1,10 +1,14 @@
 """Tensors that Python made without running their constructor are refused, not read."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
 from fastnn import kernels, ops
 from fastnn.tensor import Tensor
+from fastnn.variables import Variable
 
 USES = {
     "shape": lambda t: t.shape,
@@ -24,3 +28,15 @@ USES = {
 def test_a_tensor_without_memory_is_refused(use):
     with pytest.raises((ValueError, BufferError)):
         USES[use](Tensor.__new__(Tensor))
+
+
+@pytest.mark.parametrize("kind", [Tensor, Variable])
+def test_tensors_in_a_circle_are_collected(kind):
+    """Python's collector must see each attribute once: one seen twice looks as if others needed it."""
+    t = kind(np.ones(3, "float32"))
+    t.mine = [t]
+    seen = weakref.ref(t)
+    assert len([r for r in gc.get_referents(t) if isinstance(r, dict)]) <= 1
+    del t
+    gc.collect()
+    assert seen() is None

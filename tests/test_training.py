@@ -1,5 +1,6 @@
 """fit, evaluate, predict: what they accept, what they return, what they refuse."""
 
+import gc
 import os
 import signal
 import threading
@@ -594,3 +595,22 @@ def test_a_step_that_returns_results_of_metrics_is_replayed():
             curves.append(model.fit(x, y, batch_size=8, epochs=3, shuffle=False, verbose=0).history["loss"])
     assert curves[0] == curves[1]
     assert curves[0][2] < curves[0][0]
+
+
+def test_models_that_are_dropped_leave_nothing(data):
+    x, y = data
+
+    def tensors():
+        model = make()
+        model.fit(x, y, verbose=0)
+        model.run_eagerly = True
+        model.fit(x, y, verbose=0)
+        with keras.GradientTape() as tape:
+            loss = keras.ops.mean(keras.ops.softmax(model(x)))
+        tape.gradient(loss, model.trainable_weights)
+        del model, tape, loss
+        gc.collect()
+        return sum(isinstance(o, keras.Tensor) for o in gc.get_objects())
+
+    first = tensors()
+    assert [tensors() for _ in range(3)] == [first] * 3

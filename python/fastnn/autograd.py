@@ -82,9 +82,11 @@ def op(function: Callable) -> Callable:
             args, kwargs = bound.args, bound.kwargs
         result, backward = function(*args, **kwargs)
         if backward is not None and is_differentiated(args):
-            # A result that is an input would be its own cause: it becomes another tensor over its memory.
+            # A result that is an input would be its own cause, and one that the backward pass needs would keep
+            # itself alive until the collector comes by: it becomes another tensor over its memory.
+            held = [*args, *(c.cell_contents for c in backward.__closure__ or ())]
             results = tuple(
-                view(r, r.shape) if any(r is a for a in args) else r
+                view(r, r.shape) if any(r is h for h in held) else r
                 for r in (result if isinstance(result, tuple) else (result,))
             )
             result = results if isinstance(result, tuple) else results[0]

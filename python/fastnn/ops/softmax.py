@@ -36,10 +36,11 @@ def _softmax(name: str, x: Any, axis: int):
     if inner != 1:
         shape, forward, grad = (outer, n, inner), kernels.softmax_axis, kernels.softmax_axis_grad
         flag = (name == "log_softmax",)
-    forward(view(x, shape), view(y, shape), *flag)
+    saved = view(y, shape)
+    forward(view(x, shape), saved, *flag)
 
     def run_grad(dy, dx):
-        grad(view(y, shape), view(dy, shape), view(dx, shape), *flag)
+        grad(saved, view(dy, shape), view(dx, shape), *flag)
 
     return y, lambda dy: grad_to(x, run_grad, dy)
 
