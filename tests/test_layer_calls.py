@@ -1,5 +1,7 @@
 """The protocol of a layer's call: what reaches `build` and `call`, and what is kept of it."""
 
+import collections
+
 import numpy as np
 import pytest
 
@@ -259,3 +261,31 @@ def test_the_policy_of_a_layer_makes_layers_of_its_type():
     outer = layers.Dense(2, dtype="float64")
     assert outer.dtype_policy.name == outer.dtype_policy.compute_dtype == "float64"
     assert layers.Dense(2, dtype=outer.dtype_policy).dtype == "float64"
+
+
+Pair = collections.namedtuple("Pair", "low high")
+
+
+def test_named_tuples_keep_their_names():
+    class Split(layers.Layer):
+        def call(self, x):
+            return Pair(low=x - 1.0, high=x + 1.0)
+
+    class Width(layers.Layer):
+        def build(self, input_shape):
+            assert input_shape == Pair((None, 4), (None, 4))
+            self.built = True
+
+        def call(self, pair):
+            return pair.high - pair.low
+
+    x = layers.Input((4,))
+    pair = Split()(x)
+    data = np.ones((3, 4), "float32")
+    model = fastnn.Model(x, layers.Dense(1)(Width()(pair)))
+    model.compile("sgd", "mse")
+    model.fit(data, data[:, :1], verbose=0)
+    copy = fastnn.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    np.testing.assert_array_equal(copy.predict(data, verbose=0), model.predict(data, verbose=0))
+    np.testing.assert_array_equal(fastnn.Model(x, pair).predict(data, verbose=0).high, data + 1.0)

@@ -8,7 +8,7 @@ from typing import Any
 from .layers.input import InputLayer
 from .layers.op import Operation
 from .models import Model, Sequential
-from .symbolic import KerasTensor, flatten, map_structure
+from .symbolic import KerasTensor, alike, flatten, map_structure
 
 
 def clone_model(
@@ -116,5 +116,5 @@ def _sorted_keys(structure: Any) -> Any:
     if isinstance(structure, dict):
         return {key: _sorted_keys(structure[key]) for key in sorted(structure)}
     if isinstance(structure, (list, tuple)):
-        return type(structure)(map(_sorted_keys, structure))
+        return alike(structure, map(_sorted_keys, structure))
     return structure

@@ -24,10 +24,15 @@ def flatten(structure: Any) -> list:
     return [structure]
 
 
+def alike(structure: Any, items: Any) -> Any:
+    """A list or tuple of the same kind with other items; a named tuple takes them one by one."""
+    return type(structure)(*items) if hasattr(structure, "_fields") else type(structure)(items)
+
+
 def map_structure(function: Callable, structure: Any) -> Any:
     """The same structure with function(leaf) for every leaf."""
     if isinstance(structure, (list, tuple)):
-        return type(structure)(map_structure(function, item) for item in structure)
+        return alike(structure, [map_structure(function, item) for item in structure])
     if isinstance(structure, dict):
         return {key: map_structure(function, item) for key, item in structure.items()}
     return function(structure)

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from ..symbolic import KerasTensor, flatten, map_structure
+from ..symbolic import KerasTensor, alike, flatten, map_structure
 from ..tensor import Tensor
 
 _OPEN = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -35,7 +35,7 @@ def map_shapes(function: Callable, structure: Any) -> Any:
         return {key: map_shapes(function, item) for key, item in structure.items()}
     if not isinstance(structure, (list, tuple)):
         raise TypeError(f"expected a shape or a structure of shapes, got {structure!r}")
-    return type(structure)(map_shapes(function, item) for item in structure)
+    return alike(structure, [map_shapes(function, item) for item in structure])
 
 
 class Signature:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import no_grad
-from ..symbolic import KerasTensor, flatten, map_structure
+from ..symbolic import KerasTensor, alike, flatten, map_structure
 from ..tensor import Tensor
 
 # Open axes of a trial call. The large pair is for what needs room: x[:, 20], or a batch that divides.
@@ -65,5 +65,5 @@ def _sorted(structure: Any) -> Any:
     if isinstance(structure, dict):
         return {key: _sorted(structure[key]) for key in sorted(structure)}
     if isinstance(structure, (list, tuple)):
-        return type(structure)(map(_sorted, structure))
+        return alike(structure, map(_sorted, structure))
     return structure
