@@ -99,6 +99,31 @@ def test_hypot_and_fmod_at_the_ends():
     compare("heaviside", [ODD, floats(7)], gradient=False)
 
 
+ENDS = np.float32([-np.inf, -200, -1.0, 0, 3, 120, np.inf])
+
+
+@pytest.mark.parametrize("name", ["hypot", "logaddexp", "logaddexp2"])
+def test_two_arguments_without_bounds(name):
+    a, b = (m.ravel() for m in np.meshgrid(ENDS, ENDS))
+    np.testing.assert_allclose(getattr(ops, name)(a, b).numpy(), getattr(np, name)(a, b), rtol=1e-6)
+    x = Tensor(np.float32([-np.inf, np.inf, -np.inf, 2.0]))
+    x.requires_grad = True
+    ops.sum(ops.logaddexp(x, np.float32([-np.inf, np.inf, 1.0, -np.inf]))).backward()
+    np.testing.assert_array_equal(x.grad.numpy(), [0.5, 0.5, 0.0, 1.0])
+
+
+@pytest.mark.parametrize("name", ["sinh", "cosh"])
+def test_hyperbolic_functions_without_bounds(name):
+    with np.errstate(over="ignore"):
+        np.testing.assert_allclose(getattr(ops, name)(ENDS).numpy(), getattr(np, name)(ENDS), rtol=2e-5)
+
+
+def test_the_median_of_what_is_not_known_is_not_known():
+    x = np.float32([[1, 2, 3, np.nan], [4, 1, 3, 2], [np.nan] * 4, [1, 2, np.inf, np.inf]])
+    for arguments in ({}, dict(axis=1), dict(axis=0, keepdims=True)):
+        compare("median", [x], arguments, gradient=False)
+
+
 CALLS = [
     *[("cumprod", [floats(3, 9)], dict(axis=axis)) for axis in (0, 1, -1)],
     ("cumprod", [ints(5)], {}),

@@ -170,10 +170,11 @@ def divide_no_nan(x1: Any, x2: Any) -> Tensor:
 
 def logaddexp(x1: Any, x2: Any) -> Tensor:
     """log(e^x1 + e^x2), without overflow."""
+    from .compare import equal, where
     from .unary import absolute, exp, log1p, negative
 
-    apart = negative(absolute(subtract(x1, x2)))
-    return add(maximum(x1, x2), log1p(exp(apart)))
+    apart = where(equal(x1, x2), 0.0, subtract(x1, x2))  # two equal infinities are no distance apart
+    return add(maximum(x1, x2), log1p(exp(negative(absolute(apart)))))
 
 
 def logaddexp2(x1: Any, x2: Any) -> Tensor:

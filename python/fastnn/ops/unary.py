@@ -148,8 +148,7 @@ def exp2(x: Any) -> Tensor:
 
 def sinh(x: Any) -> Tensor:
     """(e^x - e^-x) / 2, accurate near 0."""
-    grown = expm1(x)  # e^x - 1; e^-x = 1 / (1 + grown)
-    return multiply(add(grown, divide(grown, add(grown, 1.0))), 0.5)
+    return multiply(subtract(expm1(x), expm1(negative(x))), 0.5)
 
 
 def cosh(x: Any) -> Tensor:
