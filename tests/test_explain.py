@@ -21,6 +21,10 @@ X = np.ones((2, 3), "float32")
         (lambda: ops.sum(fastnn.Input((3,)), axis="rows"), TypeError, "sum: axis is 'rows'"),
         (lambda: layers.LeakyReLU((1, 2)), (TypeError, ValueError), r"negative_slope cannot be \(1, 2\)"),
         (lambda: layers.Add(name="sums")(X), ValueError, "layer 'sums'|sums"),
+        (lambda: ops.zeros((2**63,)), ValueError, r"zeros .*shape=\(9223372036854775808,\): .*does not fit in 64 bits"),
+        (lambda: ops.pad(X, ((2**63, 0), (0, 0))), ValueError, "pad .*does not fit in 64 bits"),
+        (lambda: layers.ZeroPadding2D(2**62)(X[None, ..., None]), ValueError, "layer 'zero_padding2d.*64 bits"),
+        (lambda: fastnn.random.normal((2**63,)), ValueError, "does not fit in 64 bits"),
         (lambda: layers.Permute("ab"), (TypeError, ValueError), "Permute"),
     ],
 )

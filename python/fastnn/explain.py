@@ -74,6 +74,8 @@ def explained(name: str, function: Callable, args: tuple, kwargs: dict, error: E
     given = ", ".join(f"{k}={_shown(v)}" for k, v in bound.arguments.items() if k != "self")
     kind = type(error) if isinstance(error, (OverflowError, MemoryError)) else ValueError
     why = "" if _is_interpreters(said) or not said else f": {said}"
+    if "too big to convert" in said:
+        kind, why = ValueError, ": a number in it does not fit in 64 bits"
     return kind(f"{name} cannot be computed for {given}{why}")
 
 
