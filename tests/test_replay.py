@@ -4,6 +4,7 @@ the same bits for any number of threads.
 """
 
 import hashlib
+import itertools
 import re
 import warnings
 
@@ -236,7 +237,7 @@ def test_small_calls_are_made_by_one_member_without_barriers():
     assert marks[0] == (" ", " ", "dense")  # the first product, shared
     alone = {name for _, one, name in marks if one == "1"}
     assert {"pointwise_loss", "mean", "fill", "pointwise_loss_grad"} <= alone < {name for *_, name in marks}
-    for (_, before, _), (barrier, one, name) in zip(marks, marks[1:]):
+    for (_, before, _), (barrier, one, name) in itertools.pairwise(marks):
         if before == one == "1":
             assert barrier == " ", name
     tiny = keras.Sequential([layers.Input((4,)), layers.Dense(3, activation="relu"), layers.Dense(1)])

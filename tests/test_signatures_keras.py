@@ -51,7 +51,6 @@ LACKING = {
     ("models", "save_model", "zipped"): "a file is one zip",
     ("saving", "get_registered_object", "module_objects"): "what is registered is found, nothing else",
     ("saving", "save_weights", "max_shard_size"): "a file is one file",
-    ("saving", "get_registered_object", "module_objects"): "what is registered is found, nothing else",
     ("utils", "get_registered_object", "module_objects"): "what is registered is found, nothing else",
 }
 
