@@ -15,6 +15,7 @@ from workloads import WORKLOADS
 PREDICT_BATCH = 256
 MEMORY_BATCHES = 32  # the same data for every peer, whatever its speed
 MOST_ROWS = 1_000_000
+MOST_BYTES = 200e6  # of inputs; what is larger times the system's page faults, in results as large
 
 
 class KerasLike:
@@ -161,6 +162,10 @@ class Worker:
         x, y = self.workload.data(self.rng, rows)
         return self.side.data(x, y) if do == "train" else self.side.data(x)
 
+    @staticmethod
+    def bytes_of(arguments):
+        return sum(a.nbytes for a in arguments)
+
     def prepare(self, do, seconds):
         """Warms up, then makes as many rows as fill the time."""
         run = getattr(self.side, do)
@@ -170,8 +175,8 @@ class Worker:
         run(*arguments)
         if do != "latency":
             once = min(timed(run, *arguments) for _ in range(3))
-            wanted = int(4 * seconds / once)
-            arguments = self.draw(do, unit * max(4, min(wanted, MOST_ROWS // unit)))
+            rows = min(MOST_ROWS, MOST_BYTES // (self.bytes_of(arguments) / (4 * unit)))
+            arguments = self.draw(do, unit * max(4, min(int(4 * seconds / once), int(rows // unit))))
             run(*arguments)
         self.prepared[do] = arguments
 
