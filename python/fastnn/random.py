@@ -202,9 +202,11 @@ def truncated_normal(
 def shuffle(x: Any, axis: int = 0, seed: Any = None) -> Any:
     """x with what lies along `axis` in random order, whole slices of it; differentiable."""
     from . import ops
+    from .ops.axes import normalized_axis
     from .tensor import to_tensor
 
     x = to_tensor(x)
+    axis = normalized_axis("shuffle", axis, x.ndim)
     order = ops.argsort(ops.random_uniform((x.shape[axis],), 0.0, 1.0, "float64", _state(seed)))
     return ops.take(x, order, axis)
 

@@ -18,13 +18,23 @@ from .slice import stack
 __all__ = ["cond", "fori_loop", "map", "scan", "switch", "vectorized_map", "while_loop"]
 
 
+def _check_functions(name: str, **functions: Any) -> None:
+    for argument, f in functions.items():
+        if not callable(f):
+            raise TypeError(f"{name}: {argument} is a function, got {f!r:.80}")
+
+
 def cond(pred: Any, true_fn: Callable, false_fn: Callable) -> Any:
     """true_fn() if `pred` holds, else false_fn()."""
+    _check_functions("cond", true_fn=true_fn, false_fn=false_fn)
     return true_fn() if bool(pred) else false_fn()
 
 
 def switch(index: Any, branches: Sequence[Callable], *operands: Any) -> Any:
     """branches[index](*operands); an index outside is the nearest one inside."""
+    if not isinstance(branches, (list, tuple)) or not branches:
+        raise TypeError(f"switch: branches is a list of functions, got {branches!r:.80}")
+    _check_functions("switch", **{f"branches[{i}]": f for i, f in enumerate(branches)})
     return branches[min(max(int(index), 0), len(branches) - 1)](*operands)
 
 
@@ -33,6 +43,7 @@ def while_loop(cond: Callable, body: Callable, loop_vars: Any, maximum_iteration
 
     One variable that is not in a list or tuple is given and returned as it is.
     """
+    _check_functions("while_loop", cond=cond, body=body)
     many = isinstance(loop_vars, (list, tuple))
     values = loop_vars if many else (loop_vars,)
     done = 0
@@ -45,6 +56,7 @@ def while_loop(cond: Callable, body: Callable, loop_vars: Any, maximum_iteration
 
 def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any) -> Any:
     """val = body_fun(i, val) for i = lower, ..., upper - 1; the last one."""
+    _check_functions("fori_loop", body_fun=body_fun)
     value = init_val
     for i in range(int(lower), int(upper)):
         value = body_fun(i, value)
@@ -52,7 +64,10 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable, init_val: Any) -> Any:
 
 
 def _length(name: str, xs: Any) -> int:
-    sizes = {len(x) for x in flatten(xs)}
+    leaves = flatten(xs)
+    if not leaves or not all(x.ndim for x in leaves):
+        raise ValueError(f"{name}: every input has a first axis, got shapes {[x.shape for x in leaves]}")
+    sizes = {len(x) for x in leaves}
     if len(sizes) != 1:
         raise ValueError(f"{name}: the first axes of the inputs differ: {sorted(sizes)}")
     return sizes.pop()
@@ -76,6 +91,7 @@ def scan(
       reverse: from the last to the first; y keeps the order of xs.
       unroll: of no consequence.
     """
+    _check_functions("scan", f=f)
     if xs is None and length is None:
         raise ValueError("scan: without xs, length says how often f is called")
     xs = None if xs is None else map_structure(to_tensor, xs)
@@ -93,6 +109,7 @@ def scan(
 
 def map(f: Callable, xs: Any) -> Any:
     """f(xs[i]) along the first axis, as one."""
+    _check_functions("map", f=f)
     xs = map_structure(to_tensor, xs)
     n = _length("map", xs)
     if not n:
