@@ -4,7 +4,6 @@ batch, into the slots that a recorded step reads. Batches that others hand over 
 
 from __future__ import annotations
 
-import functools
 from typing import Any
 
 import numpy as np
@@ -141,6 +140,8 @@ def check_rows(structure: tuple) -> int:
 class Arrays:
     """x, y and sample weights with one row per sample."""
 
+    _tensors: Any = None  # made when first asked for
+
     def __init__(self, x: Any, y: Any = None, sample_weight: Any = None, class_weight: dict | None = None):
         x = map_structure(lambda v: as_array(v, "x"), _listify(x))
         y = None if y is None else map_structure(lambda v: as_array(v, "y"), _listify(y))
@@ -171,11 +172,15 @@ class Arrays:
         """Rows [begin, end) as `train_step` gets them."""
         return map_structure(lambda a: None if a is None else a[begin:end], pack_x_y_sample_weight(*self.structure))
 
-    @functools.cached_property
+    # No cached_property: up to Python 3.11 it has a lock, and a process forked while another thread holds that
+    # would wait for it forever.
+    @property
     def tensors(self) -> Any:
         """All rows, on the device, in the structure of `batch`; without a copy where the layout fits."""
-        packed = pack_x_y_sample_weight(*self.structure)
-        return map_structure(lambda a: None if a is None else _resident(a), packed)
+        if self._tensors is None:
+            packed = pack_x_y_sample_weight(*self.structure)
+            self._tensors = map_structure(lambda a: None if a is None else _resident(a), packed)
+        return self._tensors
 
     def part(self, begin: int, end: int) -> Arrays:
         """Rows [begin, end)."""
