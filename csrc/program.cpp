@@ -149,8 +149,8 @@ void Program::spoil(const std::string& reason) {
 }
 
 // A call waits for the others when it reads what was written, or writes what was read or written,
-// since the last barrier. Calls that are worth less than a barrier are made by one member, who does
-// not wait for itself.
+// since the last barrier. Calls too small for sharing them to repay the barriers are made by one
+// member, who does not wait for itself.
 void Program::place_barriers() {
   constexpr double kAlone_ns = 4'000;
   Touched by_all, by_one;

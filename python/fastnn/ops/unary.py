@@ -14,9 +14,10 @@ from .elementwise import add, arctan2, divide, hypot, multiply, subtract
 from .promotion import common_type, converted
 
 __all__ = [
-    "abs", "absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "ceil", "cos", "cosh", "deg2rad", "erf", "exp", "exp2", "expm1", "fabs",
-    "floor", "log", "log1p", "log2", "log10", "negative", "rad2deg", "reciprocal", "round", "rsqrt",
-    "sign", "sin", "sinh", "sqrt", "square", "tan", "trunc",
+    "abs", "absolute", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctanh", "ceil", "cos",
+    "cosh", "deg2rad", "erf", "exp", "exp2", "expm1", "fabs", "floor", "log", "log1p", "log2",
+    "log10", "negative", "rad2deg", "reciprocal", "round", "rsqrt", "sign", "sin", "sinh", "sqrt",
+    "square", "tan", "trunc",
 ]  # fmt: skip
 
 
