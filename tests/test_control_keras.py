@@ -67,3 +67,10 @@ def test_mistakes_are_told():
         ops.scan(lambda c, x: (c, x), 0.0, np.ones(4), length=3)
     with pytest.raises(ValueError, match="first axes"):
         ops.map(lambda x: x[0], [np.ones(4), np.ones(3)])
+
+
+def test_dictionaries_inside_keep_their_names():
+    x = np.arange(3, dtype="float32")
+    (found,) = ops.map(lambda v: [{"b": v, "a": v + 10}], x)
+    np.testing.assert_array_equal(found["b"], x)
+    np.testing.assert_array_equal(found["a"], x + 10)

@@ -8,7 +8,7 @@ from typing import Any
 from .layers.input import InputLayer
 from .layers.op import Operation
 from .models import Model, Sequential
-from .symbolic import KerasTensor, alike, flatten, map_structure
+from .symbolic import KerasTensor, flatten, in_order, map_structure
 
 
 def clone_model(
@@ -107,14 +107,5 @@ def _clone_graph(model: Model, input_tensors: Any, clone_function: Any, call_fun
             outputs = call_function(copy, *args, **kwargs)
         made.update({id(t): o for t, o in zip(flatten(node.outputs), flatten(outputs))})
     order = iter(start)
-    inputs = map_structure(lambda _: next(order), _sorted_keys(graph.inputs))
+    inputs = map_structure(lambda _: next(order), in_order(graph.inputs))
     return Model(inputs, map_structure(look_up, graph.outputs), name=model.name, trainable=model.trainable)
-
-
-def _sorted_keys(structure: Any) -> Any:
-    """Dictionaries in the order in which `flatten` goes through them."""
-    if isinstance(structure, dict):
-        return {key: _sorted_keys(structure[key]) for key in sorted(structure)}
-    if isinstance(structure, (list, tuple)):
-        return alike(structure, map(_sorted_keys, structure))
-    return structure

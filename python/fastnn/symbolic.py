@@ -38,6 +38,15 @@ def map_structure(function: Callable, structure: Any) -> Any:
     return function(structure)
 
 
+def in_order(structure: Any) -> Any:
+    """The same structure, its dictionaries in the order in which `flatten` goes through them."""
+    if isinstance(structure, dict):
+        return {key: in_order(structure[key]) for key in sorted(structure)}
+    if isinstance(structure, (list, tuple)):
+        return alike(structure, map(in_order, structure))
+    return structure
+
+
 def any_symbolic(structure: Any) -> bool:
     if isinstance(structure, KerasTensor):
         return True
