@@ -7,7 +7,7 @@ import pytest
 
 import fastnn as keras
 import layer_cases
-from fastnn import ops
+from fastnn import layers, ops
 from fastnn.prediction import Results
 from fastnn.tensor import Tensor
 
@@ -296,3 +296,15 @@ def test_cut_batches_count_as_those_asked_for(capsys):
     assert "3/3" in capsys.readouterr().err
     model.run_eagerly = True
     assert model._rows_of_step(256) == 256
+
+
+def test_outputs_in_a_dictionary_keep_their_names():
+    x = layers.Input((3,))
+    doubled, tripled = layers.Rescaling(2.0)(x), layers.Rescaling(3.0)(x)
+    data = np.ones((40, 3), "float32")
+    for wrap in (lambda d: d, lambda d: [d], lambda d: {"z": d, "y": [d]}):
+        model = keras.Model(x, wrap({"b": doubled, "a": tripled}))
+        for found in (*(model.predict(data, verbose=0) for _ in range(3)), model.predict_on_batch(data)):
+            found = found[0] if isinstance(found, list) else found.get("z", found)
+            assert list(found) == ["b", "a"]
+            assert (found["b"] == 2).all() and (found["a"] == 3).all()

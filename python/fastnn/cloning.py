@@ -8,7 +8,7 @@ from typing import Any
 from .layers.input import InputLayer
 from .layers.op import Operation
 from .models import Model, Sequential
-from .symbolic import KerasTensor, flatten, in_order, map_structure
+from .symbolic import KerasTensor, flatten, map_structure
 
 
 def clone_model(
@@ -107,5 +107,5 @@ def _clone_graph(model: Model, input_tensors: Any, clone_function: Any, call_fun
             outputs = call_function(copy, *args, **kwargs)
         made.update({id(t): o for t, o in zip(flatten(node.outputs), flatten(outputs))})
     order = iter(start)
-    inputs = map_structure(lambda _: next(order), in_order(graph.inputs))
+    inputs = map_structure(lambda _: next(order), graph.inputs)
     return Model(inputs, map_structure(look_up, graph.outputs), name=model.name, trainable=model.trainable)

@@ -30,21 +30,13 @@ def alike(structure: Any, items: Any) -> Any:
 
 
 def map_structure(function: Callable, structure: Any) -> Any:
-    """The same structure with function(leaf) for every leaf."""
+    """The same structure with function(leaf) for every leaf, called in the order of `flatten`."""
     if isinstance(structure, (list, tuple)):
         return alike(structure, [map_structure(function, item) for item in structure])
     if isinstance(structure, dict):
-        return {key: map_structure(function, item) for key, item in structure.items()}
+        made = {key: map_structure(function, structure[key]) for key in sorted(structure)}
+        return {key: made[key] for key in structure}
     return function(structure)
-
-
-def in_order(structure: Any) -> Any:
-    """The same structure, its dictionaries in the order in which `flatten` goes through them."""
-    if isinstance(structure, dict):
-        return {key: in_order(structure[key]) for key in sorted(structure)}
-    if isinstance(structure, (list, tuple)):
-        return alike(structure, map(in_order, structure))
-    return structure
 
 
 def any_symbolic(structure: Any) -> bool:

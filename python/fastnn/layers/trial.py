@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..autograd import no_grad
-from ..symbolic import KerasTensor, flatten, in_order, map_structure
+from ..symbolic import KerasTensor, flatten, map_structure
 from ..tensor import Tensor
 
 # Open axes of a trial call. The large pair is for what needs room: x[:, 20], or a batch that divides.
@@ -57,4 +57,4 @@ def _merged(one: Any, two: Any) -> Any:
             raise ValueError("the rank of the result depends on the batch size")
         return KerasTensor(tuple(n if n == m else None for n, m in zip(a.shape, b.shape)), a.dtype)
 
-    return map_structure(symbol, in_order(one))
+    return map_structure(symbol, one)

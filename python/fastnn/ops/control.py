@@ -11,7 +11,7 @@ import builtins
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..symbolic import flatten, in_order, map_structure
+from ..symbolic import flatten, map_structure
 from ..tensor import to_tensor
 from .slice import stack
 
@@ -76,7 +76,7 @@ def _length(name: str, xs: Any) -> int:
 def _stacked(results: list) -> Any:
     """Results of equal structure as one, with a new first axis."""
     columns = iter([stack(list(leaves)) for leaves in zip(*builtins.map(flatten, results))])
-    return map_structure(lambda _: next(columns), in_order(results[0]))
+    return map_structure(lambda _: next(columns), results[0])
 
 
 def scan(
