@@ -15,7 +15,7 @@ from fastnn import _core, reference
 from fastnn.tensor import from_numpy
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from test_kernels import make_arguments
+import test_kernels
 
 reference.load()
 
@@ -39,6 +39,20 @@ def rows(first=False):
     """All of them in the catalogue's order, or only the first of each kernel."""
     cases = [(name, reference.KERNELS.get(name)) for name in _core.kernels]
     return [Row(name, s) for name, case in cases if case for s in (case.bench[:1] if first else case.bench)]
+
+
+def aligned(array, to=64):
+    """The same numbers at the start of a cache line, where every library puts its own tensors; NumPy does not."""
+    room = np.empty(array.nbytes + to, np.uint8)
+    start = -room.ctypes.data % to
+    copy = room[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+def make_arguments(case, kernel, sizes, scalars, storage):
+    values = test_kernels.make_arguments(case, kernel, sizes, scalars, storage)
+    return [aligned(v) if isinstance(v, np.ndarray) else v for v in values]
 
 
 def numpy_call(kernel, given, sizes):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 
 import numpy as np
-from catalogue import make_arguments  # which has loaded the cases
+from catalogue import aligned, make_arguments  # which has loaded the cases
 
 from fastnn import _core, reference
 
@@ -37,14 +37,14 @@ class Row:
         """Every argument by name, `sizes` and, in order, the kernel's own as a list."""
         if self.inputs is not None:
             rng = np.random.default_rng(0)
-            values = {name: draw(rng).astype(np.float32) for name, draw in self.inputs.items()}
+            values = {name: aligned(draw(rng).astype(np.float32)) for name, draw in self.inputs.items()}
             return SimpleNamespace(**values, sizes=self.sizes, in_order=list(values.values()))
         case, kernel = reference.KERNELS[self.kernel], _core.kernels[self.kernel]
         scalars = {**case.scalars_of_bench(self.sizes), **self.scalars}
         values = make_arguments(case, kernel, self.sizes, scalars, "float32")
         named = SimpleNamespace(**dict(zip((p for p, _ in kernel.params), values)), sizes=self.sizes)
         for name, make in self.given.items():
-            setattr(named, name, np.ascontiguousarray(make(named), dtype=getattr(named, name).dtype))
+            setattr(named, name, aligned(np.asarray(make(named), dtype=getattr(named, name).dtype)))
         named.in_order = [getattr(named, p) for p, _ in kernel.params]
         return named
 

@@ -82,7 +82,7 @@ void direct_tile(const Windows<T>& v, const Band<T>& band, int64_t lines, int64_
         rows[i] = rows[0];
         continue;
       }
-      rows[i] = band.rows.data + band.rows.group_at[line] + q * band.rows.ld;
+      rows[i] = scalar_address(band.rows.data + band.rows.group_at[line] + q * band.rows.ld);
       if (++q == cols) q = 0, ++line;
     }
     T* to = c + o * ldc;

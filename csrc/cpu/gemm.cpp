@@ -109,11 +109,11 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
             t.add = add ? add + (ib + i) * t.add_ld + jb + j : nullptr;
             height = t.rows = block_rows(mb - i);
             if (pack_a) {
-              for (int r = 0; r < height; ++r) t.a[r] = packed_a + i * kc + r;
+              for (int r = 0; r < height; ++r) t.a[r] = scalar_address(packed_a + i * kc + r);
               t.a_step = height;
               block_kernel_of<kRows>(t, 0, kWhole, nullptr, direct);
             } else if (by_columns) {
-              for (int r = 0; r < height; ++r) t.a[r] = g.a.data + ib + i + r;
+              for (int r = 0; r < height; ++r) t.a[r] = scalar_address(g.a.data + ib + i + r);
               t.a_step = g.a.ld;
               if (g.a.group == kWhole)
                 block_kernel_of<kRows>(t, p, kWhole, nullptr, direct);
@@ -121,7 +121,8 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
                 block_kernel_of<kRows>(t, p % g.a.group, g.a.group, g.a.group_at + p / g.a.group,
                                        direct);
             } else {
-              for (int r = 0; r < height; ++r) t.a[r] = g.a.data + g.a.strided(ib + i + r);
+              for (int r = 0; r < height; ++r)
+                t.a[r] = scalar_address(g.a.data + g.a.strided(ib + i + r));
               t.a_step = 1;
               if (g.a.run == kWhole)
                 block_kernel_of<kRows>(t, p, kWhole, nullptr, direct);
@@ -201,11 +202,12 @@ void gemm_shared(const Gemm<T>& g, Finish<T> finish) {
 }
 
 // Whether so many tiles would pack the same columns of b that packing them once repays its price:
-// barriers, and reading what another member has in its cache.
+// barriers, and reading what another member has in its cache. A wide b is used by few rows.
 template <class T>
 FASTNN_INLINE bool packs_once(const Gemm<T>& g) {
   if (g.b.layout == Right<T>::kPacked || is_direct(g) || is_turned(g) || is_dots(g)) return false;
-  return g.m >= 10 * kBlockM && g.k >= kBlockK && g.m * g.n * g.k >= int64_t(1) << 22;
+  if (g.m < 480 || (g.m < 960 && g.n > 2 * g.m)) return false;
+  return g.k >= kBlockK && g.m * g.n * g.k >= int64_t(1) << 22;
 }
 
 template <class T>

@@ -101,7 +101,7 @@ FASTNN_INLINE void dots(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, in
       t.b = g.b.data + j * g.b.ld + p;
       for (int64_t i = i0; i < i1; i += t.rows) {
         t.rows = i1 - i < high ? i1 - i : high;
-        for (int r = 0; r < t.rows; ++r) t.a[r] = g.a.data + g.a.strided(i + r) + p;
+        for (int r = 0; r < t.rows; ++r) t.a[r] = scalar_address(g.a.data + g.a.strided(i + r) + p);
         t.c = g.c + i * g.ldc + j;
         t.add = add ? add + i * t.add_ld + j : nullptr;
         if (g.n == 1)

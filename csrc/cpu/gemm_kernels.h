@@ -43,7 +43,20 @@ FASTNN_INLINE void store_block(const Block<T>& t, const Vec<T> (&acc)[MR][NV]) {
     }
     return;
   }
-  // An edge of c: by way of memory, which keeps the code short.
+  // An edge of c.
+  if constexpr (FASTNN_VEC_BYTES == 64) {  // masks are cheap
+#pragma GCC unroll 8
+    for (int i = 0; i < MR; ++i)
+#pragma GCC unroll 8
+      for (int v = 0; v < NV; ++v) {
+        const int64_t left = cols - v * V::size;
+        V x = acc[i][v];
+        if (add) x += V::load_n(add + i * add_ld + v * V::size, left);
+        x.store_n(c + i * ldc + v * V::size, left);
+      }
+    return;
+  }
+  // By way of memory, which keeps the code short.
   T block[MR][NV * V::size];
 #pragma GCC unroll 8
   for (int i = 0; i < MR; ++i)
@@ -68,20 +81,28 @@ __attribute__((noinline)) void block_kernel(const Block<T>& t, int64_t within, i
   for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 8
     for (int v = 0; v < NV; ++v) acc[i][v] = V(T(0));
-  // c is wanted when the sums are done; by then it has come.
+  // c is wanted when the sums are done; if they are not short, it has come by then.
+  if (t.k >= 64) {
 #pragma GCC unroll 8
-  for (int i = 0; i < MR; ++i)
+    for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 8
-    for (int v = 0; v < NV; ++v) __builtin_prefetch(t.c + i * t.ldc + v * V::size, 1);
+      for (int v = 0; v < NV; ++v) __builtin_prefetch(t.c + i * t.ldc + v * V::size, 1);
+  }
   const T* b = t.b;
   const int64_t ldb = t.ldb, pair = t.pair, step = t.a_step, cols = t.cols;
+  const T* a[MR];  // they move, so that only one set of addresses is in registers
+#pragma GCC unroll 8
+  for (int i = 0; i < MR; ++i) a[i] = t.a[i];
+  int64_t at = 0;  // of the columns, where they stand
   for (int64_t left = t.k; left > 0;) {
     const int64_t start = (run_at ? *run_at++ : 0) + within * step;
-    const int64_t count = run - within < left ? run - within : left;
-    const T* a[MR];
+    int64_t count = run - within < left ? run - within : left;
+    left -= count;
+    within = 0;
 #pragma GCC unroll 8
-    for (int i = 0; i < MR; ++i) a[i] = t.a[i] + start;
-    for (int64_t p = 0, end = count * step; p != end; p += step) {
+    for (int i = 0; i < MR; ++i) a[i] += start - at;
+    at = start + count * step;
+    do {
       V column[NV];
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v) {
@@ -90,14 +111,13 @@ __attribute__((noinline)) void block_kernel(const Block<T>& t, int64_t within, i
       }
 #pragma GCC unroll 8
       for (int i = 0; i < MR; ++i) {
-        const V x(a[i][p]);
+        const V x(*a[i]);
+        a[i] += step;
 #pragma GCC unroll 8
         for (int v = 0; v < NV; ++v) acc[i][v] = fma(x, column[v], acc[i][v]);
       }
       b += ldb;
-    }
-    left -= count;
-    within = 0;
+    } while (--count);
   }
   store_block<MR, NV>(t, acc);
 }

@@ -43,7 +43,7 @@ FASTNN_INLINE void turned(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, 
         t.cols = width > V ? NR : V;
         for (int64_t q = 0; q < count; q += t.rows) {
           t.rows = block_rows(count - q);
-          for (int r = 0; r < t.rows; ++r) t.a[r] = g.b.data + (j + q + r) * g.b.ld;
+          for (int r = 0; r < t.rows; ++r) t.a[r] = scalar_address(g.b.data + (j + q + r) * g.b.ld);
           t.c = sums + q * NR;
           t.add = p ? t.c : nullptr;
           block_kernel_of<kRows>(t, p, kWhole, nullptr, false);
