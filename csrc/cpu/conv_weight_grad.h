@@ -18,6 +18,8 @@ struct WeightGrad {
   int64_t n, groups, c, k;
   Axis h, w;
 
+  static constexpr int64_t kChannels = 192;  // of x in a tile
+
   int64_t cols() const { return groups * k; }
   int64_t size() const { return h.taps * w.taps * c * cols(); }
 
@@ -27,8 +29,8 @@ struct WeightGrad {
     const int64_t room = (int64_t)(team::kSharedBytes / sizeof(T)) / size();
     int64_t chunks = smaller(smaller(ceil_div(outputs, 1024), lines), smaller(room, 32));
     if (chunks < 1) chunks = 1;
-    int64_t c_width = c, k_width = smaller(k, 512);
-    // Splitting c or k changes no sum, so it may depend on the team.
+    int64_t c_width = ceil_div(c, ceil_div(c, kChannels)), k_width = smaller(k, 512);
+    // Splitting c or k further changes no sum, so it may depend on the team.
     const int64_t wanted = team::self().size == 1 ? 1 : 4 * team::self().size;
     auto few = [&] {
       return chunks * groups * ceil_div(c, c_width) * ceil_div(k, k_width) < wanted;
@@ -68,10 +70,13 @@ struct WeightGrad {
     to += c0 * cols() + g * k + k0;
     const T* from = dy + g * k + k0;
     bool first = true;
-    auto product = [&](int64_t rows, int64_t count, int64_t tap) {
+    // A few columns beyond whole panels would take a vector of their own in the products.
+    const bool has_rest = k > kPanel<T> && k0 + k_count == k && is_few<T>(c, k % kPanel<T>);
+    const int64_t rest = has_rest ? k % kPanel<T> : 0;
+    auto product = [&](int64_t rows, int64_t count, int64_t columns, int64_t tap) {
       Gemm<T> p;
       p.m = rows;
-      p.n = k_count;
+      p.n = columns;
       p.k = count;
       p.c = to + tap * c * cols();
       p.ldc = cols();
@@ -79,13 +84,17 @@ struct WeightGrad {
       p.add_ld = cols();
       return p;
     };
+    // Tiles are cut as for a copy of kChannels: where sums are broken off must not hang on how c is
+    // split, for that hangs on the team.
     const TileShape shape =
-        begin < end && w.out > 0 ? tile_shape(v, 512, kBandTarget) : TileShape{0, 0, true};
+        begin < end && w.out > 0
+            ? tile_shape<T>({x, n, c + 1, smaller(c, kChannels), h, w}, 512, kBandTarget)
+            : TileShape{0, 0, true};
     if (!shape.possible || shape.cols == 0) {
       zero(to, c_count, k_count);
       if (!shape.possible) {
         first = false;
-        add_by_taps(v, from, begin, end, product);
+        add_by_taps(v, from, begin, end, k_count, product);
       }
       return;
     }
@@ -107,12 +116,19 @@ struct WeightGrad {
           first = false;
           continue;
         }
-        const Right<T> right = Right<T>::row_major(from + (line * w.out + q) * cols(), cols());
+        const T* dy_tile = from + (line * w.out + q) * cols();
+        const Right<T> right = Right<T>::row_major(dy_tile, cols());
+        if (rest > 0) {
+          const int64_t whole = k_count - rest;
+          few_weight_grad(v, band, lines, width, dy_tile + whole, cols(), rest, to + whole,
+                          c * cols(), first);
+        }
         // One product a kernel row where its taps are neighbours in x and in dW, else one a tap.
         const bool by_row = band.tap_col == c_count && c_count == c;
         for (int64_t r = 0; r < h.taps; ++r)
           for (int64_t s = 0; s < w.taps; s += by_row ? w.taps : 1) {
-            Gemm<T> p = product(by_row ? w.taps * c : c_count, lines * width, r * w.taps + s);
+            Gemm<T> p = product(by_row ? w.taps * c : c_count, lines * width, k_count - rest,
+                                r * w.taps + s);
             p.a = band.rows;
             p.a.transposed = true;
             p.a.data += r * band.tap_row + s * band.tap_col;
@@ -131,7 +147,7 @@ struct WeightGrad {
 
   // Windows too large for the scratch: line by line and tap by tap, straight from x.
   template <class Product>
-  void add_by_taps(const Windows<T>& v, const T* from, int64_t begin, int64_t end,
+  void add_by_taps(const Windows<T>& v, const T* from, int64_t begin, int64_t end, int64_t columns,
                    Product product) const {
     for (int64_t line = begin; line < end; ++line) {
       const int64_t image = line / h.out, p = line % h.out;
@@ -140,7 +156,7 @@ struct WeightGrad {
         for (int64_t s = 0; s < w.taps; ++s) {
           const Range seen = w.outputs_inside(s);
           if (seen.begin >= seen.end) continue;
-          Gemm<T> g = product(v.c, seen.size(), r * w.taps + s);
+          Gemm<T> g = product(v.c, seen.size(), columns, r * w.taps + s);
           g.a.data = v.x + ((image * h.in + h.at(p, r)) * w.in + w.at(seen.begin, s)) * v.pitch;
           g.a.ld = w.stride * v.pitch;
           g.a.transposed = true;

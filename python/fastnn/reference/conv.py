@@ -57,6 +57,9 @@ SIZES = [
         (2, 7, 9, 19, 7, 9, 3, 3, 1),
         (1, 5, 6, 33, 5, 6, 3, 2, 3),
         (8, 15, 16, 17, 15, 16, 3, 3, 19),  # Winograd, where stride and dilation are 1
+        (2, 6, 7, 10, 5, 6, 3, 2, 35),  # some columns beyond whole panels
+        (1, 7, 8, 200, 6, 8, 2, 2, 3),  # more input channels than a tile takes
+        (1, 4, 5, 1, 3, 4, 2, 3, 9),
     ]
 ] + [dict(n=1, h=1, w=1200, c=1, p=1, q=1100, r=1, s=101, k=2)]
 SCALARS = [
