@@ -4,6 +4,7 @@
 // A transposed convolution is the gradient of the input, with a bias and an activation.
 #include "cpu/activate.h"
 #include "cpu/conv_depthwise.h"
+#include "cpu/conv_disjoint.h"
 #include "cpu/conv_gemm.h"
 #include "cpu/conv_weight_grad.h"
 #include "cpu/conv_winograd.h"
@@ -32,7 +33,8 @@ struct Geometry {
     team::fault("strides, padding or dilation are too large");
     return false;
   }
-  bool depthwise() const { return c == 1 && groups > 1; }
+  // More outputs of a channel fill the lanes of a product.
+  bool depthwise() const { return c == 1 && groups > 1 && k < 8; }
   // A matrix product over pixels.
   bool pointwise() const {
     auto identity = [](const Axis& a) {
@@ -93,6 +95,11 @@ void backward(const Geometry& s, In dy, In w, In b, Out dx, Activate<T> epilogue
   } else if (s.depthwise()) {
     depthwise_input_grad<T>({s.n, s.groups, s.k, s.h, s.w}, dy.data<T>(), w.data<T>(), bias,
                             dx.data<T>(), epilogue);
+  } else if (const DisjointWindows<T, Activate<T>> disjoint = {s.n, s.c, s.k, s.h, s.w,
+                                                               dy.data<T>(), w.data<T>(), bias,
+                                                               dx.data<T>(), epilogue};
+             s.groups == 1 && disjoint.fits()) {
+    disjoint.run();
   } else {
     const Sums<T> sums = {s.n,    s.groups, dy.data<T>(), s.k,      dx.data<T>(), s.h.in,
                           s.w.in, s.c,      w.data<T>(),  s.w.taps, true,         bias};
