@@ -23,8 +23,10 @@ struct Spread {
 
   FASTNN_INLINE Spread(int64_t m, int64_t channels, int64_t j)
       : m(m), channels(channels), first(m == 1 ? j : j / m) {
-    if (m > 1)
-      for (int i = 0; i < V::size; ++i) from[i] = (typename V::Lane)((j + i) / m - first);
+    if (m == 1) return;
+    // Division by m < 8 as a product, which is exact for half numbers this small.
+    const float lane = (float)(j - first * m) + 0.5f, part = 1.0f / (float)m;
+    for (int i = 0; i < V::size; ++i) from[i] = (typename V::Lane)((lane + (float)i) * part);
   }
   FASTNN_INLINE V operator()(const T* pixel) const {
     const V x = V::load_n(pixel + first, channels - first);
@@ -106,6 +108,7 @@ struct DepthwisePart {
     const int64_t left = s.wide() - j, pitch = x_channels(), x_step = w.axis.stride * pitch;
     const bool fold = backward && s.m > 1;
     const Spread<T> spread(backward || kWhole ? 1 : s.m, x_channels(), j);
+    const Spread<T> of(fold ? s.m : 1, s.c, j);  // the channel of a lane
     V acc[Q][NV];
 #pragma GCC unroll 4
     for (int i = 0; i < Q; ++i)
@@ -139,8 +142,10 @@ struct DepthwisePart {
     for (int i = 0; i < Q; ++i) {
       T* to = out + i * y_step;
       if (fold) {
+        T sums[V::size];
+        acc[i][0].store(sums);
         const int64_t lanes = smaller(left, V::size);
-        for (int64_t l = 0; l < lanes; ++l) to[(j + l) / s.m] += acc[i][0][l];
+        for (int64_t l = 0; l < lanes; ++l) to[of.first + of.from[l]] += sums[l];
         continue;
       }
 #pragma GCC unroll 2
@@ -184,44 +189,87 @@ void depthwise_input_grad(DepthwiseShape s, const T* dy, const T* w, const T* bi
 
 // ---- dW -----------------------------------------------------------------------------------------
 
-// dw[r, s, j] += sum over the outputs of one line, for kTaps neighbouring s at once.
-template <int kTaps, class T>
-FASTNN_INLINE void depthwise_taps(const DepthwiseShape& d, const T* x_row, const T* dy_row,
-                                  int64_t s, int64_t j, T* dw) {
+// Vectors of channels side by side: each tap of each is a chain of additions.
+inline constexpr int kDepthwiseVectors = FASTNN_VEC_BYTES == 64 ? 4 : 2;
+
+// dw[r, s.., j..] += sum over the outputs of one line, for kTaps neighbouring s and NV vectors of
+// channels at once. Not kWhole: the last of them are not all there. kSpread: m > 1.
+template <int kTaps, int NV, bool kWhole, bool kSpread, class T>
+FASTNN_OUTLINE void depthwise_taps(const DepthwiseShape& d, const T* x_row, const T* dy_row,
+                                   int64_t s, int64_t j, T* dw) {
   using V = Vec<T>;
   const int64_t left = d.wide() - j;
-  const Spread<T> spread(d.m, d.c, j);
-  V acc[kTaps];
+  const Spread<T> spread(kSpread ? d.m : 1, d.c, j);
+  auto load = [&](const T* at, int v) {
+    return kWhole ? V::load(at + v * V::size) : V::load_n(at + v * V::size, left - v * V::size);
+  };
+  auto load_x = [&](const T* pixel, int v) { return kSpread ? spread(pixel) : load(pixel + j, v); };
+  V acc[kTaps][NV];
   Range common = {0, d.w.out};
 #pragma GCC unroll 4
   for (int t = 0; t < kTaps; ++t) {
-    acc[t] = V(T(0));
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) acc[t][v] = V(T(0));
     const Range seen = d.w.outputs_inside(s + t);
     common = {larger(common.begin, seen.begin), smaller(common.end, seen.end)};
   }
   if (common.size() == 0) common.begin = common.end = 0;
+  // Outputs that some of the taps see beyond the edge.
 #pragma GCC unroll 4
   for (int t = 0; t < kTaps; ++t) {
     const Range seen = d.w.outputs_inside(s + t);
     for (int64_t q = seen.begin; q < seen.end; ++q) {
       if (q == common.begin) q = common.end;
       if (q >= seen.end) break;
-      acc[t] = fma(spread(x_row + d.w.at(q, s + t) * d.c),
-                   V::load_n(dy_row + q * d.wide() + j, left), acc[t]);
+      const T* x = x_row + d.w.at(q, s + t) * d.c;
+      const T* dy = dy_row + q * d.wide() + j;
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) acc[t][v] = fma(load_x(x, v), load(dy, v), acc[t][v]);
     }
   }
   const int64_t x_step = d.w.stride * d.c, tap_step = d.w.dilation * d.c;
   const T* x = x_row + (common.begin < common.end ? d.w.at(common.begin, s) * d.c : 0);
   const T* dy = dy_row + common.begin * d.wide() + j;
   for (int64_t q = common.begin; q < common.end; ++q, x += x_step, dy += d.wide()) {
-    const V g = V::load_n(dy, left);
+    V g[NV];
 #pragma GCC unroll 4
-    for (int t = 0; t < kTaps; ++t) acc[t] = fma(spread(x + t * tap_step), g, acc[t]);
+    for (int v = 0; v < NV; ++v) g[v] = load(dy, v);
+#pragma GCC unroll 4
+    for (int t = 0; t < kTaps; ++t)
+#pragma GCC unroll 4
+      for (int v = 0; v < NV; ++v) acc[t][v] = fma(load_x(x + t * tap_step, v), g[v], acc[t][v]);
   }
 #pragma GCC unroll 4
-  for (int t = 0; t < kTaps; ++t) {
-    T* to = dw + t * d.wide() + j;
-    (V::load_n(to, left) + acc[t]).store_n(to, left);
+  for (int t = 0; t < kTaps; ++t)
+#pragma GCC unroll 4
+    for (int v = 0; v < NV; ++v) {
+      T* to = dw + t * d.wide() + j;
+      const V sum = load(to, v) + acc[t][v];
+      if (kWhole)
+        sum.store(to + v * V::size);
+      else
+        sum.store_n(to + v * V::size, left - v * V::size);
+    }
+}
+
+// The same for all taps of a kernel row.
+template <int NV, bool kWhole, bool kSpread, class T>
+FASTNN_INLINE void depthwise_row(const DepthwiseShape& d, const T* x_row, const T* dy_row,
+                                 int64_t j, T* dw) {
+  for (int64_t s = 0; s < d.w.taps;) {
+    const int64_t rest = d.w.taps - s;
+    T* to = dw + s * d.wide();
+    if (rest == 1) {
+      depthwise_taps<1, NV, kWhole, kSpread>(d, x_row, dy_row, s, j, to);
+      return;
+    }
+    if (rest == 2 || rest == 4) {
+      depthwise_taps<2, NV, kWhole, kSpread>(d, x_row, dy_row, s, j, to);
+      s += 2;
+    } else {
+      depthwise_taps<3, NV, kWhole, kSpread>(d, x_row, dy_row, s, j, to);
+      s += 3;
+    }
   }
 }
 
@@ -246,15 +294,26 @@ void depthwise_weight_grad(DepthwiseShape d, const T* x, const T* dy, T* dw) {
       const int64_t image = line / d.h.out, p = line % d.h.out;
       const Range rows = d.h.taps_inside(p);
       const T* dy_row = dy + line * d.w.out * d.wide();
-      for (int64_t j = j0; j < j1; j += V::size)
+      for (int64_t j = j0; j < j1;) {
+        constexpr int kMost = kDepthwiseVectors;
+        const int64_t vectors = d.m > 1 ? 1 : smaller(ceil_div(j1 - j, V::size), kMost);
+        const bool whole = vectors == kMost && j + kMost * V::size <= j1;
         for (int64_t r = rows.begin; r < rows.end; ++r) {
           const T* x_row = x + (image * d.h.in + d.h.at(p, r)) * d.w.in * d.c;
-          int64_t s = 0;
-          for (; s + 3 <= d.w.taps; s += 3)
-            depthwise_taps<3>(d, x_row, dy_row, s, j, to + (r * d.w.taps + s) * d.wide());
-          for (; s < d.w.taps; ++s)
-            depthwise_taps<1>(d, x_row, dy_row, s, j, to + (r * d.w.taps + s) * d.wide());
+          T* dw_row = to + r * d.w.taps * d.wide();
+          if (d.m > 1)
+            depthwise_row<1, false, true>(d, x_row, dy_row, j, dw_row);
+          else if (vectors == 1)
+            depthwise_row<1, false, false>(d, x_row, dy_row, j, dw_row);
+          else if (whole)
+            depthwise_row<kMost, true, false>(d, x_row, dy_row, j, dw_row);
+          else if (vectors == 2)
+            depthwise_row<2, false, false>(d, x_row, dy_row, j, dw_row);
+          else
+            depthwise_row<kMost, false, false>(d, x_row, dy_row, j, dw_row);
         }
+        j += vectors * V::size;
+      }
     }
   });
   if (chunks == 1) return;
