@@ -87,18 +87,26 @@ struct DisjointWindows {
   // One row of dx from the products of a line, or of the bias alone.
   void input_row(int64_t image, int64_t row, const T* products, const T* add) const {
     T* to = dx + (image * h.in + row) * w.in * c;
-    const bool gaps = w.taps < w.stride || w.at(0, 0) > 0 || w.at(w.out, 0) < w.in;
-    if (!products || gaps) {
-      int64_t i = 0;
-      for (; i + w.taps <= w.in; i += w.taps) copy_elements(to + i * c, add, width());
-      copy_elements(to + i * c, add, (w.in - i) * c);
+    auto fill = [&](int64_t begin, int64_t end) {
+      for (; begin < end; begin += w.taps)
+        copy_elements(to + begin * c, add, smaller(w.taps, end - begin) * c);
+    };
+    auto deal = [&](int64_t at, int64_t columns) {  // which may lie beyond the edges in part
+      const int64_t begin = larger(at, 0), end = smaller(at + columns, w.in);
+      if (begin < end)
+        copy_elements(to + begin * c, products + (begin - at) * c, (end - begin) * c);
+      products += columns * c;
+    };
+    if (!products) {
+      fill(0, w.in);
+    } else if (w.taps == w.stride) {  // windows lie side by side
+      fill(0, smaller(w.at(0, 0), w.in));
+      fill(larger(w.at(w.out, 0), 0), w.in);
+      deal(w.at(0, 0), w.out * w.taps);
+    } else {
+      fill(0, w.in);
+      for (int64_t q = 0; q < w.out; ++q) deal(w.at(q, 0), w.taps);
     }
-    if (products)
-      for (int64_t q = 0; q < w.out; ++q, products += width()) {
-        const int64_t at = w.at(q, 0), begin = larger(at, 0), end = smaller(at + w.taps, w.in);
-        if (begin < end)
-          copy_elements(to + begin * c, products + (begin - at) * c, (end - begin) * c);
-      }
     epilogue(to, row, 0, w.in * c);
   }
 };
