@@ -153,6 +153,22 @@ std::vector<Program::Stream> streams(const Program& p, const Pairs& pairs, int64
   return found;
 }
 
+// Whether Ctrl-C was pressed; its handler in Python runs when this thread is back there.
+bool ctrl_c() {
+  py::gil_scoped_acquire gil;
+  if (!PyOS_InterruptOccurred()) return false;  // never outside the main thread
+  PyErr_SetInterrupt();                         // the question took it away
+  return true;
+}
+
+// A run that Ctrl-C breaks off begins again if the handler lets it. Called without the GIL.
+void run_whole(Program& p) {
+  while (!p.run(ctrl_c)) {
+    py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals()) throw py::error_already_set();
+  }
+}
+
 // One run on `values`, and a copy of the output; None where they are no plain array of the slot's
 // shape and type, or where this run would be part of a recording.
 py::object run_on(Program& p, Array& slot, const py::object& values, const Array& output) {
@@ -166,7 +182,7 @@ py::object run_on(Program& p, Array& slot, const py::object& values, const Array
   {
     py::gil_scoped_release release;
     slot.copy_from_host(array.data());
-    p.run();
+    run_whole(p);
   }
   return to_numpy(output);
 }
@@ -281,6 +297,11 @@ PYBIND11_MODULE(_core, m) {
       .def_property_readonly("shape", &shape_tuple)
       .def_property_readonly("ndim", [](const Array& a) { return a.view().rank; })
       .def_property_readonly("size", &Array::size)
+      .def(
+          "mark_scratch", [](Array& a) { a.block()->scratch = true; },
+          "What this memory holds is of no use when a step has ended, as gradients are not: a "
+          "step\n"
+          "that is broken off need not put it back.")
       .def_property_readonly("nbytes", &Array::bytes)
       .def_property_readonly("dtype", [](const Array& a) { return name(a.view().dtype); })
       .def_property_readonly("device", [](const Array& a) { return name(a.view().device); })
@@ -369,7 +390,7 @@ PYBIND11_MODULE(_core, m) {
              self.cast<Program&>().end();
              self.dec_ref();
            })
-      .def("run", &Program::run, py::call_guard<py::gil_scoped_release>())
+      .def("run", &run_whole, py::call_guard<py::gil_scoped_release>())
       .def("run_on", &run_on, py::arg("slot"), py::arg("values"), py::arg("output"),
            "Runs the step on an array that is copied into its slot, and returns a copy of the\n"
            "output. None, and nothing is run, where the array has not the slot's shape and type.")
@@ -386,7 +407,7 @@ PYBIND11_MODULE(_core, m) {
               throw std::invalid_argument("run_batches: expected 0 <= begin <= end");
             const auto from = streams(p, inputs, end, false), to = streams(p, outputs, end, true);
             py::gil_scoped_release release;
-            return p.run_batches(feeder, from, to, begin, end, seconds);
+            return p.run_batches(feeder, from, to, begin, end, seconds, ctrl_c);
           },
           py::arg("feeder"), py::arg("inputs"), py::arg("outputs"), py::arg("begin"),
           py::arg("end"), py::arg("seconds"),
@@ -396,7 +417,9 @@ PYBIND11_MODULE(_core, m) {
           "None,\n"
           "runs between the copy of the inputs and the step.")
       .def("describe", &Program::describe,
-           "One line a kernel: number, | where it waits for the others, name, shapes.")
+           "One line a kernel: number, | where it waits for the others, 1 where one thread makes "
+           "it,\n"
+           "name, shapes.")
       .def("profile", &Program::profile, py::arg("rounds") = 10,
            py::call_guard<py::gil_scoped_release>(),
            "Runs the step kernel by kernel and times each. These are real steps: weights move.\n"

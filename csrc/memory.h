@@ -28,6 +28,7 @@ struct Block {
   Device device = Device::cpu;
   bool readonly = false;
   bool constant = false;  // made from host values in a recording: replays find it as it is now
+  bool scratch = false;   // of no use when a step has ended, whatever its pool
   const class Pool* pool = nullptr;  // where it goes back to
   std::function<void(Block&)> release;
 

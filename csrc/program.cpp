@@ -14,6 +14,9 @@ namespace {
 
 thread_local Program* current = nullptr;
 
+// A long step asks this often whether it is to be broken off.
+constexpr double kLook_s = 0.02;
+
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
@@ -73,6 +76,7 @@ void Program::end() {
   current = nullptr;
   recording_ = false;
   place_barriers();
+  find_breakable();
   // One thread serves a small step best: waking and meeting the others costs more than they bring.
   constexpr double kParallelFrom_ns = 40'000, kBarrier_ns = 700;
   double shared = 0, barriers = 0;
@@ -170,6 +174,48 @@ void Program::place_barriers() {
   }
 }
 
+// A step of many milliseconds keeps whoever presses Ctrl-C waiting. Until it changes more memory of
+// others than is copied in no time (counters, sums of metrics, moving averages come before the
+// weights), it can be broken off and undone.
+void Program::find_breakable() {
+  constexpr double kLong_ns = 20e6;
+  constexpr size_t kUndone = 1 << 20;
+  double cost = 0;
+  for (const Step& s : steps_) cost += s.call.cost_ns();
+  if (cost < kLong_ns || device_ != Device::cpu) return;
+  size_t bytes = 0;
+  for (const Step& s : steps_) {
+    const auto& params = s.call.kernel->line.params();
+    std::vector<std::pair<char*, size_t>> changed;
+    for (size_t i = 0; i < params.size(); ++i) {
+      const View& view = s.call.args[i].view;
+      const BlockPtr& block = s.call.blocks[i];  // null where the memory is the program's own
+      if (!is_written(params[i].kind) || !view.data || !block || block->scratch) continue;
+      const Range range = range_of(view);
+      changed.emplace_back(static_cast<char*>(view.data), range.end - range.begin);
+      bytes += changed.back().second;
+    }
+    if (bytes > kUndone) return;
+    changed_.insert(changed_.end(), changed.begin(), changed.end());
+    ++breakable_;
+  }
+}
+
+Program::Breakable::Breakable(Asked asked) : asked(asked), next_look(now() + kLook_s) {}
+
+void Program::save(Breakable& x) const {
+  x.before.clear();
+  for (const auto& [data, bytes] : changed_) x.before.insert(x.before.end(), data, data + bytes);
+}
+
+void Program::undo(const Breakable& x) const {
+  const char* from = x.before.data();
+  for (const auto& [data, bytes] : changed_) {
+    memcpy(data, from, bytes);
+    from += bytes;
+  }
+}
+
 void Program::require_recorded() const {
   if (recording_) throw std::logic_error("this program is still being recorded");
 }
@@ -183,22 +229,47 @@ void Program::Step::run() const {
   call.run();
 }
 
-void Program::run_steps() const {
-  for (const Step& s : steps_) {
-    if (s.barrier) team::barrier();
+// The first member asks before it meets the others: all of them stop there.
+void Program::run_steps(Breakable* breakable) const {
+  const bool first = breakable && team::self().rank == 0;
+  const auto count = static_cast<int64_t>(steps_.size());
+  for (int64_t i = 0; i < count; ++i) {
+    const Step& s = steps_[i];
+    if (s.barrier) {
+      if (first && i <= breakable_ && now() > breakable->next_look) {
+        if (breakable->asked()) breakable->broken_at.store(i, std::memory_order_relaxed);
+        breakable->next_look = now() + kLook_s;
+      }
+      team::barrier();
+      if (breakable && breakable->broken_at.load(std::memory_order_relaxed) == i) return;
+    }
     s.run();
   }
 }
 
-void Program::run() {
+bool Program::run(Asked asked) {
   require_recorded();
   if (device_ == Device::cuda) {
     for (const Step& s : steps_) run_on_cuda(s.call);
-    return wait_for_cuda("program");
+    wait_for_cuda("program");
+    return true;
   }
-  const auto fault =
-      team::run(threads_, [](void* p) { static_cast<Program*>(p)->run_steps(); }, this);
+  struct Context {
+    const Program* program;
+    Breakable* breakable;
+  };
+  Breakable breakable(asked);
+  Context context{this, asks(asked) ? &breakable : nullptr};
+  if (context.breakable) save(breakable);
+  const auto body = [](void* c) {
+    const Context& x = *static_cast<Context*>(c);
+    x.program->run_steps(x.breakable);
+  };
+  const auto fault = team::run(threads_, body, &context);
   if (fault.what) throw_fault(fault);
+  if (breakable.broken()) undo(breakable);
+  was_broken_ = breakable.broken();
+  return !was_broken_;
 }
 
 size_t Program::Stream::bytes() const {
@@ -208,7 +279,7 @@ size_t Program::Stream::bytes() const {
 
 int64_t Program::run_batches(const Program* feeder, const std::vector<Stream>& inputs,
                              const std::vector<Stream>& outputs, int64_t begin, int64_t end,
-                             double seconds) {
+                             double seconds, Asked asked) {
   require_recorded();
   if (feeder) feeder->require_recorded();
   const double deadline = now() + seconds;
@@ -235,6 +306,7 @@ int64_t Program::run_batches(const Program* feeder, const std::vector<Stream>& i
     int64_t batch, end;
     double deadline;
     bool started, shared;
+    Breakable* breakable;
 
     // This member's part of the copies.
     void copy(const std::vector<Stream>& streams, bool in) const {
@@ -253,9 +325,15 @@ int64_t Program::run_batches(const Program* feeder, const std::vector<Stream>& i
   size_t bytes = 0;
   for (const Stream& s : inputs) bytes += s.bytes();
   // Row numbers are copied by the first member alone, images by all.
-  Loop loop{feeder, this, inputs, outputs, begin, end, deadline, false, bytes > 8192};
+  Breakable breakable(asked);
+  Breakable* const or_none = asks(asked) ? &breakable : nullptr;
+  Loop loop{feeder, this, inputs, outputs, begin, end, deadline, false, bytes > 8192, or_none};
   const auto next = [](void* context) {
     Loop& l = *static_cast<Loop*>(context);
+    if (l.breakable) {
+      if (l.breakable->broken()) return false;
+      l.program->save(*l.breakable);
+    }
     l.batch += l.started;
     if (l.batch >= l.end || (l.started && (now() >= l.deadline || team::faulted()))) return false;
     l.started = true;
@@ -273,7 +351,8 @@ int64_t Program::run_batches(const Program* feeder, const std::vector<Stream>& i
       l.feeder->run_steps();
       team::barrier();  // the batch is there
     }
-    l.program->run_steps();
+    l.program->run_steps(l.breakable);
+    if (l.breakable && l.breakable->broken()) return;
     if (!l.outputs.empty()) {
       team::barrier();
       l.copy(l.outputs, false);
@@ -281,6 +360,8 @@ int64_t Program::run_batches(const Program* feeder, const std::vector<Stream>& i
   };
   const auto fault = team::run_rounds(threads_, next, body, &loop);
   if (fault.what) throw_fault(fault);
+  if (breakable.broken()) undo(breakable);
+  was_broken_ = breakable.broken();
   return loop.batch;
 }
 

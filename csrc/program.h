@@ -6,8 +6,10 @@
 // Values that go from a tensor to Python, or into a tensor that is there already, spoil the
 // recording.
 #pragma once
+#include <atomic>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "call.h"
@@ -53,7 +55,12 @@ class Program : public NeverBare {
   void spoil(const std::string& reason);
   const std::string& spoiled() const { return spoiled_; }
 
-  void run();
+  // Whether somebody wants the thread that runs a program back. It may be asked at any time.
+  using Asked = bool (*)();
+
+  // False where a step was broken off because `asked` says so: then it has left no trace. Only long
+  // steps ask, and not any more once they have begun to change much.
+  bool run(Asked asked = nullptr);
 
   // Batches of rows that lie in the host's memory, and the tensor of the step that holds one.
   struct Stream {
@@ -66,10 +73,10 @@ class Program : public NeverBare {
   // and what the step left in the outputs' slots to its place afterwards. `feeder`, if there is
   // one, runs in between: where inputs are row numbers, it brings those rows to where the step
   // reads its batch. Returns the first batch not run: it stops early after `seconds`, so that the
-  // caller can look for signals and redraw.
+  // caller can look for signals and redraw, or where run() would have returned false.
   int64_t run_batches(const Program* feeder, const std::vector<Stream>& inputs,
                       const std::vector<Stream>& outputs, int64_t begin, int64_t end,
-                      double seconds);
+                      double seconds, Asked asked = nullptr);
 
   std::string describe() const;
   Profile profile(int rounds);
@@ -92,15 +99,33 @@ class Program : public NeverBare {
 
     void run() const;  // this member's part
   };
+  // A run of a step that may be broken off: who asks, and what memory held before.
+  struct Breakable {
+    Asked asked;
+    double next_look;
+    std::vector<char> before;
+    std::atomic<int64_t> broken_at = -1;  // the step that was not run any more
+    explicit Breakable(Asked asked);
+    bool broken() const { return broken_at.load(std::memory_order_relaxed) >= 0; }
+  };
   void place_barriers();
+  void find_breakable();
+  // Not twice in a row: whoever is asked may want the step to go on after all.
+  bool asks(Asked asked) const { return asked && breakable_ > 0 && !was_broken_; }
+  void save(Breakable&) const;
+  void undo(const Breakable&) const;
   void mix(const void* data, size_t bytes);  // into the fingerprint
   void mix_view(const View& view, const Block* block, bool own);
   void require_recorded() const;  // throws std::logic_error while it is being recorded
-  void run_steps() const;
+  void run_steps(Breakable* breakable = nullptr) const;
 
   Device device_;
   std::shared_ptr<Pool> pool_;
   std::vector<Step> steps_;
+  // Until step `breakable_` only this memory outlives the step; empty and 0 where it is short.
+  std::vector<std::pair<char*, size_t>> changed_;
+  int64_t breakable_ = 0;
+  bool was_broken_ = false;
   std::string spoiled_;
   size_t constants_ = 0;
   uint64_t fingerprint_ = 0;

@@ -151,6 +151,47 @@ def test_ctrl_c_leaves_whole_steps(interruptible, capsys, loop, eager):
     assert np.isfinite(model.predict(x[:8], verbose=0)).all()
 
 
+@pytest.mark.parametrize("loop", ["fit", "train_on_batch"])
+def test_a_long_step_that_was_broken_off_leaves_no_trace(interruptible, loop):
+    """Ctrl-C whose handler lets go on: the step begins again, with the bits that it would have had."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((1024, 300)).astype("float32"), rng.standard_normal((1024, 1)).astype("float32")
+
+    def trained(interrupt):
+        keras.utils.set_random_seed(0)
+        layers = keras.layers
+        model = keras.Sequential([layers.Input((300,))])
+        for _ in range(3):
+            model.add(layers.Dense(1024, activation="relu"))
+            model.add(layers.BatchNormalization())
+            model.add(layers.Dropout(0.3))
+        model.add(layers.Dense(1))
+        model.compile("adam", "mse", metrics=["mae"])
+        received, done = [], threading.Event()
+        signal.signal(signal.SIGINT, lambda *_: received.append(1))
+
+        def send():
+            while not done.wait(0.004):
+                os.kill(os.getpid(), signal.SIGINT)
+
+        thread = threading.Thread(target=send)
+        if interrupt:
+            thread.start()
+        try:
+            if loop == "fit":
+                losses = model.fit(x, y, batch_size=256, epochs=3, verbose=0).history["loss"]
+            else:
+                losses = [model.train_on_batch(x, y)[0] for _ in range(6)]
+        finally:
+            done.set()
+            if interrupt:
+                thread.join()
+        assert bool(received) == interrupt
+        return losses, [w.tobytes() for w in model.get_weights()], int(model.optimizer.iterations)
+
+    assert trained(True) == trained(False)
+
+
 # --- fork -----------------------------------------------------------------------------------------
 
 

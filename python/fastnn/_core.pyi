@@ -30,6 +30,11 @@ class Array:
         ...
     def assign_numpy(self, values: numpy.ndarray) -> None:
         ...
+    def mark_scratch(self) -> None:
+        """
+        What this memory holds is of no use when a step has ended, as gradients are not: a step
+        that is broken off need not put it back.
+        """
     def rebind(self, other: Array) -> None:
         """
         Moves this tensor, with its values, onto other's memory.
@@ -135,7 +140,8 @@ class Program:
         ...
     def describe(self) -> str:
         """
-        One line a kernel: number, | where it waits for the others, name, shapes.
+        One line a kernel: number, | where it waits for the others, 1 where one thread makes it,
+        name, shapes.
         """
     def end(self) -> None:
         ...

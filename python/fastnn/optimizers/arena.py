@@ -29,6 +29,7 @@ class Arena:
             raise ValueError(f"the optimizer takes fewer than 2^31 weights of one type, got {self.size}")
         self.values = self.state(0.0)
         self.gradients = self.state(0.0)
+        self.gradients.mark_scratch()
         self.slots = self.parts(self.gradients)
         self.cuts = Tensor(self.offsets, "int32", self.device)  # for clipping variable by variable
         self._places = self.parts(self.values)
