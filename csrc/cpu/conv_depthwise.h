@@ -189,8 +189,12 @@ void depthwise_input_grad(DepthwiseShape s, const T* dy, const T* w, const T* bi
 
 // ---- dW -----------------------------------------------------------------------------------------
 
-// Vectors of channels side by side: each tap of each is a chain of additions.
-inline constexpr int kDepthwiseVectors = FASTNN_VEC_BYTES == 64 ? 4 : 2;
+// Vectors of channels side by side: each tap of each is a chain of additions. Code for doubles is
+// kept small.
+template <class T>
+inline constexpr int kDepthwiseVectors = sizeof(T) == 8           ? 1
+                                         : FASTNN_VEC_BYTES == 64 ? 4
+                                                                  : 2;
 
 // dw[r, s.., j..] += sum over the outputs of one line, for kTaps neighbouring s and NV vectors of
 // channels at once. Not kWhole: the last of them are not all there. kSpread: m > 1.
@@ -295,7 +299,7 @@ void depthwise_weight_grad(DepthwiseShape d, const T* x, const T* dy, T* dw) {
       const Range rows = d.h.taps_inside(p);
       const T* dy_row = dy + line * d.w.out * d.wide();
       for (int64_t j = j0; j < j1;) {
-        constexpr int kMost = kDepthwiseVectors;
+        constexpr int kMost = kDepthwiseVectors<T>;
         const int64_t vectors = d.m > 1 ? 1 : smaller(ceil_div(j1 - j, V::size), kMost);
         const bool whole = vectors == kMost && j + kMost * V::size <= j1;
         for (int64_t r = rows.begin; r < rows.end; ++r) {
@@ -305,12 +309,14 @@ void depthwise_weight_grad(DepthwiseShape d, const T* x, const T* dy, T* dw) {
             depthwise_row<1, false, true>(d, x_row, dy_row, j, dw_row);
           else if (vectors == 1)
             depthwise_row<1, false, false>(d, x_row, dy_row, j, dw_row);
-          else if (whole)
-            depthwise_row<kMost, true, false>(d, x_row, dy_row, j, dw_row);
-          else if (vectors == 2)
-            depthwise_row<2, false, false>(d, x_row, dy_row, j, dw_row);
-          else
-            depthwise_row<kMost, false, false>(d, x_row, dy_row, j, dw_row);
+          else if constexpr (kMost > 1) {
+            if (whole)
+              depthwise_row<kMost, true, false>(d, x_row, dy_row, j, dw_row);
+            else if (vectors == 2)
+              depthwise_row<2, false, false>(d, x_row, dy_row, j, dw_row);
+            else
+              depthwise_row<kMost, false, false>(d, x_row, dy_row, j, dw_row);
+          }
         }
         j += vectors * V::size;
       }

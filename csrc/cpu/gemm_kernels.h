@@ -27,7 +27,7 @@ FASTNN_INLINE void store_block(const Block<T>& t, const Vec<T> (&acc)[MR][NV]) {
   T* c = t.c;
   const T* add = t.add;
   const int64_t ldc = t.ldc, add_ld = t.add_ld, cols = t.cols;
-  if (cols == NV * V::size) {
+  if (NV > 2 || cols == NV * V::size) {  // wider blocks have no edge
 #pragma GCC unroll 8
     for (int i = 0; i < MR; ++i) {
       if (add) {
@@ -44,7 +44,7 @@ FASTNN_INLINE void store_block(const Block<T>& t, const Vec<T> (&acc)[MR][NV]) {
     return;
   }
   // An edge of c.
-  if constexpr (FASTNN_VEC_BYTES == 64) {  // masks are cheap
+  if constexpr (FASTNN_VEC_BYTES == 64 && sizeof(T) == 4) {  // masks are cheap
 #pragma GCC unroll 8
     for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 8
