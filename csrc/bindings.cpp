@@ -153,11 +153,16 @@ std::vector<Program::Stream> streams(const Program& p, const Pairs& pairs, int64
   return found;
 }
 
-// Whether Ctrl-C was pressed; its handler in Python runs when this thread is back there.
-bool ctrl_c() {
+// Whether Ctrl-C was pressed; its handler in Python runs when this thread is back there. The calls
+// below are all in C, and do not fail in the main thread.
+bool ctrl_c() noexcept {
   py::gil_scoped_acquire gil;
   if (!PyOS_InterruptOccurred()) return false;  // never outside the main thread
-  PyErr_SetInterrupt();                         // the question took it away
+  // The question took it away. It is put back, but a wakeup descriptor (asyncio) has seen it.
+  const py::object set_wakeup = py::module_::import("_signal").attr("set_wakeup_fd");
+  const py::object descriptor = set_wakeup(-1);
+  PyErr_SetInterrupt();
+  set_wakeup(descriptor, py::arg("warn_on_full_buffer") = false);
   return true;
 }
 

@@ -201,7 +201,7 @@ void Program::find_breakable() {
   }
 }
 
-Program::Breakable::Breakable(Asked asked) : asked(asked), next_look(now() + kLook_s) {}
+Program::Breakable::Breakable(Asked asked) : asked(asked), next_look(asked ? now() + kLook_s : 0) {}
 
 void Program::save(Breakable& x) const {
   x.before.clear();
@@ -258,8 +258,8 @@ bool Program::run(Asked asked) {
     const Program* program;
     Breakable* breakable;
   };
-  Breakable breakable(asked);
-  Context context{this, asks(asked) ? &breakable : nullptr};
+  Breakable breakable(may_ask(asked));
+  Context context{this, breakable.or_none()};
   if (context.breakable) save(breakable);
   const auto body = [](void* c) {
     const Context& x = *static_cast<Context*>(c);
@@ -325,9 +325,9 @@ int64_t Program::run_batches(const Program* feeder, const std::vector<Stream>& i
   size_t bytes = 0;
   for (const Stream& s : inputs) bytes += s.bytes();
   // Row numbers are copied by the first member alone, images by all.
-  Breakable breakable(asked);
-  Breakable* const or_none = asks(asked) ? &breakable : nullptr;
-  Loop loop{feeder, this, inputs, outputs, begin, end, deadline, false, bytes > 8192, or_none};
+  Breakable breakable(may_ask(asked));
+  Loop loop{feeder, this,     inputs, outputs,      begin,
+            end,    deadline, false,  bytes > 8192, breakable.or_none()};
   const auto next = [](void* context) {
     Loop& l = *static_cast<Loop*>(context);
     if (l.breakable) {

@@ -99,19 +99,20 @@ class Program : public NeverBare {
 
     void run() const;  // this member's part
   };
-  // A run of a step that may be broken off: who asks, and what memory held before.
+  // A run of a step that may be broken off, if somebody is asked: who, and what memory held before.
   struct Breakable {
     Asked asked;
     double next_look;
     std::vector<char> before;
     std::atomic<int64_t> broken_at = -1;  // the step that was not run any more
     explicit Breakable(Asked asked);
+    Breakable* or_none() { return asked ? this : nullptr; }
     bool broken() const { return broken_at.load(std::memory_order_relaxed) >= 0; }
   };
   void place_barriers();
   void find_breakable();
   // Not twice in a row: whoever is asked may want the step to go on after all.
-  bool asks(Asked asked) const { return asked && breakable_ > 0 && !was_broken_; }
+  Asked may_ask(Asked asked) const { return breakable_ > 0 && !was_broken_ ? asked : nullptr; }
   void save(Breakable&) const;
   void undo(const Breakable&) const;
   void mix(const void* data, size_t bytes);  // into the fingerprint

@@ -1,4 +1,4 @@
-"""Convolutions of random shapes: the same bits for any number of threads."""
+"""Convolutions of random shapes: the same bits for any number of threads. And strides beyond any image."""
 
 import numpy as np
 import pytest
@@ -47,3 +47,13 @@ def test_threads_do_not_change_bits(seed):
     finally:
         _core.set_max_threads(before)
     assert all(r == results[0] for r in results), (shapes, geometry)
+
+
+def test_strides_beyond_the_image_take_no_time():
+    """A loop over a stride of 10^9 would."""
+    dy, w = from_numpy(np.ones((1, 1, 1, 4), np.float32)), from_numpy(np.ones((2, 2, 3, 4), np.float32))
+    dx = from_numpy(np.empty((1, 5, 6, 3), np.float32))
+    _core.kernels["conv2d_input_grad"](dy, w, dx, 10**9, 10**9, 1, 0, 1, 1, 1)
+    expected = np.zeros((5, 6, 3))
+    expected[0, :2] = 4
+    np.testing.assert_array_equal(dx.numpy()[0], expected)

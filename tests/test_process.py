@@ -192,6 +192,72 @@ def test_a_long_step_that_was_broken_off_leaves_no_trace(interruptible, loop):
     assert trained(True) == trained(False)
 
 
+class LongSteps(keras.Model):
+    """Counts its steps in its weights, after work that takes long enough to be broken off."""
+
+    def __init__(self):
+        super().__init__()
+        self.dense = [keras.layers.Dense(2048, trainable=False) for _ in range(24)]
+        self.count = keras.layers.Dense(1, kernel_initializer="zeros", use_bias=False)
+
+    def call(self, x):
+        y = x
+        for layer in self.dense:
+            y = layer(y)
+        return ops.add(self.count(x[:, :1]), ops.multiply(0.0, ops.clip(ops.mean(y, -1, keepdims=True), -1, 1)))
+
+    def steps(self):
+        return -1024 * float(self.count.kernel.numpy()[0, 0]), float(self.optimizer.iterations.numpy())
+
+
+@pytest.mark.parametrize("loop", ["fit", "train_on_batch"])
+def test_ctrl_c_leaves_whole_long_steps(interruptible, loop):
+    model = LongSteps()
+    model.compile(keras.optimizers.SGD(1 / 1024), lambda y, p: p)
+    x, y = np.ones((256, 64), "float32"), np.ones((256, 1), "float32")
+    model.train_on_batch(x, y)
+    begin = time.perf_counter()
+    model.train_on_batch(x, y)
+    step = time.perf_counter() - begin
+    run = (
+        (lambda: model.fit(x, y, batch_size=256, epochs=10**6, verbose=0))
+        if loop == "fit"
+        else (lambda: [model.train_on_batch(x, y) for _ in range(10**6)])
+    )
+    answers = [interrupted(run, step * after) for after in (0.3, 0.5, 1.4, 1.7, 2.5)]
+    counted, iterations = model.steps()
+    assert counted == iterations
+    assert min(answers) < step  # which is what it would take on average from the middle of one, and more
+    model.train_on_batch(x, y)
+    assert model.steps() == (iterations + 1, iterations + 1)
+
+
+def test_a_wakeup_descriptor_sees_one_ctrl_c(interruptible):
+    model = LongSteps()
+    model.compile(keras.optimizers.SGD(1 / 1024), lambda y, p: p)
+    x, y = np.ones((256, 64), "float32"), np.ones((256, 1), "float32")
+    model.train_on_batch(x, y)
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    os.set_blocking(write, False)
+    received = []
+    signal.signal(signal.SIGINT, lambda *_: received.append(1))
+    before = signal.set_wakeup_fd(write)
+    try:
+        for after in (0.02, 0.04, 0.06):  # early in the first step, somewhere
+            timer = threading.Timer(after, os.kill, (os.getpid(), signal.SIGINT))
+            timer.start()
+            for _ in range(2):
+                model.train_on_batch(x, y)
+            timer.join()
+        assert len(received) == 3 and os.read(read, 100) == 3 * bytes([signal.SIGINT])
+        assert signal.set_wakeup_fd(write) == write
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(read)
+        os.close(write)
+
+
 # --- fork -----------------------------------------------------------------------------------------
 
 

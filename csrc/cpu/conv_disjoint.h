@@ -47,18 +47,20 @@ struct DisjointWindows {
     team::barrier();
     const int64_t lines = n * h.out, most = larger(smaller(256, room()) / w.out, 1);
     pieces(lines, larger(smaller(most, lines / (4 * team::self().size)), 1),
-           [&](int64_t begin, int64_t end) {
-             for (int64_t r = 0; r < h.stride; ++r) kernel_row(packed, r, begin, end);
-           });
+           [&](int64_t begin, int64_t end) { tile(packed, begin, end); });
     team::barrier();
   }
 
-  // The inputs that lines [begin, end) touch with kernel row r, or leave untouched for r >= taps.
-  void kernel_row(const T* packed, int64_t r, int64_t begin, int64_t end) const {
+  // The rows of dx from the first that line `begin` touches to the first of line `end`.
+  void tile(const T* packed, int64_t begin, int64_t end) const {
     T* add = static_cast<T*>(team::local_scratch(kGemmScratch));
+    for (int64_t j = 0; j < w.taps; ++j)
+      if (bias)
+        copy_elements(add + j * c, bias, c);
+      else
+        zero_elements(add + j * c, c);
     T* products = add + width();
-    for (int64_t i = 0; i < width(); ++i) add[i] = bias ? bias[i % c] : T(0);
-    if (r < h.taps) {
+    for (int64_t r = 0; r < h.taps; ++r) {
       Gemm<T> g;
       g.m = (end - begin) * w.out;
       g.n = width();
@@ -69,19 +71,23 @@ struct DisjointWindows {
       g.ldc = width();
       g.add = add;
       gemm_serial(g);
+      for (int64_t line = begin; line < end; ++line) {
+        const int64_t row = h.at(line % h.out, r);
+        if (row >= 0 && row < h.in)
+          input_row(line / h.out, row, products + (line - begin) * w.out * width(), add);
+      }
     }
     for (int64_t line = begin; line < end; ++line) {
-      const int64_t image = line / h.out, p = line % h.out, row = h.at(p, r);
-      const T* from = products + (line - begin) * w.out * width();
-      if (row >= 0 && row < h.in) input_row(image, row, r < h.taps ? from : nullptr, add);
-      if (r > 0) continue;
-      // What lies before the first window and after the last one.
-      if (p == 0)
-        for (int64_t i = 0; i < smaller(row, h.in); ++i) input_row(image, i, nullptr, add);
-      if (p == h.out - 1)
-        for (int64_t i = larger(row + h.stride, 0); i < h.in; ++i)
-          input_row(image, i, nullptr, add);
+      const int64_t image = line / h.out, p = line % h.out, row = h.at(p, 0);
+      if (p == 0) untouched(image, 0, smaller(row, h.in), add);
+      untouched(image, larger(row + h.taps, 0),
+                p == h.out - 1 ? h.in : smaller(row + h.stride, h.in), add);
     }
+  }
+
+  // Rows [begin, end) of dx, which no window sees.
+  void untouched(int64_t image, int64_t begin, int64_t end, const T* add) const {
+    for (int64_t row = begin; row < end; ++row) input_row(image, row, nullptr, add);
   }
 
   // One row of dx from the products of a line, or of the bias alone.

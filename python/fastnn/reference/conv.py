@@ -59,7 +59,7 @@ SIZES = [
         (8, 15, 16, 17, 15, 16, 3, 3, 19),  # Winograd, where stride and dilation are 1
         (2, 6, 7, 10, 5, 6, 3, 2, 35),  # some columns beyond whole panels
         (1, 7, 8, 200, 6, 8, 2, 2, 3),  # more input channels than a tile takes
-        (1, 4, 5, 1, 3, 4, 2, 3, 9),
+        (1, 4, 5, 1, 3, 4, 2, 3, 9),  # by groups: many outputs of one channel
     ]
 ] + [dict(n=1, h=1, w=1200, c=1, p=1, q=1100, r=1, s=101, k=2)]
 SCALARS = [
