@@ -166,12 +166,17 @@ bool ctrl_c() noexcept {
   return true;
 }
 
-// A run that Ctrl-C breaks off begins again if the handler lets it. Called without the GIL.
+// What Ctrl-C has broken off begins again if its handler lets it; then nobody asks, for somebody
+// may press the keys for ever. Called without the GIL.
+void ask_handler() {
+  py::gil_scoped_acquire gil;
+  if (PyErr_CheckSignals()) throw py::error_already_set();
+}
+
 void run_whole(Program& p) {
-  while (!p.run(ctrl_c)) {
-    py::gil_scoped_acquire gil;
-    if (PyErr_CheckSignals()) throw py::error_already_set();
-  }
+  if (p.run(ctrl_c)) return;
+  ask_handler();
+  p.run();
 }
 
 // One run on `values`, and a copy of the output; None where they are no plain array of the slot's
@@ -412,7 +417,10 @@ PYBIND11_MODULE(_core, m) {
               throw std::invalid_argument("run_batches: expected 0 <= begin <= end");
             const auto from = streams(p, inputs, end, false), to = streams(p, outputs, end, true);
             py::gil_scoped_release release;
-            return p.run_batches(feeder, from, to, begin, end, seconds, ctrl_c);
+            const int64_t next = p.run_batches(feeder, from, to, begin, end, seconds, ctrl_c);
+            if (!p.was_broken()) return next;
+            ask_handler();
+            return p.run_batches(feeder, from, to, next, next + 1, 0, nullptr);
           },
           py::arg("feeder"), py::arg("inputs"), py::arg("outputs"), py::arg("begin"),
           py::arg("end"), py::arg("seconds"),

@@ -6,16 +6,11 @@
 #include <chrono>
 #include <cstdio>
 
-#include "peak.h"
-
 namespace fastnn {
 
 namespace {
 
 thread_local Program* current = nullptr;
-
-// A long step asks this often whether it is to be broken off.
-constexpr double kLook_s = 0.02;
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
@@ -184,24 +179,33 @@ void Program::find_breakable() {
   for (const Step& s : steps_) cost += s.call.cost_ns();
   if (cost < kLong_ns || device_ != Device::cpu) return;
   size_t bytes = 0;
-  for (const Step& s : steps_) {
+  int64_t i = 0, count = static_cast<int64_t>(steps_.size());
+  for (; i < count; ++i) {
+    const Step& s = steps_[i];
     const auto& params = s.call.kernel->line.params();
     std::vector<std::pair<char*, size_t>> changed;
-    for (size_t i = 0; i < params.size(); ++i) {
-      const View& view = s.call.args[i].view;
-      const BlockPtr& block = s.call.blocks[i];  // null where the memory is the program's own
-      if (!is_written(params[i].kind) || !view.data || !block || block->scratch) continue;
+    for (size_t p = 0; p < params.size(); ++p) {
+      const View& view = s.call.args[p].view;
+      const BlockPtr& block = s.call.blocks[p];  // null where the memory is the program's own
+      if (!is_written(params[p].kind) || !view.data || !block || block->scratch) continue;
       const Range range = range_of(view);
       changed.emplace_back(static_cast<char*>(view.data), range.end - range.begin);
       bytes += changed.back().second;
     }
-    if (bytes > kUndone) return;
+    if (bytes > kUndone) break;
     changed_.insert(changed_.end(), changed.begin(), changed.end());
-    ++breakable_;
   }
+  // Before that step all members must have met, for one may be there early.
+  if (i < count)
+    while (i > 0 && !steps_[i].barrier) --i;
+  last_stop_ = i;
 }
 
-Program::Breakable::Breakable(Asked asked) : asked(asked), next_look(asked ? now() + kLook_s : 0) {}
+int64_t Program::next_barrier(int64_t i) const {
+  const auto count = static_cast<int64_t>(steps_.size());
+  while (i < count && !steps_[i].barrier) ++i;
+  return i;
+}
 
 void Program::save(Breakable& x) const {
   x.before.clear();
@@ -229,22 +233,28 @@ void Program::Step::run() const {
   call.run();
 }
 
-// The first member asks before it meets the others: all of them stop there.
-void Program::run_steps(Breakable* breakable) const {
-  const bool first = breakable && team::self().rank == 0;
+bool Program::run_steps(Breakable* breakable) const {
+  team::Member& me = team::self();
+  team::Watch* watch = breakable ? &breakable->watch : nullptr;
+  const bool asks = watch && me.rank == 0;
+  // Whether the members part where they meet now. The first one asks before; and it asks in the
+  // midst of long kernels, whose others cannot know yet, so they part at the next meeting.
+  const auto parts = [&](int64_t i) {
+    if (asks && i <= last_stop_) watch->look();
+    me.watch = nullptr;
+    team::barrier();
+    if (asks) watch->next_stop = next_barrier(i + 1);
+    return watch && watch->stops_at() == i;
+  };
+  if (asks) watch->next_stop = next_barrier(0);
   const auto count = static_cast<int64_t>(steps_.size());
   for (int64_t i = 0; i < count; ++i) {
     const Step& s = steps_[i];
-    if (s.barrier) {
-      if (first && i <= breakable_ && now() > breakable->next_look) {
-        if (breakable->asked()) breakable->broken_at.store(i, std::memory_order_relaxed);
-        breakable->next_look = now() + kLook_s;
-      }
-      team::barrier();
-      if (breakable && breakable->broken_at.load(std::memory_order_relaxed) == i) return;
-    }
+    if (s.barrier && parts(i)) return false;
+    me.watch = i < last_stop_ ? watch : nullptr;
     s.run();
   }
+  return !(watch && last_stop_ == count && parts(count));
 }
 
 bool Program::run(Asked asked) {
@@ -267,8 +277,8 @@ bool Program::run(Asked asked) {
   };
   const auto fault = team::run(threads_, body, &context);
   if (fault.what) throw_fault(fault);
-  if (breakable.broken()) undo(breakable);
-  was_broken_ = breakable.broken();
+  was_broken_ = breakable.watch.stops();
+  if (was_broken_) undo(breakable);
   return !was_broken_;
 }
 
@@ -331,7 +341,7 @@ int64_t Program::run_batches(const Program* feeder, const std::vector<Stream>& i
   const auto next = [](void* context) {
     Loop& l = *static_cast<Loop*>(context);
     if (l.breakable) {
-      if (l.breakable->broken()) return false;
+      if (l.breakable->watch.stops()) return false;
       l.program->save(*l.breakable);
     }
     l.batch += l.started;
@@ -351,8 +361,7 @@ int64_t Program::run_batches(const Program* feeder, const std::vector<Stream>& i
       l.feeder->run_steps();
       team::barrier();  // the batch is there
     }
-    l.program->run_steps(l.breakable);
-    if (l.breakable && l.breakable->broken()) return;
+    if (!l.program->run_steps(l.breakable)) return;
     if (!l.outputs.empty()) {
       team::barrier();
       l.copy(l.outputs, false);
@@ -360,8 +369,8 @@ int64_t Program::run_batches(const Program* feeder, const std::vector<Stream>& i
   };
   const auto fault = team::run_rounds(threads_, next, body, &loop);
   if (fault.what) throw_fault(fault);
-  if (breakable.broken()) undo(breakable);
-  was_broken_ = breakable.broken();
+  was_broken_ = breakable.watch.stops();
+  if (was_broken_) undo(breakable);
   return loop.batch;
 }
 
@@ -431,55 +440,6 @@ Profile Program::profile(int rounds) {
   const auto fault = team::run(threads_, body, &context);
   if (fault.what) throw_fault(fault);
   return profile;
-}
-
-std::string Profile::table() const {
-  const bool cpu = device == Device::cpu;
-  const peak::Peaks most = cpu ? peak::of(threads) : peak::Peaks{};
-  double seconds = 0, flops = 0, bytes = 0;
-  size_t width = 6;
-  for (const CallTiming& c : calls) {
-    seconds += c.seconds;
-    flops += c.flops;
-    bytes += c.bytes;
-    width = std::max(width, c.kernel.size());
-  }
-  std::string text;
-  char line[160];
-  const auto rate = [&](double amount, double time, double peak) {
-    const double speed = time > 0 ? amount / time : 0;
-    snprintf(line, sizeof line, " %8.1f", speed / 1e9);
-    text += line;
-    if (!cpu) return;
-    snprintf(line, sizeof line, " %4.0f%%", 100 * speed / peak);
-    text += line;
-  };
-  const auto row = [&](const std::string& label, const CallTiming& c) {
-    snprintf(line, sizeof line, "%s %-*s %10.1f %5.1f%%", label.c_str(), static_cast<int>(width),
-             c.kernel.c_str(), c.seconds * 1e6, seconds > 0 ? 100 * c.seconds / seconds : 0);
-    text += line;
-    rate(c.flops, c.seconds, most.flops);
-    rate(c.bytes, c.seconds, most.bytes);
-    text += (c.shapes.empty() ? "" : "  ") + c.shapes + "\n";
-  };
-  snprintf(line, sizeof line, "    %-*s         us  share  GFLOP/s%s     GB/s%s\n",
-           static_cast<int>(width), "kernel", cpu ? "  peak" : "", cpu ? "  copy" : "");
-  text += line;
-  int i = 0;
-  for (const CallTiming& c : calls) {
-    snprintf(line, sizeof line, "%3d", i++);
-    row(line, c);
-  }
-  row("   ", {{}, "all", "", seconds, flops, bytes});
-  if (cpu) {
-    snprintf(
-        line, sizeof line,
-        "%d thread%s: at most %.0f GFLOP/s of multiply-adds, %.1f GB/s of copying in memory; data "
-        "in a cache may come faster\n",
-        threads, threads == 1 ? "" : "s", most.flops / 1e9, most.bytes / 1e9);
-    text += line;
-  }
-  return text;
 }
 
 }  // namespace fastnn

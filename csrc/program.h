@@ -6,13 +6,13 @@
 // Values that go from a tensor to Python, or into a tensor that is there already, spoil the
 // recording.
 #pragma once
-#include <atomic>
 #include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "call.h"
+#include "cpu/team.h"
 
 namespace fastnn {
 
@@ -73,10 +73,12 @@ class Program : public NeverBare {
   // and what the step left in the outputs' slots to its place afterwards. `feeder`, if there is
   // one, runs in between: where inputs are row numbers, it brings those rows to where the step
   // reads its batch. Returns the first batch not run: it stops early after `seconds`, so that the
-  // caller can look for signals and redraw, or where run() would have returned false.
+  // caller can look for signals and redraw, or where was_broken().
   int64_t run_batches(const Program* feeder, const std::vector<Stream>& inputs,
                       const std::vector<Stream>& outputs, int64_t begin, int64_t end,
                       double seconds, Asked asked = nullptr);
+
+  bool was_broken() const { return was_broken_; }  // the last run or batch was broken off
 
   std::string describe() const;
   Profile profile(int rounds);
@@ -101,31 +103,30 @@ class Program : public NeverBare {
   };
   // A run of a step that may be broken off, if somebody is asked: who, and what memory held before.
   struct Breakable {
-    Asked asked;
-    double next_look;
+    team::Watch watch;  // its places are steps; behind the last one is a place, too
     std::vector<char> before;
-    std::atomic<int64_t> broken_at = -1;  // the step that was not run any more
-    explicit Breakable(Asked asked);
-    Breakable* or_none() { return asked ? this : nullptr; }
-    bool broken() const { return broken_at.load(std::memory_order_relaxed) >= 0; }
+    explicit Breakable(Asked asked) : watch(asked) {}
+    Breakable* or_none() { return watch.asked ? this : nullptr; }
   };
   void place_barriers();
   void find_breakable();
-  // Not twice in a row: whoever is asked may want the step to go on after all.
-  Asked may_ask(Asked asked) const { return breakable_ > 0 && !was_broken_ ? asked : nullptr; }
+  int64_t next_barrier(int64_t i) const;  // of step i or behind it, where there is none the end
+  Asked may_ask(Asked asked) const { return last_stop_ > 0 ? asked : nullptr; }
   void save(Breakable&) const;
   void undo(const Breakable&) const;
   void mix(const void* data, size_t bytes);  // into the fingerprint
   void mix_view(const View& view, const Block* block, bool own);
   void require_recorded() const;  // throws std::logic_error while it is being recorded
-  void run_steps(Breakable* breakable = nullptr) const;
+  // False where they were broken off, for every member alike.
+  bool run_steps(Breakable* breakable = nullptr) const;
 
   Device device_;
   std::shared_ptr<Pool> pool_;
   std::vector<Step> steps_;
-  // Until step `breakable_` only this memory outlives the step; empty and 0 where it is short.
+  // Until the barrier of step `last_stop_` (or the end) no other memory that outlives the step has
+  // been written to; empty and 0 where the step is short.
   std::vector<std::pair<char*, size_t>> changed_;
-  int64_t breakable_ = 0;
+  int64_t last_stop_ = 0;
   bool was_broken_ = false;
   std::string spoiled_;
   size_t constants_ = 0;

@@ -2,8 +2,9 @@
 predictions and the weights after several epochs compared.
 
 Tolerances: float32 training amplifies the rounding of other summation orders step by step; after a
-dozen steps 2e-4 relative to the largest weight holds for plain SGD and 2e-3 for Adam, whose division
-by sqrt(v) magnifies it where gradients are near zero.
+dozen steps 2e-4 relative to the largest weight holds for plain SGD and 2e-3 for Adam and RMSprop, whose
+division by sqrt(v) magnifies it where gradients are near zero: there rounding may decide on the sign, so
+one weight in a hundred (or one of fewer) may be anywhere that so many steps reach.
 """
 
 import numpy as np
@@ -13,6 +14,8 @@ import fastnn
 from keras_reference import keras
 
 SEEDS = range(3)
+# At the default rate of 0.001, where the sign is all that is left of a gradient; RMSprop's first step.
+LONGEST_STEP = {"sgd": 0, "adam": 0.001, "rmsprop": 0.001 / np.sqrt(1 - 0.9)}
 
 
 def mlp(k):
@@ -113,8 +116,11 @@ def test_training(name, optimizer, tolerance, seed):
     assert sorted(got) == sorted(want)
     for key in want:
         np.testing.assert_allclose(got[key], want[key], atol=tolerance, rtol=tolerance, err_msg=key)
+    steps = fit["epochs"] * 2
     for a, b in zip(ours.get_weights(), theirs.get_weights()):
-        np.testing.assert_allclose(a, b, atol=tolerance * max(1, np.abs(b).max()), rtol=0)
+        apart, near = np.abs(a - b), tolerance * max(1, np.abs(b).max())
+        few = 0 if optimizer == "sgd" else max(1, 0.01 * apart.size)
+        assert (apart > near).sum() <= few and apart.max() <= max(near, 2 * steps * LONGEST_STEP[optimizer])
     np.testing.assert_allclose(
         ours.evaluate(x, y, batch_size=8, verbose=0), theirs.evaluate(x, y, batch_size=8, verbose=0),
         atol=tolerance, rtol=tolerance,

@@ -151,21 +151,42 @@ def test_ctrl_c_leaves_whole_steps(interruptible, capsys, loop, eager):
     assert np.isfinite(model.predict(x[:8], verbose=0)).all()
 
 
+def long_dense(layers):
+    yield layers.Reshape((300,))
+    for _ in range(3):
+        yield layers.Dense(1024, activation="relu")
+        yield layers.BatchNormalization()
+        yield layers.Dropout(0.3)
+
+
+def long_convolutions(layers):
+    yield layers.UpSampling2D(2)
+    yield layers.Conv2D(32, 3, activation="relu")  # Winograd's
+    yield layers.DepthwiseConv2D(3)
+    yield layers.Conv2D(64, 3, strides=2)
+    yield layers.BatchNormalization()
+    yield layers.Conv2DTranspose(8, 2, strides=2)
+    yield layers.Flatten()
+
+
+def long_recurrent(layers):
+    yield layers.Reshape((100, 3))
+    yield layers.LSTM(64, return_sequences=True)
+    yield layers.GRU(64, return_sequences=True)
+    yield layers.SimpleRNN(64)
+
+
 @pytest.mark.parametrize("loop", ["fit", "train_on_batch"])
-def test_a_long_step_that_was_broken_off_leaves_no_trace(interruptible, loop):
+@pytest.mark.parametrize("hidden", [long_dense, long_convolutions, long_recurrent])
+def test_a_long_step_that_was_broken_off_leaves_no_trace(interruptible, hidden, loop):
     """Ctrl-C whose handler lets go on: the step begins again, with the bits that it would have had."""
     rng = np.random.default_rng(0)
-    x, y = rng.standard_normal((1024, 300)).astype("float32"), rng.standard_normal((1024, 1)).astype("float32")
+    x, y = rng.standard_normal((1024, 10, 10, 3)).astype("f4"), rng.standard_normal((1024, 1)).astype("f4")
 
     def trained(interrupt):
         keras.utils.set_random_seed(0)
         layers = keras.layers
-        model = keras.Sequential([layers.Input((300,))])
-        for _ in range(3):
-            model.add(layers.Dense(1024, activation="relu"))
-            model.add(layers.BatchNormalization())
-            model.add(layers.Dropout(0.3))
-        model.add(layers.Dense(1))
+        model = keras.Sequential([layers.Input((10, 10, 3)), *hidden(layers), layers.Dense(1)])
         model.compile("adam", "mse", metrics=["mae"])
         received, done = [], threading.Event()
         signal.signal(signal.SIGINT, lambda *_: received.append(1))
@@ -230,6 +251,21 @@ def test_ctrl_c_leaves_whole_long_steps(interruptible, loop):
     assert min(answers) < step  # which is what it would take on average from the middle of one, and more
     model.train_on_batch(x, y)
     assert model.steps() == (iterations + 1, iterations + 1)
+
+
+def test_ctrl_c_in_the_midst_of_a_kernel(interruptible):
+    """One product that takes a second is not waited for."""
+    model = keras.Sequential([keras.layers.Input((4096,)), keras.layers.Dense(4096, use_bias=False)])
+    x = np.ones((6144, 4096), "float32")
+    model.predict_on_batch(x)
+    begin = time.perf_counter()
+    wanted = model.predict_on_batch(x)
+    step = time.perf_counter() - begin
+    answers = [
+        interrupted(lambda: [model.predict_on_batch(x) for _ in range(100)], step * after) for after in (0.3, 1.4)
+    ]
+    assert min(answers) < 0.3 * step
+    np.testing.assert_array_equal(model.predict_on_batch(x), wanted)
 
 
 def test_a_wakeup_descriptor_sees_one_ctrl_c(interruptible):

@@ -57,6 +57,7 @@ struct DepthwisePart {
     const int64_t work = w.axis.out * s.wide() * (h.axis.taps * w.axis.taps + 1);
     pieces(lines, larger(smaller(32768 / (work + 1), lines / 16), 1),
            [&](int64_t begin, int64_t end) {
+             if (team::broken_off()) return;
              for (int64_t line = begin; line < end; ++line) this->line(line);
            });
   }
@@ -295,6 +296,7 @@ void depthwise_weight_grad(DepthwiseShape d, const T* x, const T* dy, T* dw) {
     for (int64_t tap = 0; tap < d.h.taps * d.w.taps; ++tap)
       zero_elements(to + tap * d.wide() + j0, j1 - j0);
     for (int64_t line = lines * chunk / chunks; line < lines * (chunk + 1) / chunks; ++line) {
+      if (team::broken_off()) return;
       const int64_t image = line / d.h.out, p = line % d.h.out;
       const Range rows = d.h.taps_inside(p);
       const T* dy_row = dy + line * d.w.out * d.wide();

@@ -112,6 +112,7 @@ struct Part {
     const int64_t wide = ceil_div(pass.k, width);
     shape.lines = ceil_div(v.lines(), down);
     tiles(pass.groups * down * across * wide, [&](int64_t t) {
+      if (team::broken_off()) return;
       const int64_t j = t % wide * width, q = t / wide % across * shape.cols;
       const int64_t line = t / (wide * across) % down * shape.lines, g = t / (wide * across * down);
       const int64_t lines = smaller(shape.lines, v.lines() - line),
@@ -130,6 +131,7 @@ struct Part {
     const int64_t parts =
         larger(ceil_div(v.h.out, most), smaller(wanted, ceil_div(v.h.out, 4 * v.h.extent())));
     tiles(pass.groups * v.n * parts, [&](int64_t t) {
+      if (team::broken_off()) return;
       const int64_t g = t / (v.n * parts), image = t / parts % v.n, part = t % parts;
       const int64_t p0 = v.h.out * part / parts, lines = v.h.out * (part + 1) / parts - p0;
       few_outputs(

@@ -100,6 +100,7 @@ struct WeightGrad {
     }
     char* scratch = static_cast<char*>(team::local_scratch(kGemmScratch));
     for (int64_t line = begin; line < end; line += shape.lines) {
+      if (team::broken_off()) return;
       const int64_t lines = smaller(shape.lines, end - line);
       for (int64_t q = 0; q < w.out; q += shape.cols) {
         const int64_t width = smaller(shape.cols, w.out - q);

@@ -237,7 +237,10 @@ struct WinogradSums {
     int64_t count = ceil_div(tiles_, block());
     const int64_t wanted = team::self().size == 1 ? 1 : 4 * team::self().size;
     if (count < wanted) count = larger(count, smaller(wanted, tiles_ / least));
-    tiles(count, [&](int64_t b) { outputs(packed, tiles_ * b / count, tiles_ * (b + 1) / count); });
+    tiles(count, [&](int64_t b) {
+      if (team::broken_off()) return;
+      outputs(packed, tiles_ * b / count, tiles_ * (b + 1) / count);
+    });
     team::barrier();
   }
 
@@ -390,6 +393,7 @@ struct WinogradWeightGrad {
   void add_chunk(float* sums, int64_t begin, int64_t end) const {
     float* inputs = static_cast<float*>(team::local_scratch(kGemmScratch));
     for (int64_t t = begin; t < end; t += block()) {
+      if (team::broken_off()) return;
       const int64_t count = smaller(block(), end - t);
       const int64_t x_step = place_step(count, c), dy_step = place_step(count, k);
       float* gradients = inputs + kPlaces * x_step;

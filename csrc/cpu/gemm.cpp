@@ -82,6 +82,7 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
         continue;
       }
       for (int64_t ib = i0; ib < i1; ib += kBlockM) {
+        if (team::broken_off()) return;
         const int64_t mb = i1 - ib < kBlockM ? i1 - ib : kBlockM;
         if (pack_a) {
           if (g.a.transposed)

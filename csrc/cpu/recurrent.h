@@ -84,7 +84,7 @@ FASTNN_INLINE void walk(const Extent& e, int64_t steps, int phases, int64_t d, F
   }
   if (cut.units == e.n) {
     pieces(e.b, cut.rows, [&](int64_t begin, int64_t end) {
-      for (int64_t step = 0; step < steps; ++step)
+      for (int64_t step = 0; step < steps && !team::broken_off(); ++step)
         for (int phase = 0; phase < phases; ++phase)
           f(Part{begin, end - begin, 0, e.n}, step, phase);
     });
@@ -92,8 +92,9 @@ FASTNN_INLINE void walk(const Extent& e, int64_t steps, int phases, int64_t d, F
   }
   for (int64_t step = 0; step < steps; ++step)
     for (int phase = 0; phase < phases; ++phase) {
-      pieces(e.n, cut.units,
-             [&](int64_t begin, int64_t end) { f(Part{0, e.b, begin, end - begin}, step, phase); });
+      pieces(e.n, cut.units, [&](int64_t begin, int64_t end) {
+        if (!team::broken_off()) f(Part{0, e.b, begin, end - begin}, step, phase);
+      });
       team::barrier();
     }
 }

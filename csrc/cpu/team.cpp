@@ -70,6 +70,7 @@ namespace {
 
 constexpr int kSpins = 2000;  // about 40 us of pauses, several times a balanced wait
 constexpr int kSpinsForLate = 200;
+constexpr int64_t kLook_ns = 20'000'000;  // how often a run asks whether it is to be broken off
 // Waking a sleeping thread takes up to 0.1 ms; one that lost its core is away for milliseconds.
 constexpr int64_t kDisturbance_ns = 500'000;
 constexpr int64_t kShortest_ns = 2'000'000, kLongest_ns = 64'000'000;
@@ -263,6 +264,23 @@ void fault(const char* what, int64_t value, int64_t limit) noexcept {
   Crew* crew = self().crew;
   if (!crew || __atomic_exchange_n(&crew->fault_taken, 1, __ATOMIC_ACQ_REL)) return;
   crew->fault = {self().kernel, what, value, limit};
+}
+
+Watch::Watch(bool (*asked)()) noexcept : asked(asked) {
+  if (asked) next_look_ns = now_ns() + kLook_ns;
+}
+
+void Watch::look() noexcept {
+  if (stops() || now_ns() < next_look_ns) return;
+  if (asked()) __atomic_store_n(&stop, next_stop, __ATOMIC_RELAXED);
+  next_look_ns = now_ns() + kLook_ns;
+}
+
+bool broken_off() noexcept {
+  const Member& me = self();
+  if (!me.watch) return false;
+  if (me.rank == 0) me.watch->look();
+  return me.watch->stops();
 }
 
 bool faulted() noexcept {

@@ -23,6 +23,7 @@ struct alignas(128) Cursor {
 };
 
 struct Crew;
+struct Watch;
 
 // What float32 products may trade for speed. `float32`: what has about the error of plain sums,
 // such as Winograd's convolutions; `float32_strict`: nothing, every product is made and added.
@@ -39,6 +40,7 @@ struct Member {
   Precision precision = Precision::float32;  // the same for all members of a run
   const char* kernel = nullptr;              // running now, named in a fault
   int64_t slept_ns = 0;                      // at barriers, since the round began
+  Watch* watch = nullptr;                    // where the results of the kernel could be undone
 };
 
 // The calling thread's membership; a lone member outside any region.
@@ -50,6 +52,11 @@ void barrier() noexcept;
 // becomes a ValueError: "<kernel>: <what> is <value>, expected 0 <= value < <limit>", or
 // "<kernel>: <what>" without a limit. The kernel itself goes on and stays inside its arrays.
 void fault(const char* what, int64_t value = 0, int64_t limit = -1) noexcept;
+
+// True once the results of this kernel are going to be thrown away. A kernel that may take long
+// asks between pieces of a few milliseconds and skips the rest, but none of its barriers, and
+// nothing that it needs to stay inside its arrays.
+bool broken_off() noexcept;
 
 // Scratch of at least `bytes`, 64-byte aligned, or null where that is more than the limits above.
 // The shared one may be in another member's hands: call barrier() before its first use if this
@@ -66,6 +73,20 @@ struct Fault {
   const char* kernel = nullptr;
   const char* what = nullptr;
   int64_t value = 0, limit = -1;
+};
+
+// Over a run that may be broken off, and undone, because somebody wants the thread of the first
+// member back: that one asks every 20 ms, and all part where they meet next.
+struct Watch {
+  bool (*asked)();
+  int64_t next_look_ns = 0;
+  int64_t next_stop = 0;  // where the members meet next, a place in the run
+  int64_t stop = -1;      // where they part, if they do
+
+  explicit Watch(bool (*asked)()) noexcept;
+  void look() noexcept;  // for the first member; a call costs what telling the time costs
+  bool stops() const noexcept { return stops_at() >= 0; }
+  int64_t stops_at() const noexcept { return __atomic_load_n(&stop, __ATOMIC_RELAXED); }
 };
 
 // Threads a region may use: min(affinity, cgroup quota, OMP_NUM_THREADS), or what was set.
