@@ -19,6 +19,8 @@ FASTNN_INLINE bool is_aliased(const Left<T>& a) {
 template <class T>
 inline constexpr int64_t kCloseRows = 256 / sizeof(T);
 
+constexpr int64_t kShallow = 64;  // rows of a transposed a
+
 // A b whose rows lie close together is read in place, and so is one that too few rows of c use to
 // repay a packed copy.
 template <class T>
@@ -38,10 +40,11 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
   if (is_dots(g)) return dots(g, i0, i1, j0, j1, finish);
   using R = Right<T>;
   const bool direct = is_direct(g);
-  // The same of a transposed a.
+  // The same of a transposed a; and few rows of it stay in L1 as they lie.
   const bool by_columns =
       g.a.transposed && g.a.run == kWhole && (g.a.group == kWhole || g.a.group_at) &&
-      (j1 - j0 <= 2 * kPanel<T> || (g.a.ld <= kCloseRows<T> && j1 - j0 <= 4 * kPanel<T>));
+      (g.k <= kShallow || j1 - j0 <= 2 * kPanel<T> ||
+       (g.a.ld <= kCloseRows<T> && j1 - j0 <= 4 * kPanel<T>));
   const bool pack_a =
       g.a.transposed ? !by_columns : is_aliased(g.a) && g.m > kDirectRows && j1 - j0 >= 128;
   T* packed_a = reinterpret_cast<T*>(scratch);
