@@ -41,10 +41,10 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
   using R = Right<T>;
   const bool direct = is_direct(g);
   // The same of a transposed a; and few rows of it stay in L1 as they lie.
-  const bool by_columns =
-      g.a.transposed && g.a.run == kWhole && (g.a.group == kWhole || g.a.group_at) &&
-      (g.k <= kShallow || j1 - j0 <= 2 * kPanel<T> ||
-       (g.a.ld <= kCloseRows<T> && j1 - j0 <= 4 * kPanel<T>));
+  const bool by_columns = g.a.transposed && g.a.run == kWhole &&
+                          (g.a.group == kWhole || g.a.group_at) &&
+                          (g.k <= kShallow || j1 - j0 <= 2 * kPanel<T> ||
+                           (g.a.ld <= kCloseRows<T> && j1 - j0 <= 4 * kPanel<T>));
   const bool pack_a =
       g.a.transposed ? !by_columns : is_aliased(g.a) && g.m > kDirectRows && j1 - j0 >= 128;
   T* packed_a = reinterpret_cast<T*>(scratch);

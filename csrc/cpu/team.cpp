@@ -68,7 +68,9 @@ struct Crew {
 
 namespace {
 
-constexpr int kSpins = 2000;  // about 40 us of pauses, several times a balanced wait
+// About 100 us of pauses, as long as it takes to wake a sleeper on a virtual machine: who sleeps
+// while one member makes a small call by itself costs more than who spins.
+constexpr int kSpins = 5000;
 constexpr int kSpinsForLate = 200;
 constexpr int64_t kLook_ns = 20'000'000;  // how often a run asks whether it is to be broken off
 // Waking a sleeping thread takes up to 0.1 ms; one that lost its core is away for milliseconds.
