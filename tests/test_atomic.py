@@ -50,10 +50,21 @@ def test_failing_system_calls(tmp_path, monkeypatch, call):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, call, full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OSError, match="No space left") as caught:
         write(path, b"new")
     monkeypatch.undo()
     assert path.read_bytes() == b"old" and os.listdir(tmp_path) == ["file"]
+    assert str(caught.value).endswith(f": '{path}'")
+
+
+def test_errors_name_the_file_that_was_asked_for(tmp_path):
+    path = tmp_path / "missing" / "model.fnn"
+    with pytest.raises(FileNotFoundError) as caught:
+        write(path, b"new")
+    assert caught.value.filename == str(path) and ".fnn-tmp" not in str(caught.value)
+    with pytest.raises(PermissionError) as caught, atomic_write(tmp_path / "model.fnn"):
+        raise PermissionError(errno.EACCES, "not for you", "another file")
+    assert caught.value.filename == "another file"
 
 
 def test_order_of_system_calls(tmp_path, monkeypatch):

@@ -42,9 +42,12 @@ def atomic_write(path):
             with contextlib.suppress(OSError):  # a mode that cannot be kept is no reason to lose the file
                 os.chmod(temporary, os.stat(path).st_mode & 0o777)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             os.unlink(temporary)
+        # A full disk has no name, and nobody knows the temporary file's: say which file was not written.
+        if isinstance(error, OSError) and error.errno is not None and error.filename in (None, temporary):
+            raise OSError(error.errno, error.strerror, path) from error
         raise
     finally:
         _mine.discard(temporary)
