@@ -62,6 +62,31 @@ def test_import_brings_numpy_alone(wheel):
     assert {name for name in outside if not name.startswith("_")} <= {"numpy"}
 
 
+FIRST_FIT = """
+import sys
+import numpy as np, fastnn as keras
+model = keras.Sequential([keras.layers.Dense(2)])
+model.compile("adam", "mse", metrics=["mae"])
+model.fit(np.ones((4, 3), "float32"), np.ones((4, 2), "float32"), verbose=0)
+model.predict(np.ones((4, 3), "float32"), verbose=0)
+print(*(name for name in sys.modules if name.startswith("numpy.") or name.split(".")[0] not in sys.stdlib_module_names))
+"""
+
+
+def test_first_fit_brings_nothing_heavy():
+    """Parts that NumPy itself imports when they are asked for; `numpy.ma` takes as long as a small model's first fit."""
+    done = subprocess.run([sys.executable, "-c", FIRST_FIT], capture_output=True, text=True, check=True)
+    brought = set(done.stdout.split())
+    assert "fastnn.training" in brought and "numpy" in brought
+    heavy = {"numpy.ma", "numpy.testing", "numpy.f2py", "numpy.polynomial", "numpy.ctypeslib"}
+    before = set(
+        subprocess.run(
+            [sys.executable, "-c", "import sys, numpy; print(*sys.modules)"], capture_output=True, text=True, check=True
+        ).stdout.split()
+    )
+    assert not brought & heavy - before  # older versions of NumPy import some by themselves
+
+
 def test_requirements_are_numpy_alone(wheel):
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [n for n in archive.namelist() if n.endswith(".dist-info/METADATA")]

@@ -6,6 +6,7 @@ copies. Arithmetic lives in `fastnn.ops`; the operators here only call it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -221,6 +222,11 @@ def view(x: Tensor, shape: Any, offset: int = 0) -> Tensor:
     return t
 
 
+def _is_masked(array: Any) -> bool:
+    ma = sys.modules.get("numpy.ma")  # asking NumPy for it imports it, which takes as long as a small model's first fit
+    return ma is not None and isinstance(array, ma.MaskedArray)
+
+
 def from_numpy(array: np.ndarray) -> Tensor:
     """A tensor on the CPU over an array's memory, without a copy: each sees what the other writes.
 
@@ -231,7 +237,7 @@ def from_numpy(array: np.ndarray) -> Tensor:
     """
     if not isinstance(array, np.ndarray):
         raise TypeError(f"from_numpy: expected a NumPy array, got {type(array).__name__}; Tensor(...) copies anything")
-    if isinstance(array, np.ma.MaskedArray):
+    if _is_masked(array):
         raise TypeError(_MASKED)
     t = _blank()
     _core.Array.__init__(t, array)
@@ -251,7 +257,7 @@ def from_dlpack(x: Any, *, copy: bool | None = None) -> Tensor:
     """
     if not hasattr(x, "__dlpack__") or not hasattr(x, "__dlpack_device__"):
         raise TypeError(f"from_dlpack: a {type(x).__name__} has no __dlpack__ and __dlpack_device__")
-    if isinstance(x, np.ma.MaskedArray):  # whose capsule says nothing about the mask
+    if _is_masked(x):  # whose capsule says nothing about the mask
         raise TypeError(_MASKED)
     kind, _ = x.__dlpack_device__()
     if kind != _DLPACK_CPU:
