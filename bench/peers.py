@@ -1,12 +1,13 @@
 """Trains and runs the same models, and calls the same kernels, with fastnn and its peers, side by side.
 
 python bench/peers.py [--threads N ...] [--only NAME ...] [--peers NAME ...] [--do WHAT ...]
-                      [--rounds N] [--seconds S] [--noisy] [--out FILE]
+                      [--policy NAME] [--rounds N] [--seconds S] [--noisy] [--out FILE]
 
 Every peer has a process of its own. For each model all of them are started, warmed up, and then asked in
 turn, round after round, while the others sleep; so each round compares them at the same moment of a
 machine that may have other work. A ratio is fastnn's speed over the best peer's in the same round; the
-table shows its median, least and greatest. --noisy keeps one core busy with another process.
+table shows its median, least and greatest. --noisy keeps one core busy with another process. --policy
+mixed_bfloat16 rounds the operands of products, everybody's: Keras' policy, PyTorch's autocast.
 
 --only names models, kernels, or groups of them: standard (the default), more, all; survey-matmul and
 survey-conv are products and convolutions of random sizes. A whole run is written to
@@ -44,15 +45,16 @@ TITLES = {
 }
 
 
-def peers_of(name, chosen):
+def peers_of(name, chosen, policy):
     of_images = ("fastnn-strict", "torch-channels-last")
-    return ["fastnn", *(p for p in chosen if p not in of_images or WORKLOADS[name].images)]
+    chosen = [p for p in chosen if p not in of_images or WORKLOADS[name].images]
+    return ["fastnn", *(p for p in chosen if p != "fastnn-strict" or policy == "float32")]
 
 
 def measure(name, peers, threads, arguments):
     """{do: {peer: [speed of each round]}} and {peer: facts} of one model."""
     speeds = {do: {} for do in arguments.do if do in ("train", "predict", "latency")}
-    with processes("worker.py", peers, name, threads=threads) as workers:
+    with processes("worker.py", peers, name, arguments.policy, threads=threads) as workers:
         facts = {w.peer: w.facts for w in workers}
         if len({f["weights"] for f in facts.values()}) > 1:
             raise SystemExit(f"{name} is not one model: weights { ({p: f['weights'] for p, f in facts.items()}) }")
@@ -66,7 +68,7 @@ def measure(name, peers, threads, arguments):
                         speeds[do].setdefault(w.peer, []).append(answer["per_s"])
     if "facts" in arguments.do:  # memory: in new processes, which have done nothing else
         for peer in peers:
-            worker = Process("worker.py", peer, name, threads=threads)
+            worker = Process("worker.py", peer, name, arguments.policy, threads=threads)
             facts[peer] |= worker.ask("memory")
             worker.stop()
     return speeds, facts
@@ -134,6 +136,7 @@ def main():
     parser.add_argument("--peers", nargs="*", choices=every, metavar="NAME", help=f"{', '.join(every)}; "
                         "default: all but torch-compile, which takes minutes to start")  # fmt: skip
     parser.add_argument("--do", nargs="+", choices=TITLES, default=list(TITLES), metavar="WHAT", help=", ".join(TITLES))
+    parser.add_argument("--policy", choices=["float32", "mixed_bfloat16"], default="float32", help="of the models")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=1.0, help="of a round of a model; a kernel's takes a tenth")
     parser.add_argument("--noisy", action="store_true", help="keep one core busy with another process")
@@ -153,7 +156,7 @@ def main():
         results = {}
         for name in models if set(arguments.do) - {"kernels"} else ():
             print(f"{name}, {threads} threads", flush=True)
-            results[name] = measure(name, peers_of(name, model_peers), threads, arguments)
+            results[name] = measure(name, peers_of(name, model_peers, arguments.policy), threads, arguments)
             versions |= {f["version"] for f in results[name][1].values()}
             show(results[name][0])
         lines += model_tables(results, ["fastnn", *model_peers], arguments)

@@ -1,4 +1,7 @@
-"""One peer with one model in a process of its own, for bench/peers.py:  worker.py PEER WORKLOAD THREADS"""
+"""One peer with one model in a process of its own, for bench/peers.py:  worker.py PEER WORKLOAD POLICY THREADS
+
+POLICY is "float32", or "mixed_bfloat16": Keras' policy of that name, and torch.autocast in PyTorch.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ MOST_BYTES = 200e6  # of inputs; what is larger times the system's page faults, 
 class KerasLike:
     """fastnn, or Keras on one of its backends: the same code."""
 
-    def __init__(self, peer, workload, threads):
+    def __init__(self, peer, workload, policy, threads):
         if peer.startswith("fastnn"):
             import fastnn as keras
 
@@ -36,6 +39,7 @@ class KerasLike:
             if backend == "torch":
                 __import__("torch").set_num_threads(threads)
         self.workload, self.own = workload, peer.startswith("fastnn")
+        keras.config.set_dtype_policy(policy)
         keras.utils.set_random_seed(0)
         self.model = keras.Sequential(workload.keras(keras))
         x, y = workload.data(np.random.default_rng(0), workload.batch)
@@ -72,13 +76,14 @@ class KerasLike:
 class Torch:
     """PyTorch with a hand-written loop: eager, with the fused Adam, with channels last, or compiled."""
 
-    def __init__(self, peer, workload, threads):
+    def __init__(self, peer, workload, policy, threads):
         import torch
 
         torch.set_num_threads(threads)
         torch.manual_seed(0)
         self.torch, self.workload, self.version = torch, workload, f"PyTorch {torch.__version__}"
         self.model = workload.torch(torch)
+        self.rounded = lambda: torch.autocast("cpu", torch.bfloat16, enabled=policy == "mixed_bfloat16")
         self.last = peer == "torch-channels-last"
         if self.last:
             self.model = self.model.to(memory_format=torch.channels_last)
@@ -124,19 +129,21 @@ class Torch:
             rows = order[i : i + batch]
             inputs, targets = (self.channels_first(t.index_select(0, rows)) for t in (x, y))
             self.optimizer.zero_grad(set_to_none=True)
-            self.loss(self.model(inputs), targets).backward()
+            with self.rounded():
+                loss = self.loss(self.model(inputs), targets)
+            loss.backward()
             self.optimizer.step()
 
     def predict(self, x):
         self.model.eval()
-        with self.torch.inference_mode():
+        with self.torch.inference_mode(), self.rounded():
             batches = x.split(PREDICT_BATCH)
-            self.torch.cat([self.model(self.channels_first(batch)) for batch in batches]).numpy()
+            self.torch.cat([self.model(self.channels_first(batch)) for batch in batches]).float().numpy()
 
     def latency(self, x):
         self.model.eval()
-        with self.torch.inference_mode():
-            self.model(self.channels_first(x)).numpy()
+        with self.torch.inference_mode(), self.rounded():
+            self.model(self.channels_first(x)).float().numpy()
 
 
 def timed(function, *arguments):
@@ -148,9 +155,9 @@ def timed(function, *arguments):
 class Worker:
     """The commands of bench/peers.py."""
 
-    def __init__(self, peer, name, threads):
+    def __init__(self, peer, name, policy, threads):
         self.workload = WORKLOADS[name]
-        self.side = (Torch if peer.startswith("torch") else KerasLike)(peer, self.workload, threads)
+        self.side = (Torch if peer.startswith("torch") else KerasLike)(peer, self.workload, policy, threads)
         self.rng = np.random.default_rng(1)
         self.prepared = {}
 
@@ -202,7 +209,7 @@ class Worker:
 
 
 def main():
-    worker = Worker(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    worker = Worker(*sys.argv[1:4], int(sys.argv[4]))
     serve(worker.facts(), {"measure": worker.measure, "memory": worker.memory})
 
 

@@ -121,6 +121,9 @@ std::vector<std::string> available_isas() {
 }
 
 const char* current_isa() { return chosen()->name; }
+bool multiplies_bfloat16() {
+  return std::string(current_isa()) == "avx512" && __builtin_cpu_supports("avx512bf16");
+}
 void set_isa(const std::string& name) { chosen() = find_isa(name); }
 const AnyKernel* cpu_kernels() { return chosen()->kernels; }
 

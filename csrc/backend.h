@@ -17,6 +17,8 @@ struct DeviceError : std::runtime_error {
 // Instruction-set builds that this machine can run, best first; FASTNN_ISA= forces one at start.
 std::vector<std::string> available_isas();
 const char* current_isa();
+// Whether its products are faster with operands of bfloat16 (cpu/gemm_bf16.h).
+bool multiplies_bfloat16();
 void set_isa(const std::string& name);  // throws std::invalid_argument
 const AnyKernel* cpu_kernels();         // by catalogue index
 

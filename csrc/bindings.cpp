@@ -5,6 +5,8 @@
 #include <pybind11/stl.h>
 #include <pybind11/typing.h>
 
+#include <utility>
+
 #include "activations.h"
 #include "array.h"
 #include "peak.h"
@@ -452,19 +454,25 @@ PYBIND11_MODULE(_core, m) {
   m.def("set_isa", &set_isa, py::arg("name"));
   m.def("max_threads", &team::max_threads);
   m.def("set_max_threads", &team::set_max_threads, py::arg("threads"));
-  m.def("matmul_precision", [] {
-    return team::precision() == team::Precision::float32 ? "float32" : "float32_strict";
-  });
+  static constexpr const char* precisions[] = {"float32", "float32_strict", "bfloat16"};
+  m.def("matmul_precision", [] { return precisions[static_cast<int>(team::precision())]; });
   m.def(
       "set_matmul_precision",
       [](const std::string& name) {
-        if (name != "float32" && name != "float32_strict")
-          throw std::invalid_argument("matmul_precision is 'float32' or 'float32_strict', got '" +
-                                      name + "'");
-        team::set_precision(name == "float32" ? team::Precision::float32
-                                              : team::Precision::float32_strict);
+        for (int i = 0; i < 3; ++i)
+          if (name == precisions[i]) return team::set_precision(static_cast<team::Precision>(i));
+        throw std::invalid_argument(
+            "matmul_precision is 'float32', 'float32_strict' or 'bfloat16', got '" + name + "'");
       },
       py::arg("name"));
+  m.def("multiplies_bfloat16", &multiplies_bfloat16,
+        "Whether products of bfloat16 numbers are faster here than those of float32.");
+  m.def(
+      "round_products", [](bool value) { return std::exchange(rounds_products(), value); },
+      py::arg("value"),
+      "Whether the calls that this thread makes from now on round the operands of their products "
+      "to "
+      "bfloat16; returns what was set before.");
   m.def("peak_flops", &peak::flops, py::arg("threads"), py::call_guard<py::gil_scoped_release>(),
         "float32 operations a second of multiply-adds on registers, measured now.");
   m.def("copy_bandwidth", &peak::bytes, py::arg("threads"), py::arg("bytes"),

@@ -73,6 +73,20 @@ double Call::cost_ns() const {
   return flops / 40.0 + bytes / 12.0;
 }
 
+void Call::run() const {
+  team::Member& me = team::self();
+  me.kernel = kernel->name;
+  const team::Precision before = me.precision;
+  if (rounds_products) me.precision = team::Precision::bfloat16;
+  kernel->invoke(body, args.data());
+  me.precision = before;
+}
+
+bool& rounds_products() noexcept {
+  static thread_local bool value = false;
+  return value;
+}
+
 Call make_call(const Kernel& kernel, std::vector<Arg> args, std::vector<BlockPtr> blocks) {
   const Sizes sizes = kernel.line.unify(args);
   Call call;
@@ -107,6 +121,7 @@ Call make_call(const Kernel& kernel, std::vector<Arg> args, std::vector<BlockPtr
                   (params[i].kind == Kind::inout ? 2 : 1);
   }
   call.flops = kernel.line.flops(sizes);
+  call.rounds_products = rounds_products();
   call.body = call.device == Device::cpu ? cpu_kernels()[kernel.index]
                                          : cuda_backend().kernels[kernel.index];
   if (!call.body)
@@ -153,11 +168,7 @@ void run_now(const Call& call) {
   if (call.device == Device::cuda) return run_on_cuda(call);
   constexpr double kParallelFrom_ns = 20'000;
   const int threads = call.cost_ns() < kParallelFrom_ns ? 1 : team::max_threads();
-  const auto body = [](void* c) {
-    const Call& call = *static_cast<const Call*>(c);
-    team::self().kernel = call.kernel->name;
-    call.run();
-  };
+  const auto body = [](void* c) { static_cast<const Call*>(c)->run(); };
   const team::Fault fault = team::run(threads, body, const_cast<Call*>(&call));
   if (fault.what) throw_fault(fault);
 }

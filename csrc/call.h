@@ -54,10 +54,15 @@ struct Call {
   Device device = Device::cpu;
   AnyKernel body = nullptr;
   double flops = 0, bytes = 0;
+  bool rounds_products = false;  // to bfloat16, whatever the setting of the process
 
-  void run() const { kernel->invoke(body, args.data()); }
+  void run() const;
   double cost_ns() const;  // estimated time on one thread
 };
+
+// Whether the calls that this thread makes from now on are to round the operands of their products,
+// as those of a layer under a mixed policy do.
+bool& rounds_products() noexcept;
 
 // Validates; throws std::invalid_argument or DeviceError.
 Call make_call(const Kernel& kernel, std::vector<Arg> args, std::vector<BlockPtr> blocks);

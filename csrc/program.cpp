@@ -89,6 +89,7 @@ Program::~Program() { pool_->trim(); }
 void Program::record(Call call) {
   const auto& params = call.kernel->line.params();
   mix(&call.kernel->index, sizeof call.kernel->index);
+  mix(&call.rounds_products, sizeof call.rounds_products);
   for (size_t i = 0; i < params.size(); ++i) {
     const Arg& arg = call.args[i];
     BlockPtr& block = call.blocks[i];
@@ -225,10 +226,8 @@ void Program::require_recorded() const {
 }
 
 void Program::Step::run() const {
-  team::Member& me = team::self();
-  me.kernel = call.kernel->name;
   if (!alone) return call.run();
-  if (me.rank != 0) return;
+  if (team::self().rank != 0) return;
   team::Alone by_itself;
   call.run();
 }

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import fastnn
 from fastnn import _core
 from fastnn.tensor import from_numpy
 
@@ -29,14 +30,16 @@ def draw(rng):
             return shapes, (1 if flat else stride, stride, top, pad, 1 if flat else dilation, dilation, g)
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 @pytest.mark.parametrize("seed", range(100))
-def test_threads_do_not_change_bits(seed):
+def test_threads_do_not_change_bits(seed, precision):
     rng = np.random.default_rng(seed)
     shapes, geometry = draw(rng)
     x, w, y = (from_numpy(rng.standard_normal(s).astype(np.float32)) for s in shapes)
     dx, dw, out = (from_numpy(np.empty(s, np.float32)) for s in shapes)
     before = _core.max_threads()
     results = []
+    fastnn.config.set_matmul_precision(precision)
     try:
         for threads in (1, 2, 3, 7):
             _core.set_max_threads(threads)
@@ -46,6 +49,7 @@ def test_threads_do_not_change_bits(seed):
             results.append([t.numpy().tobytes() for t in (out, dx, dw)])
     finally:
         _core.set_max_threads(before)
+        fastnn.config.set_matmul_precision("float32")
     assert all(r == results[0] for r in results), (shapes, geometry)
 
 

@@ -72,13 +72,13 @@ def expected(case, kernel, values, sizes):
     return [r for r, wanted in zip(results, given, strict=True) if wanted]
 
 
-def check(case, kernel, sizes, scalars, storage, device="cpu"):
+def check(case, kernel, sizes, scalars, storage, device="cpu", eps=None):
     values = make_arguments(case, kernel, sizes, scalars, storage)
     with np.errstate(all="ignore"):
         want = expected(case, kernel, values, sizes)
     got = run_kernel(kernel, values, device)
     assert len(got) == len(want)
-    eps = np.finfo(storage).eps
+    eps = eps or np.finfo(storage).eps
     tolerance = case.tolerance(**sizes) if callable(case.tolerance) else case.tolerance
     for g, w in zip(got, want):
         if w is None:  # whatever the kernel leaves there
@@ -149,7 +149,7 @@ def test_strict_precision_makes_every_product():
 
 @pytest.mark.parametrize("name", ["tf32", "", None, 1, "float64"])
 def test_unknown_precision(name):
-    with pytest.raises(ValueError, match="matmul_precision is 'float32' or 'float32_strict', got"):
+    with pytest.raises(ValueError, match="matmul_precision is 'float32', 'float32_strict' or 'bfloat16', got"):
         fastnn.config.set_matmul_precision(name)
 
 

@@ -153,7 +153,7 @@ struct Part {
     if (product.k > 0) {
       const Windows<T> v = windows(g);
       Band<T> band(v, line, lines, q, cols, scratch);
-      if (packed && !apart && is_short(v)) {
+      if (packed && !apart && is_short(v) && !packs_words<T>(depth())) {
         direct_tile(v, band, lines, cols, packed + g * packed_elements(), bias(g), out(g, line, q),
                     s.groups * s.k, j0, j1, epilogue);
         return;

@@ -2,6 +2,7 @@
 // block. Compiled once for float and once for double.
 #include "cpu/gemm.h"
 
+#include "cpu/gemm_bf16.h"
 #include "cpu/gemm_dots.h"
 #include "cpu/gemm_kernels.h"
 #include "cpu/gemm_pack.h"
@@ -28,6 +29,29 @@ FASTNN_INLINE bool is_direct(const Gemm<T>& g) {
   return g.b.layout == Right<T>::kRowMajor && (g.m <= kDirectRows || g.b.ld <= kCloseRows<T>);
 }
 
+// Whether a product is one of words (gemm_bf16.h). It is not where packing would cost what that
+// saves: a single column, and few rows of a transposed a, which are gradients of weights. Otherwise
+// m plays no part, for some callers cut c by the size of the team.
+template <class T>
+FASTNN_INLINE bool is_of_words(const Gemm<T>& g) {
+  if (g.b.layout == Right<T>::kPacked) return bf16::is_packed<T>(g.k);
+  return bf16::is_packed<T>(g.k) && !(g.n == 1 && g.b.layout == Right<T>::kColumnMajor) &&
+         !(g.a.transposed && g.m < 4 * kRows);
+}
+
+template <class T>
+bool packs_words(int64_t k) {
+  return bf16::is_packed<T>(k);
+}
+
+template <class T>
+void pack_right(T* dst, int64_t k, int64_t n, const Right<T>& b, int64_t p0, int64_t kb, int64_t j0,
+                int64_t nb) {
+  if constexpr (bf16::kBuilt<T>)
+    if (bf16::is_packed<T>(k)) return bf16::pack_right(dst, k, n, b, p0, kb, j0, nb);
+  pack_numbers(dst, k, n, b, p0, kb, j0, nb);
+}
+
 template <class T>
 void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1, Finish<T> done) {
   if (i0 >= i1 || j0 >= j1) return;
@@ -36,6 +60,8 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
       done.run(done.epilogue, g.c + i * g.ldc + j, g.ldc, i, rows, done.column + j, cols);
   };
   char* scratch = static_cast<char*>(team::self().local) + kGemmScratch;
+  if constexpr (bf16::kBuilt<T>)
+    if (is_of_words(g)) return bf16::block(g, i0, i1, j0, j1, scratch, finish);
   if (is_turned(g)) return turned(g, i0, i1, j0, j1, reinterpret_cast<T*>(scratch), finish);
   if (is_dots(g)) return dots(g, i0, i1, j0, j1, finish);
   using R = Right<T>;
@@ -70,7 +96,7 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
         b = g.b.data + p * padded_columns<T>(g.b.across ? g.b.ld : g.n) + (g.b.column + jb) * kc;
         if (g.b.across) panel = g.b.across;
       } else {
-        pack_right(packed_b, kc, nb, g.b.at(p, jb), 0, kc, 0, nb);
+        pack_numbers(packed_b, kc, nb, g.b.at(p, jb), 0, kc, 0, nb);
         b = packed_b;
       }
       if (direct && g.m == 1 && g.a.run == kWhole && !g.a.transposed) {
@@ -245,6 +271,7 @@ void gemm_packed_once(const Gemm<T>& g, Finish<T> finish) {
   template void gemm_block(const Gemm<T>&, int64_t, int64_t, int64_t, int64_t, Finish<T>);   \
   template void gemm_shared(const Gemm<T>&, Finish<T>);                                      \
   template void gemm_packed_once(const Gemm<T>&, Finish<T>);                                 \
+  template bool packs_words<T>(int64_t);                                                     \
   template void pack_right(T*, int64_t, int64_t, const Right<T>&, int64_t, int64_t, int64_t, \
                            int64_t);
 INSTANTIATE(float)

@@ -39,6 +39,9 @@
 // local_scratch(kGemmScratch), the lower half. gemm_with_scratch() alone touches the
 // shared scratch.
 //
+// Precision: under team::Precision::bfloat16 operands are rounded, where they are packed or read;
+// gemm_bf16.h says which. Callers see numbers on both sides.
+//
 // Bits: element (i,j) sums its k products in order, in blocks of kBlockK which are added in order,
 // whichever tile or member computes it. (NT products with very few rows sum along the lanes
 // instead; that choice hangs on m, n, k alone.) Any of m, n, k may be 0; with k = 0, c =
@@ -178,6 +181,9 @@ template <class T>
 void gemm_shared(const Gemm<T>& g, Finish<T> finish);
 template <class T>
 void gemm_packed_once(const Gemm<T>& g, Finish<T> finish);
+// Whether pack_right() of k rows leaves words of bfloat16 (gemm_bf16.h), which only gemm_*() read.
+template <class T>
+bool packs_words(int64_t k);
 template <class T>
 void pack_right(T* dst, int64_t k, int64_t n, const Right<T>& b, int64_t p0, int64_t kb, int64_t j0,
                 int64_t nb);

@@ -21,6 +21,12 @@ struct Block {
   int64_t rows, cols;
 };
 
+#ifdef FASTNN_MM512
+FASTNN_INLINE __mmask16 first_lanes(int64_t n) {
+  return n >= 16 ? 0xffff : n <= 0 ? 0 : (1u << n) - 1;
+}
+#endif
+
 template <int MR, int NV, class T>
 FASTNN_INLINE void store_block(const Block<T>& t, const Vec<T> (&acc)[MR][NV]) {
   using V = Vec<T>;
@@ -44,18 +50,22 @@ FASTNN_INLINE void store_block(const Block<T>& t, const Vec<T> (&acc)[MR][NV]) {
     return;
   }
   // An edge of c.
-  if constexpr (FASTNN_VEC_BYTES == 64 && sizeof(T) == 4) {  // masks are cheap
+#ifdef FASTNN_MM512
+  if constexpr (sizeof(T) == 4) {
+    __mmask16 seen[NV];
+#pragma GCC unroll 8
+    for (int v = 0; v < NV; ++v) seen[v] = first_lanes(cols - v * V::size);
 #pragma GCC unroll 8
     for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 8
       for (int v = 0; v < NV; ++v) {
-        const int64_t left = cols - v * V::size;
-        V x = acc[i][v];
-        if (add) x += V::load_n(add + i * add_ld + v * V::size, left);
-        x.store_n(c + i * ldc + v * V::size, left);
+        __m512 x = (__m512)acc[i][v].v;
+        if (add) x += _mm512_maskz_loadu_ps(seen[v], add + i * add_ld + v * V::size);
+        _mm512_mask_storeu_ps(c + i * ldc + v * V::size, seen[v], x);
       }
     return;
   }
+#endif
   // By way of memory, which keeps the code short.
   T block[MR][NV * V::size];
 #pragma GCC unroll 8

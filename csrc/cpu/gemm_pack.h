@@ -51,8 +51,8 @@ FASTNN_INLINE int64_t pack_panels(T* dst, const Right<T>& b, int64_t k, int64_t 
 }
 
 template <class T>
-void pack_right(T* dst, int64_t k, int64_t n, const Right<T>& b, int64_t p0, int64_t kb, int64_t j0,
-                int64_t nb) {
+void pack_numbers(T* dst, int64_t k, int64_t n, const Right<T>& b, int64_t p0, int64_t kb,
+                  int64_t j0, int64_t nb) {
   constexpr int64_t NR = kPanel<T>;
   constexpr int V = Vec<T>::size;
   for (int64_t p = p0; p < p0 + kb;) {

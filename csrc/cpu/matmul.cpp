@@ -36,7 +36,9 @@ FASTNN_INLINE void batched(int64_t count, Product product) {
   // Small ones are tiles themselves; large ones are shared by the whole team.
   const Gemm<T> first = product(0);
   if (first.m * first.n * (first.k + 16) < int64_t(1) << 22) {
-    tiles(count, [&](int64_t s) { gemm_serial(product(s)); });
+    tiles(count, [&](int64_t s) {
+      if (!team::broken_off()) gemm_serial(product(s));
+    });
   } else {
     for (int64_t s = 0; s < count; ++s) gemm_with_scratch(product(s));
   }

@@ -26,8 +26,9 @@ struct Crew;
 struct Watch;
 
 // What float32 products may trade for speed. `float32`: what has about the error of plain sums,
-// such as Winograd's convolutions; `float32_strict`: nothing, every product is made and added.
-enum class Precision { float32, float32_strict };
+// such as Winograd's convolutions; `float32_strict`: nothing, every product is made and added;
+// `bfloat16`: operands are rounded to it where the processor multiplies those faster.
+enum class Precision { float32, float32_strict, bfloat16 };
 
 struct Member {
   int rank;
@@ -37,7 +38,7 @@ struct Member {
   void* local;
   void* shared;
   Crew* crew;
-  Precision precision = Precision::float32;  // the same for all members of a run
+  Precision precision = Precision::float32;  // the same for all members at the same kernel
   const char* kernel = nullptr;              // running now, named in a fault
   int64_t slept_ns = 0;                      // at barriers, since the round began
   Watch* watch = nullptr;                    // where the results of the kernel could be undone

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections.abc
 import numpy
 import typing
-__all__: list[str] = ['Array', 'CallTiming', 'DeviceError', 'Kernel', 'Profile', 'Program', 'activations', 'available_isas', 'copy_bandwidth', 'cuda_description', 'current_isa', 'is_recording', 'kernels', 'matmul_precision', 'max_threads', 'peak_flops', 'set_isa', 'set_matmul_precision', 'set_max_threads', 'spoil']
+__all__: list[str] = ['Array', 'CallTiming', 'DeviceError', 'Kernel', 'Profile', 'Program', 'activations', 'available_isas', 'copy_bandwidth', 'cuda_description', 'current_isa', 'is_recording', 'kernels', 'matmul_precision', 'max_threads', 'multiplies_bfloat16', 'peak_flops', 'round_products', 'set_isa', 'set_matmul_precision', 'set_max_threads', 'spoil']
 class DeviceError(RuntimeError):
     pass
 class Array:
@@ -197,9 +197,17 @@ def matmul_precision() -> str:
     ...
 def max_threads() -> int:
     ...
+def multiplies_bfloat16() -> bool:
+    """
+    Whether products of bfloat16 numbers are faster here than those of float32.
+    """
 def peak_flops(threads: typing.SupportsInt | typing.SupportsIndex) -> float:
     """
     float32 operations a second of multiply-adds on registers, measured now.
+    """
+def round_products(value: bool) -> bool:
+    """
+    Whether the calls that this thread makes from now on round the operands of their products to bfloat16; returns what was set before.
     """
 def set_isa(name: str) -> None:
     ...

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from . import kernels
+from . import kernels, rounding
 from .tensor import Tensor, empty, to_tensor, view
 
 OPS: dict[str, Callable] = {}  # every @op by name: the list that gradient checks walk
@@ -35,7 +35,7 @@ _state = _State()
 class Node:
     """One call of an op: its inputs, its backward closure, and how many results it has."""
 
-    __slots__ = ("backward", "inputs", "name", "order", "results")
+    __slots__ = ("backward", "inputs", "name", "order", "results", "rounds")
 
     def __init__(self, name: str, inputs: tuple, backward: Callable, results: tuple[Tensor, ...]):
         self.name = name
@@ -43,6 +43,13 @@ class Node:
         self.backward = backward
         self.results = [(r.shape, r.dtype, r.device) for r in results]
         self.order = next(_order)
+        self.rounds = rounding.is_on()
+
+    def gradients(self, d_results: list[Tensor]) -> Any:
+        if self.rounds == rounding.is_on():
+            return self.backward(*d_results)
+        with rounding.products_rounded(self.rounds):
+            return self.backward(*d_results)
 
 
 def needs_grad(x: Any) -> bool:
@@ -179,7 +186,7 @@ def gradients(
             d_results = [
                 d if d is not None else zeros_like_result(spec) for d, spec in zip(pending.pop(id(node)), node.results)
             ]
-            d_inputs = node.backward(*d_results)
+            d_inputs = node.gradients(d_results)
             if not isinstance(d_inputs, tuple):
                 d_inputs = (d_inputs,)
             for x, dx in zip(node.inputs, d_inputs):

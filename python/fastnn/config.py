@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from . import changes
+
+if TYPE_CHECKING:
+    from .dtype_policies import DTypePolicy
 
 _floatx = "float32"
 _epsilon = 1e-7
 _device = "cpu"
+_dtype_policy: DTypePolicy | None = None
 
 
 def backend() -> str:
@@ -26,6 +31,22 @@ def set_floatx(value: str) -> None:
     if value not in ("float32", "float64"):
         raise ValueError(f"floatx is 'float32' or 'float64', got {value!r}")
     _floatx = value
+    changes.note()
+
+
+def dtype_policy() -> DTypePolicy:
+    """The policy of layers that are given no `dtype`: what `set_dtype_policy` set, else that of `floatx`."""
+    from .dtype_policies import DTypePolicy
+
+    return _dtype_policy or DTypePolicy(_floatx)
+
+
+def set_dtype_policy(policy: DTypePolicy | str | None) -> None:
+    """Sets the policy of layers made from now on: "float32", "float64", "mixed_bfloat16"; None for that of floatx."""
+    global _dtype_policy
+    from .dtype_policies import DTypePolicy
+
+    _dtype_policy = None if policy is None else DTypePolicy(policy)
     changes.note()
 
 
@@ -52,13 +73,15 @@ def set_matmul_precision(value: str) -> None:
 
     "float32" (the default) takes faster algorithms whose error is about that of plain sums: Winograd's
     for 3x3 convolutions with stride 1 (docs/performance.md has the errors). "float32_strict" makes and
-    adds every product. It holds for all that is computed from now on, recorded steps too, on the CPU;
-    float64 and other devices know no difference.
+    adds every product. "bfloat16" rounds the operands of sums of 16 products or more to bfloat16, 8 bits
+    instead of 24, where the processor multiplies those faster (AVX512-BF16), and is "float32" elsewhere;
+    the sums are float32. It holds for all that is computed from now on, recorded steps too, on the CPU;
+    float64 and other devices know no difference. For single layers there is the policy "mixed_bfloat16".
     """
     from . import _core
 
     if not isinstance(value, str):
-        raise ValueError(f"matmul_precision is 'float32' or 'float32_strict', got {value!r}")
+        raise ValueError(f"matmul_precision is 'float32', 'float32_strict' or 'bfloat16', got {value!r}")
     _core.set_matmul_precision(value)
 
 

@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import capture, changes, config, regularizers
+from .. import capture, changes, config, regularizers, rounding
 from ..dtype_policies import DTypePolicy
 from ..explain import explained_in
 from ..serialization import Family, to_snake_case
 from ..symbolic import KerasTensor, any_symbolic, flatten, map_structure, record_call
-from ..tensor import Tensor, dtype_name, to_tensor
+from ..tensor import Tensor, to_tensor
 from ..variables import unique_name
 from .signature import Signature, map_shapes, shape_of, signature_of
 from .spec import InputSpec
@@ -69,11 +69,8 @@ class Layer(Tracked):
         self.name = str(name) if name else unique_name(to_snake_case(type(self).__name__))
         if "/" in self.name:
             raise ValueError(f"a layer's name cannot contain '/', got {name!r}")
-        self.dtype = (
-            dtype_name(dtype.name if isinstance(dtype, DTypePolicy) else dtype)
-            if dtype is not None
-            else config.floatx()
-        )
+        self.dtype_policy = DTypePolicy(dtype) if dtype is not None else config.dtype_policy()
+        self.dtype = self.dtype_policy.variable_dtype
         self.input_spec: InputSpec | None = None
         shape = kwargs.pop("input_shape", None)
         if "input_dim" in kwargs:
@@ -95,6 +92,11 @@ class Layer(Tracked):
         if config.get("quantization_config", 0) is None:
             config = {key: value for key, value in config.items() if key != "quantization_config"}
         return super().from_config(config)
+
+    def _argument(self, name: str, received: Any) -> Any:
+        if name == "dtype" and self.dtype_policy.name != self.dtype:
+            return self.dtype_policy
+        return super()._argument(name, received)
 
     # --- building and calling ------------------------------------------------------------------
     def build(self, input_shape: Any) -> None:
@@ -171,7 +173,8 @@ class Layer(Tracked):
         _calls.training.append(bool(training))
         _calls.running.append(self)
         try:
-            outputs = self.call(*args, **kwargs)
+            with rounding.products_rounded(self.dtype_policy.name == "mixed_bfloat16"):
+                outputs = self.call(*args, **kwargs)
         finally:
             _calls.running.pop()
             _calls.training.pop()

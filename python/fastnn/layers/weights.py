@@ -10,7 +10,6 @@ import numpy as np
 
 from .. import changes, constraints, regularizers
 from ..configurable import Configurable
-from ..dtype_policies import DTypePolicy
 from ..metrics.base import Metric
 from ..random import SeedGenerator
 from ..tensor import Tensor, dtype_name
@@ -193,15 +192,10 @@ class Tracked(Configurable):
 
     @property
     def compute_dtype(self) -> str:
-        """The type of its results; that of its weights too (there is no mixed precision)."""
+        """The type of its results and of its weights. Under "mixed_bfloat16" it is float32: see `DTypePolicy`."""
         return self.dtype
 
     variable_dtype = compute_dtype
-
-    @property
-    def dtype_policy(self) -> DTypePolicy:
-        """Its type as Keras writes it: what a layer inside takes as `dtype`."""
-        return DTypePolicy(self.dtype)
 
     @property
     def metrics(self) -> list[Any]:
