@@ -12,6 +12,8 @@
 #include "cpu/transpose.h"
 #include "cpu/types.h"  // ceil_div
 
+#include <type_traits>
+
 #if FASTNN_VEC_BYTES == 64 && defined(__x86_64__)
 #define FASTNN_BF16 __attribute__((target("avx512bf16")))
 #endif
@@ -36,6 +38,8 @@ FASTNN_INLINE bool is_packed(int64_t k) {
 }
 
 using Word = uint32_t;
+template <int n>
+using Constant = std::integral_constant<int, n>;
 using V = Vec<float>;
 inline constexpr int kLanes = V::size;
 inline constexpr int64_t NR = kPanel<float>;
@@ -262,6 +266,44 @@ FASTNN_BF16 __attribute__((noinline)) void kernel(const Block<float>& t) {
   store_block<MR, NV>(t, acc);
 }
 
+// A single row, as single_row_kernel(): c stays in L1, and b is read in long rows, rounded on the
+// way. The same sums in the same order.
+FASTNN_BF16 __attribute__((noinline)) inline void single_row(const Block<float>& t) {
+  constexpr int kDeep = 4;
+  float sum[kBlockN<float>];
+  const auto* a = reinterpret_cast<const Word*>(t.a[0]);
+  for (int64_t j = 0; j < t.cols; j += kLanes) V(0.0f).store(sum + j);
+  const auto add_words = [&](int64_t p, auto depth,
+                             bool whole) __attribute__((always_inline, target("avx512bf16"))) {
+    __m512i x[depth];
+    for (int q = 0; q < depth; ++q) x[q] = _mm512_set1_epi32((int)a[p + q]);
+    for (int64_t j = 0; j < t.cols; j += kLanes) {
+      const __mmask16 seen = first_lanes(t.cols - j);
+      __m512 s = _mm512_loadu_ps(sum + j);
+      for (int q = 0; q < depth; ++q) {
+        const float* from = t.b + 2 * (p + q) * t.ldb + j;
+        // The next rows: with rounding in between, too few loads are under way at a time.
+        __builtin_prefetch(from + 2 * kDeep * t.ldb);
+        __builtin_prefetch(from + (2 * kDeep + 1) * t.ldb);
+        const V low = V::of((V::Raw)_mm512_maskz_loadu_ps(seen, from));
+        const V high = V::of((V::Raw)_mm512_maskz_loadu_ps(whole ? seen : 0, from + t.ldb));
+        s = _mm512_dpbf16_ps(s, (__m512bh)x[q], (__m512bh)join(low, high));
+      }
+      _mm512_storeu_ps(sum + j, s);
+    }
+  };
+  const int64_t whole = t.k / 2;
+  int64_t p = 0;
+  for (; p + kDeep <= whole; p += kDeep) add_words(p, Constant<kDeep>{}, true);
+  for (; p < whole; ++p) add_words(p, Constant<1>{}, true);
+  if (t.k % 2) add_words(p, Constant<1>{}, false);
+  for (int64_t j = 0; j < t.cols; j += kLanes) {
+    V x = V::load(sum + j);
+    if (t.add) x += V::load_n(t.add + j, t.cols - j);
+    x.store_n(t.c + j, t.cols - j);
+  }
+}
+
 template <int MR>
 FASTNN_INLINE void kernel_of(const Block<float>& t, bool direct) {
   if (t.rows != MR) {
@@ -269,10 +311,12 @@ FASTNN_INLINE void kernel_of(const Block<float>& t, bool direct) {
     return;
   }
   constexpr int wide = wide_vectors(MR);
-  if (direct)
-    t.cols > NR ? kernel<MR, wide, true>(t) : kernel<MR, 2, true>(t);
-  else
+  if (!direct)
     t.cols > NR ? kernel<MR, wide, false>(t) : kernel<MR, 2, false>(t);
+  else if constexpr (MR == 1)
+    single_row(t);
+  else
+    t.cols > NR ? kernel<MR, wide, true>(t) : kernel<MR, 2, true>(t);
 }
 
 // The block (i0..i1, j0..j1) of c; finish(i, rows, j, cols) for each part that is done. `scratch`
@@ -292,7 +336,7 @@ FASTNN_INLINE void block(const Gemm<float>& g, int64_t i0, int64_t i1, int64_t j
     t.ldc = g.ldc;
     const float* add = p ? g.c : g.add;
     t.add_ld = p ? g.ldc : g.add_ld;
-    const int64_t wide = g.b.layout == R::kPacked || direct ? j1 - j0 : kBlockN<float>;
+    const int64_t wide = g.b.layout == R::kPacked ? j1 - j0 : kBlockN<float>;
     for (int64_t jb = j0; jb < j1; jb += wide) {
       const int64_t nb = j1 - jb < wide ? j1 - jb : wide;
       const float* b;
@@ -313,7 +357,7 @@ FASTNN_INLINE void block(const Gemm<float>& g, int64_t i0, int64_t i1, int64_t j
         pack_left(packed_a, g.a, ib, mb, p, kc);
         int64_t width;
         for (int64_t j = 0; j < nb; j += width) {
-          width = packed_width<float>(mb, nb - j);
+          width = direct && mb == 1 ? nb : packed_width<float>(mb, nb - j);
           t.b = direct ? b + j : b + j / NR * panel;
           t.ldb = direct ? g.b.ld : NR;
           t.pair = panel;
