@@ -106,6 +106,18 @@ struct Window {
   }
 };
 
+// Calls f(q0, q1) for windows [q0, q1) of a line that hold the same taps: those that reach beyond
+// an edge one by one, all others at once.
+template <class F>
+FASTNN_INLINE void alike(const Axis& w, F f) {
+  const Range whole = w.whole_windows();
+  for (int64_t q = 0; q < w.out;) {
+    const int64_t end = q == whole.begin && whole.size() ? whole.end : q + 1;
+    f(q, end);
+    q = end;
+  }
+}
+
 template <bool kIndex, class T, class Index>
 void max_forward(const Pool& s, const T* x, T* y, Index* arg) {
   using V = Vec<T>;
@@ -113,28 +125,32 @@ void max_forward(const Pool& s, const T* x, T* y, Index* arg) {
     const int64_t image = line / s.h.out, p = line % s.h.out, c = s.c;
     const Range rows = s.h.taps_inside(p);
     const T* from = x + image * s.h.in * s.w.in * c;
-    for (int64_t q = 0; q < s.w.out; ++q) {
-      const Range cols = s.w.taps_inside(q);
-      const int64_t out = (line * s.w.out + q) * c;
+    alike(s.w, [&](int64_t q0, int64_t q1) __attribute__((always_inline)) {
+      const Range cols = s.w.taps_inside(q0);
       const bool empty = !rows.size() || !cols.size();
-      const Window<T> window = {from + (s.h.at(p, rows.begin) * s.w.in + s.w.at(q, cols.begin)) * c,
-                                rows.size(),
-                                cols.size(),
-                                s.w.in * c,
-                                c,
-                                (typename V::Lane)(rows.begin * s.w.taps + cols.begin),
-                                (typename V::Lane)s.w.taps};
-      channels<T>(c, [&](int64_t j, int64_t left) __attribute__((always_inline)) {
-        T* const to = y + out + j;
-        Index* const tap = kIndex ? arg + out + j : nullptr;
-        if (window.height == 2 && window.width == 2)
-          return window.template maximum<kIndex>(2, 2, j, left, to, tap);
-        if (!empty)
-          return window.template maximum<kIndex>(window.height, window.width, j, left, to, tap);
-        V(T(-__builtin_inf())).store_n(to, left);
-        if (kIndex) store_index<Index, T>(tap, typename V::Int{}, left);
-      });
-    }
+      const Window<T> window = {
+          from + (s.h.at(p, rows.begin) * s.w.in + s.w.at(q0, cols.begin)) * c,
+          rows.size(),
+          cols.size(),
+          s.w.in * c,
+          c,
+          (typename V::Lane)(rows.begin * s.w.taps + cols.begin),
+          (typename V::Lane)s.w.taps};
+      const bool square = window.height == 2 && window.width == 2;
+      for (int64_t q = q0; q < q1; ++q) {
+        const int64_t out = (line * s.w.out + q) * c, in = (q - q0) * s.w.stride * c;
+        channels<T>(c, [&](int64_t j, int64_t left) __attribute__((always_inline)) {
+          T* const to = y + out + j;
+          Index* const tap = kIndex ? arg + out + j : nullptr;
+          if (square) return window.template maximum<kIndex>(2, 2, in + j, left, to, tap);
+          if (!empty)
+            return window.template maximum<kIndex>(window.height, window.width, in + j, left, to,
+                                                   tap);
+          V(T(-__builtin_inf())).store_n(to, left);
+          if (kIndex) store_index<Index, T>(tap, typename V::Int{}, left);
+        });
+      }
+    });
   });
 }
 
@@ -290,21 +306,34 @@ void average_pool2d(In x, Out y, int64_t pool_h, int64_t pool_w, int64_t stride_
       const int64_t image = line / s.h.out, p = line % s.h.out;
       const Range rows = s.h.taps_inside(p);
       const T* from = x.data<T>() + image * s.h.in * s.w.in * s.c;
-      for (int64_t q = 0; q < s.w.out; ++q) {
-        const Range cols = s.w.taps_inside(q);
-        const T* first = from + (s.h.at(p, rows.begin) * s.w.in + s.w.at(q, cols.begin)) * s.c;
-        const V share(share_of<T>(s, p, q));
-        channels<T>(s.c, [&](int64_t j, int64_t left) {
+      alike(s.w, [&](int64_t q0, int64_t q1) __attribute__((always_inline)) {
+        const Range cols = s.w.taps_inside(q0);
+        const T* first = from + (s.h.at(p, rows.begin) * s.w.in + s.w.at(q0, cols.begin)) * s.c;
+        const int64_t height = rows.size(), width = cols.size(), c = s.c, pitch = s.w.in * c;
+        const V share(share_of<T>(s, p, q0));
+        // Sizes are constants where a loop would take longer than what it does.
+        const auto sum_of = [&](int64_t height, int64_t width, const T* at,
+                                int64_t left) __attribute__((always_inline)) {
           V sum(T(0));
-          for (int64_t r = 0; r < rows.size(); ++r) {
+#pragma GCC unroll 2
+          for (int64_t r = 0; r < height; ++r) {
             V row(T(0));  // rows apart: errors grow with height + width, not with their product
-            for (int64_t k = 0; k < cols.size(); ++k)
-              row += V::load_n(first + (r * s.w.in + k) * s.c + j, left);
+#pragma GCC unroll 2
+            for (int64_t k = 0; k < width; ++k) row += V::load_n(at + r * pitch + k * c, left);
             sum += row;
           }
-          (sum * share).store_n(y.data<T>() + (line * s.w.out + q) * s.c + j, left);
-        });
-      }
+          return sum * share;
+        };
+        for (int64_t q = q0; q < q1; ++q) {
+          const T* window = first + (q - q0) * s.w.stride * c;
+          T* to = y.data<T>() + (line * s.w.out + q) * c;
+          channels<T>(c, [&](int64_t j, int64_t left) __attribute__((always_inline)) {
+            const V mean = height == 2 && width == 2 ? sum_of(2, 2, window + j, left)
+                                                     : sum_of(height, width, window + j, left);
+            mean.store_n(to + j, left);
+          });
+        }
+      });
     });
   });
 }
