@@ -74,6 +74,7 @@ void direct_tile(const Windows<T>& v, const Band<T>& band, int64_t lines, int64_
   const Places<T> places(v, band);
   const int64_t outputs = lines * cols;
   int64_t line = 0, q = 0;
+  const T* next = band.rows.data + band.rows.group_at[0];  // the inputs of the next output
   for (int64_t o = 0; o < outputs; o += kRows) {
     const int64_t count = smaller(kRows, outputs - o);
     const T* rows[kRows];
@@ -82,8 +83,12 @@ void direct_tile(const Windows<T>& v, const Band<T>& band, int64_t lines, int64_
         rows[i] = rows[0];
         continue;
       }
-      rows[i] = scalar_address(band.rows.data + band.rows.group_at[line] + q * band.rows.ld);
-      if (++q == cols) q = 0, ++line;
+      rows[i] = scalar_address(next);
+      next += band.rows.ld;
+      if (++q == cols && ++line < lines) {
+        q = 0;
+        next = band.rows.data + band.rows.group_at[line];
+      }
     }
     T* to = c + o * ldc;
     for (int64_t j = j0; j < j1; j += kPanel<T>) {

@@ -82,6 +82,7 @@ struct WeightGrad {
       p.ldc = cols();
       if (!first) p.add = p.c;
       p.add_ld = cols();
+      p.rounds = repays_rounding(w.taps * c);
       return p;
     };
     // Tiles are cut as for a copy of kChannels: where sums are broken off must not hang on how c is

@@ -130,7 +130,7 @@ void random_uniform(In state, Out y, double low, double high) noexcept {
     using V = Vec<T>;
     const V base = V(T(low)), width = V(T(high - low));
     each_block(y.size(), kPerBlock<T>, [&](int64_t block, int64_t first, int64_t count) {
-      T u[kPhiloxWords];
+      alignas(64) T u[kPhiloxWords];
       uniform_block(key, block, u);
       along<T>(count, [&](int64_t i, int64_t m) {
         fma(V::load(u + i), width, base).store_n(y.data<T>() + first + i, m);
@@ -148,7 +148,7 @@ void random_normal(In state, Out y, double mean, double deviation) noexcept {
     constexpr int64_t half = kPerBlock<T> / 2;
     const V centre = V(T(mean)), width = V(T(deviation));
     each_block(y.size(), kPerBlock<T>, [&](int64_t block, int64_t first, int64_t count) {
-      T u[kPhiloxWords], z[kPhiloxWords];
+      alignas(64) T u[kPhiloxWords], z[kPhiloxWords];
       uniform_block(key, block, u);
       for (int64_t i = 0; i < half; i += V::size) {
         const V radius =

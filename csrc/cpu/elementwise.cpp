@@ -319,7 +319,7 @@ void power_scalar_grad(In x, In dy, Out dx, double value) noexcept {
         }))
       return;
     pow_blocks(x.size(), static_cast<T>(value - 1), [&](int64_t i, int64_t n, const T* exponent) {
-      T power[kPowBlock];
+      alignas(64) T power[kPowBlock];
       pow_run(x.data<T>() + i, exponent, power, n);
       map_run<false, false>(power, dy.data<T>() + i, dx.data<T>() + i, n, [&](auto power, auto dy) {
         return power * decltype(power)(factor) * dy;
@@ -343,7 +343,7 @@ FASTNN_INLINE void times_derivative(In a, In b, In dy, Out da) {
           using V = Vec<T>;
           const T* seed = dy.data<T>() + (d - da.data<T>());
           if constexpr (F::kSlow) {
-            T exponent[kPowBlock], power[kPowBlock];
+            alignas(64) T exponent[kPowBlock], power[kPowBlock];
             for (int64_t at = 0; at < n; at += kPowBlock) {
               const int64_t end = smaller(kPowBlock, n - at);
               for (int64_t i = 0; i < end; i += V::size)

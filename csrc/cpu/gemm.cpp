@@ -29,14 +29,10 @@ FASTNN_INLINE bool is_direct(const Gemm<T>& g) {
   return g.b.layout == Right<T>::kRowMajor && (g.m <= kDirectRows || g.b.ld <= kCloseRows<T>);
 }
 
-// Whether a product is one of words (gemm_bf16.h). It is not where packing would cost what that
-// saves: a single column, and few rows of a transposed a, which are gradients of weights. Otherwise
-// m plays no part, for some callers cut c by the size of the team.
+// Whether a product is one of words (gemm_bf16.h). A single column is bound by memory, and is not.
 template <class T>
 FASTNN_INLINE bool is_of_words(const Gemm<T>& g) {
-  if (g.b.layout == Right<T>::kPacked) return bf16::is_packed<T>(g.k);
-  return bf16::is_packed<T>(g.k) && !(g.n == 1 && g.b.layout == Right<T>::kColumnMajor) &&
-         !(g.a.transposed && g.m < 4 * kRows);
+  return bf16::is_packed<T>(g.k) && g.rounds && !(g.n == 1 && g.b.layout == Right<T>::kColumnMajor);
 }
 
 template <class T>

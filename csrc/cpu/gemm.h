@@ -140,7 +140,12 @@ struct Gemm {
   int64_t ldc = 0;
   const T* add = nullptr;
   int64_t add_ld = 0;
+  bool rounds = true;  // under Precision::bfloat16
 };
+
+// Gradients of so few weights' rows would pay for packing dy what rounding saves. It is the caller
+// who says so, by sizes of the whole: the m of a product may hang on the size of the team.
+FASTNN_INLINE constexpr bool repays_rounding(int64_t rows) { return rows >= 4 * kRows; }
 
 // What to do with finished rows of c: an epilogue of any type behind one call a block, so that the
 // engine is compiled once, in gemm.cpp.

@@ -270,7 +270,7 @@ FASTNN_BF16 __attribute__((noinline)) void kernel(const Block<float>& t) {
 // way. The same sums in the same order.
 FASTNN_BF16 __attribute__((noinline)) inline void single_row(const Block<float>& t) {
   constexpr int kDeep = 4;
-  float sum[kBlockN<float>];
+  alignas(64) float sum[kBlockN<float>];
   const auto* a = reinterpret_cast<const Word*>(t.a[0]);
   for (int64_t j = 0; j < t.cols; j += kLanes) V(0.0f).store(sum + j);
   const auto add_words = [&](int64_t p, auto depth,

@@ -53,7 +53,7 @@ __attribute__((noinline)) void dot_kernel(const Block<T>& t) {
   }
   // All MR*NR sums, kPart at a time. Each adds its lanes in the same order, wherever it stands.
   constexpr int part = kPart<T>, all = MR * NR;
-  T sums[(all + part - 1) / part * part];
+  alignas(64) T sums[(all + part - 1) / part * part];
 #pragma GCC unroll 8
   for (int s = 0; s < all; s += part) {
     V x[part];

@@ -67,7 +67,7 @@ FASTNN_INLINE void store_block(const Block<T>& t, const Vec<T> (&acc)[MR][NV]) {
   }
 #endif
   // By way of memory, which keeps the code short.
-  T block[MR][NV * V::size];
+  alignas(64) T block[MR][NV * V::size];
 #pragma GCC unroll 8
   for (int i = 0; i < MR; ++i)
 #pragma GCC unroll 8
@@ -138,7 +138,7 @@ template <class T>
 __attribute__((noinline)) void single_row_kernel(const Block<T>& t, int64_t p0) {
   using V = Vec<T>;
   constexpr int kDeep = 8;
-  T sum[kBlockN<T>];
+  alignas(64) T sum[kBlockN<T>];
   const T *a = t.a[0] + p0, *b = t.b;
   const int64_t vectors = (t.cols + V::size - 1) / V::size;
   for (int64_t v = 0; v < vectors; ++v) V(T(0)).store(sum + v * V::size);

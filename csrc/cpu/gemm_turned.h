@@ -28,7 +28,7 @@ FASTNN_INLINE void turned(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, 
   const int64_t rows = padded_columns<T>(i1 - i0);
   pack_numbers(packed_a, g.k, i1 - i0, Right<T>::column_major(g.a.data + i0 * g.a.ld, g.a.ld), 0,
                g.k, 0, i1 - i0);
-  T sums[kColumns * NR];
+  alignas(64) T sums[kColumns * NR];
   for (int64_t j = j0; j < j1; j += kColumns) {
     const int64_t count = j1 - j < kColumns ? j1 - j : kColumns;
     for (int64_t i = i0; i < i1; i += NR) {
@@ -53,7 +53,7 @@ FASTNN_INLINE void turned(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, 
       for (int64_t q = 0; q < count; q += V) {
         const int64_t cols = count - q < V ? count - q : V;
         for (int64_t r = 0; r < width; r += part) {
-          T block[part * V];
+          alignas(64) T block[part * V];
           if (cols == V)
             transpose16(sums + q * NR + r, NR, block, V);
           else

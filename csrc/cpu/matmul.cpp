@@ -27,7 +27,14 @@ Gemm<T> product_tn(int64_t m, int64_t k, int64_t n, const T* a, const T* b, T* c
   if (n == 1) return product_nn(1, m, k, b, a, c);
   if (k == 1) return product_nn(1, m, n, a, b, c);
   const Left<T> left = {.data = a, .ld = k, .transposed = true};
-  return {.m = k, .n = n, .k = m, .a = left, .b = Right<T>::row_major(b, n), .c = c, .ldc = n};
+  return {.m = k,
+          .n = n,
+          .k = m,
+          .a = left,
+          .b = Right<T>::row_major(b, n),
+          .c = c,
+          .ldc = n,
+          .rounds = repays_rounding(k)};
 }
 
 // Many products of the same size, one after the other in memory.

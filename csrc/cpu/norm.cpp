@@ -95,7 +95,7 @@ const double* batch_moments(const T* x, const uint8_t* mask, const Strips& s) {
   tiles(s.chunks * s.blocks, [&](int64_t tile) {
     const int64_t chunk = tile / s.blocks, block = tile % s.blocks;
     const int64_t b = s.begin(chunk), e = s.end(chunk), n = counted(mask, b, e);
-    T sum[kStrip], mean[kStrip];
+    alignas(64) T sum[kStrip], mean[kStrip];
     double* const out = slots + chunk * 2 * c;
     clear(sum, kStrip);
     s.each(block, b, e, [&](int64_t at, int64_t row, int64_t count) {
@@ -154,7 +154,7 @@ FASTNN_OUTLINE void normalize(In x, const M* mean, const M* variance, In gamma, 
   const Strips s(x.rows(), x.cols(), false);
   tiles(s.chunks * s.blocks, [&](int64_t tile) {
     const int64_t chunk = tile / s.blocks, block = tile % s.blocks;
-    T centre[kStrip], scale[kStrip], shift[kStrip];
+    alignas(64) T centre[kStrip], scale[kStrip], shift[kStrip];
     s.spread(block, centre, [&](int64_t j) { return T(mean[j]); });
     s.spread(block, scale, [&](int64_t j) {
       const T inv = T(1 / ::sqrt(double(variance[j]) + epsilon));
@@ -185,7 +185,7 @@ const double* grad_sums(const T* x, const T* dy, const T* mean, const T* inv_std
   tiles(s.chunks * s.blocks, [&](int64_t tile) {
     using V = Vec<T>;
     const int64_t chunk = tile / s.blocks, block = tile % s.blocks;
-    T sum[kStrip], dot[kStrip], centre[kStrip];
+    alignas(64) T sum[kStrip], dot[kStrip], centre[kStrip];
     clear(sum, kStrip);
     clear(dot, kStrip);
     if (!per_row) s.spread(block, centre, [&](int64_t j) { return mean[j]; });
@@ -352,7 +352,7 @@ void batch_norm_grad(In x, In dy, In mean, In inv_std, In gamma, In mask, Out dx
       const double share = n ? 1 / double(n) : 0;
       tiles(s.chunks * s.blocks, [&](int64_t tile) {
         const int64_t chunk = tile / s.blocks, block = tile % s.blocks;
-        T centre[kStrip], scale[kStrip], constant[kStrip], slope[kStrip];
+        alignas(64) T centre[kStrip], scale[kStrip], constant[kStrip], slope[kStrip];
         s.spread(block, centre, [&](int64_t j) { return mean.data<T>()[j]; });
         s.spread(block, scale, [&](int64_t j) {
           return (gamma ? gamma.data<T>()[j] : T(1)) * inv_std.data<T>()[j];

@@ -81,7 +81,7 @@ void rnn_backward(const Extent& e, const T* u, const T* z, const T* h, const T* 
       }
       T* d = dh + row * e.n + j;
       const bool masked = mask && !mask[row * e.t + time];
-      T y[kStrip], slope[kStrip];
+      alignas(64) T y[kStrip], slope[kStrip];
       if (!masked) differentiate(act, true, z + at, y, slope, count);
       vectors<T>(count, [&](int64_t i, int64_t left) {
         V g = V::load_n(d + i, left);
@@ -187,7 +187,8 @@ void gates_tn(In x, In dz, Out dw, int64_t gates) noexcept {
                                 .a = {.data = x.data<T>() + p * m * k, .ld = k, .transposed = true},
                                 .b = Right<T>::row_major(dz.data<T>() + j, n),
                                 .c = dw.data<T>() + j,
-                                .ldc = n});
+                                .ldc = n,
+                                .rounds = repays_rounding(k)});
     });
   });
 }

@@ -236,7 +236,7 @@ FASTNN_INLINE void panel_sums(const Extent& e, const Part& p, const Kernel<T>& u
                               int64_t lda, const T* bias, int64_t first, int64_t end, T* sums) {
   constexpr int64_t units = kPanel<T>;
   const int64_t step = packed_size<T>(e.n, e.n), count = end - first;
-  T added[kMaxGates * units];
+  alignas(64) T added[kMaxGates * units];
   for (int64_t g = 0; g < count && bias; ++g)
     scaled<T>(bias + (first + g) * e.n + p.unit, nullptr, added + g * units, units);
   gemm_serial(Gemm<T>{.m = p.rows,

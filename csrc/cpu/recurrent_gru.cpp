@@ -62,7 +62,7 @@ void forward(const Extent& e, const Gru<T>& q, const Input<T>& input, T* gates, 
         if (writes_s) fetch(ss.of(row, step + 1) + j, count);
         fetch(hs.of(row, step + 1) + j, count);
       }
-      T z[kStrip], r[kStrip], x[kStrip];
+      alignas(64) T z[kStrip], r[kStrip], x[kStrip];
       auto previous = [&](int64_t i, int64_t left) {
         return before ? V::load_n(before + i, left) : V(T(0));
       };
@@ -162,7 +162,8 @@ void backward(const Extent& e, const Gru<T>& q, const T* gates, const T* h, cons
         if (d.dy) fetch(d.dy + at - e.n, count);
         if (step > 1) fetch(h + at - 2 * e.n, count);
       }
-      T z[kStrip], z_slope[kStrip], r[kStrip], r_slope[kStrip], hh[kStrip], hh_slope[kStrip];
+      alignas(64) T z[kStrip], z_slope[kStrip], r[kStrip], r_slope[kStrip], hh[kStrip],
+          hh_slope[kStrip];
       auto previous = [&](int64_t i, int64_t left) {
         return before ? V::load_n(before + i, left) : V(T(0));
       };

@@ -61,7 +61,7 @@ void forward(const Extent& e, const Lstm<T>& s, const Input<T>& input, T* z, T* 
           for (int g = 0; g < 4; ++g) scaled<T>(zx + g * e.n, nullptr, kept + g * e.n, count);
       } else {
         const T* sum = sums + (row - p.row) * 4 * p.units + j - p.unit;
-        T gates[4][kStrip], value[kStrip];
+        alignas(64) T gates[4][kStrip], value[kStrip];
         for (int g = 0; g < 4; ++g)
           activate(g == 2 ? s.act : s.gate, sum + g * p.units, zx + g * e.n, kept + g * e.n,
                    gates[g], count);
@@ -141,7 +141,7 @@ void backward(const Extent& e, const Lstm<T>& s, const T* z, const T* h, const T
           });
         return;
       }
-      T gate[4][kStrip], slope[4][kStrip], value[kStrip], value_slope[kStrip];
+      alignas(64) T gate[4][kStrip], slope[4][kStrip], value[kStrip], value_slope[kStrip];
       for (int g = 0; g < 4; ++g)
         differentiate(g == 2 ? s.act : s.gate, true, zt + g * e.n, gate[g], slope[g], count);
       differentiate(s.act, false, c + at, value, value_slope, count);

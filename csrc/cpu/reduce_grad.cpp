@@ -148,7 +148,7 @@ FASTNN_INLINE void extremum_grad_columns(const T* x, const T* y, const T* dy, T*
       const int64_t row = u / strips, j = u % strips * strip, width = smaller(strip, i - j);
       const T *from = x + row * n * i + j, *best = y + row * i + j, *seed = dy + row * i + j;
       T* to = dx + row * n * i + j;
-      T share[kWidth] = {};
+      alignas(64) T share[kWidth] = {};
       for (int64_t r = 0; r < n; ++r)
         for (int64_t k = 0; k < width; ++k) share[k] += from[r * i + k] == best[k] ? T(1) : T(0);
       for (int64_t k = 0; k < width; ++k) share[k] = seed[k] / share[k];
@@ -288,7 +288,7 @@ void prod_grad(In x, In dy, Out dx) noexcept {
       const T *from = x.data<T>() + s.at, *seed = dy.data<T>() + s.result;
       T* __restrict to = dx.data<T>() + s.at;
       with_lines(s, [&](auto each, auto between) {
-        T product[kWidth];
+        alignas(64) T product[kWidth];
         each([&](int64_t k) __attribute__((always_inline)) { product[k] = seed[k]; });
         for (int64_t r = 0; r < n; ++r)
           each([&](int64_t k) __attribute__((always_inline)) {

@@ -168,7 +168,7 @@ template <class T>
 FASTNN_OUTLINE void pow_run(const T* x, const T* y, T* r, int64_t n) {
   using V = Vec<T>;
   constexpr int64_t block = 32 * V::size;
-  T high[block], low[block];
+  alignas(64) T high[block], low[block];
   for (int64_t begin = 0; begin < n; begin += block) {
     const int64_t end = n - begin < block ? n - begin : block;
     for (int64_t i = 0; i < end; i += V::size) {
