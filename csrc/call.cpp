@@ -121,7 +121,7 @@ Call make_call(const Kernel& kernel, std::vector<Arg> args, std::vector<BlockPtr
                   (params[i].kind == Kind::inout ? 2 : 1);
   }
   call.flops = kernel.line.flops(sizes);
-  call.rounds_products = rounds_products();
+  call.rounds_products = rounds_products() && multiplies_bfloat16();
   call.body = call.device == Device::cpu ? cpu_kernels()[kernel.index]
                                          : cuda_backend().kernels[kernel.index];
   if (!call.body)

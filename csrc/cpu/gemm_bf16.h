@@ -12,9 +12,7 @@
 #include "cpu/transpose.h"
 #include "cpu/types.h"  // ceil_div
 
-#include <type_traits>
-
-#if FASTNN_VEC_BYTES == 64 && defined(__x86_64__)
+#ifdef FASTNN_MM512
 #define FASTNN_BF16 __attribute__((target("avx512bf16")))
 #endif
 
@@ -27,19 +25,21 @@ inline constexpr bool kBuilt = sizeof(T) == 4;
 // Shorter sums stay in float32: rounding them would cost what it saves.
 inline constexpr int64_t kLeastDepth = 16;
 
-inline const bool processor_has_it = __builtin_cpu_supports("avx512bf16");
-
 // Whether a b of k rows is packed as words, and every product with it is one of words. It hangs on
 // k alone, not on how many rows of c somebody asks for at once.
 template <class T>
 FASTNN_INLINE bool is_packed(int64_t k) {
-  return kBuilt<T> && k >= kLeastDepth && processor_has_it &&
-         team::self().precision == team::Precision::bfloat16;
+  return kBuilt<T> && k >= kLeastDepth && team::self().precision == team::Precision::bfloat16 &&
+         __builtin_cpu_supports("avx512bf16");
 }
 
-using Word = uint32_t;
+// Written as halves and as vectors, read as words.
+typedef uint16_t Half __attribute__((may_alias));
+typedef uint32_t Word __attribute__((may_alias));
 template <int n>
-using Constant = std::integral_constant<int, n>;
+struct Constant {
+  constexpr operator int() const { return n; }
+};
 using V = Vec<float>;
 inline constexpr int kLanes = V::size;
 inline constexpr int64_t NR = kPanel<float>;
@@ -58,7 +58,7 @@ FASTNN_INLINE FASTNN_BF16 __m512i join(V low, V high) {
 }
 
 // to[i] = bfloat16(from[i]), n of them.
-FASTNN_INLINE FASTNN_BF16 void round_run(const float* from, int64_t n, uint16_t* to) {
+FASTNN_INLINE FASTNN_BF16 void round_run(const float* from, int64_t n, Half* to) {
   int64_t i = 0;
   for (; i + 2 * kLanes <= n; i += 2 * kLanes)
     _mm512_storeu_si512(to + i, (__m512i)_mm512_cvtne2ps_pbh((__m512)V::load(from + i + kLanes).v,
@@ -88,7 +88,7 @@ FASTNN_INLINE FASTNN_BF16 void pack_columns(Word* half, const Right<float>& b, i
     const int64_t some = k - p < 2 * kLanes ? k - p : 2 * kLanes;
     alignas(64) Word rows[kLanes * kLanes] = {};
     for (int64_t j = 0; j < cols; ++j)
-      round_run(b.data + j * b.ld + p, some, reinterpret_cast<uint16_t*>(rows + j * kLanes));
+      round_run(b.data + j * b.ld + p, some, reinterpret_cast<Half*>(rows + j * kLanes));
     transpose_square<false>(reinterpret_cast<const float*>(rows), kLanes,
                             reinterpret_cast<float*>(half + p / 2 * NR), NR, kLanes, words(some));
   }
@@ -126,12 +126,12 @@ FASTNN_INLINE FASTNN_BF16 void pack_columns_odd(Word* half, const Right<float>& 
                                                 int64_t k, int64_t cols) {
   for (int64_t j = 0; j < kLanes; ++j)
     for (int64_t p = 0; p < k; ++p) {
-      uint16_t value = 0;
+      Half value = 0;
       if (j < cols)
         round_run(
             b.layout == Right<float>::kRowMajor ? b.data + p * b.ld + j : b.data + j * b.ld + p, 1,
             &value);
-      reinterpret_cast<uint16_t*>(half + (p0 + p) / 2 * NR + j)[(p0 + p) % 2] = value;
+      reinterpret_cast<Half*>(half + (p0 + p) / 2 * NR + j)[(p0 + p) % 2] = value;
     }
 }
 
@@ -153,7 +153,7 @@ FASTNN_BF16 inline void pack_right(float* dst, int64_t k, int64_t n, const Right
                             pack_columns_odd(half, from, p - block, rows, cols);
                             if (kc % 2 && p - block + rows == kc)
                               for (int64_t i = 0; i < kLanes; ++i)
-                                reinterpret_cast<uint16_t*>(half + kc / 2 * NR + i)[1] = 0;
+                                reinterpret_cast<Half*>(half + kc / 2 * NR + i)[1] = 0;
                           };
     int64_t j = 0;
     if (b.layout == Right<float>::kRowMajor && rows == kc && j0 % NR == 0)
@@ -172,7 +172,7 @@ FASTNN_BF16 inline void pack_left(Word* dst, const Left<float>& a, int64_t i, in
   const int64_t ld = row_words(kc);
   if (!a.transposed) {
     for (int64_t r = 0; r < m; ++r) {
-      auto* to = reinterpret_cast<uint16_t*>(dst + r * ld);
+      auto* to = reinterpret_cast<Half*>(dst + r * ld);
       const float* row = a.data + a.strided(i + r);
       for (int64_t q = 0; q < kc;) {
         const int64_t within = a.run == kWhole ? 0 : (p + q) % a.run;

@@ -24,8 +24,11 @@ Gemm<T> product_nt(int64_t m, int64_t k, int64_t n, const T* a, const T* b, T* c
 template <class T>
 Gemm<T> product_tn(int64_t m, int64_t k, int64_t n, const T* a, const T* b, T* c) {
   // The gradient of weights to one output: c^T (1,k) = b^T a reads a once and as stored.
-  if (n == 1) return product_nn(1, m, k, b, a, c);
-  if (k == 1) return product_nn(1, m, n, a, b, c);
+  if (n == 1 || k == 1) {
+    Gemm<T> row = n == 1 ? product_nn(1, m, k, b, a, c) : product_nn(1, m, n, a, b, c);
+    row.rounds = repays_rounding(k);
+    return row;
+  }
   const Left<T> left = {.data = a, .ld = k, .transposed = true};
   return {.m = k,
           .n = n,

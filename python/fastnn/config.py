@@ -44,9 +44,9 @@ def dtype_policy() -> DTypePolicy:
 def set_dtype_policy(policy: DTypePolicy | str | None) -> None:
     """Sets the policy of layers made from now on: "float32", "float64", "mixed_bfloat16"; None for that of floatx."""
     global _dtype_policy
-    from .dtype_policies import DTypePolicy
+    from .dtype_policies import get
 
-    _dtype_policy = None if policy is None else DTypePolicy(policy)
+    _dtype_policy = None if policy is None else get(policy)
     changes.note()
 
 
@@ -76,7 +76,8 @@ def set_matmul_precision(value: str) -> None:
     adds every product. "bfloat16" rounds the operands of sums of 16 products or more to bfloat16, 8 bits
     instead of 24, where the processor multiplies those faster (AVX512-BF16), and is "float32" elsewhere;
     the sums are float32. It holds for all that is computed from now on, recorded steps too, on the CPU;
-    float64 and other devices know no difference. For single layers there is the policy "mixed_bfloat16".
+    float64 and other devices know no difference. For single layers there is the policy "mixed_bfloat16", which
+    goes before what is set here.
     """
     from . import _core
 

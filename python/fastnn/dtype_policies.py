@@ -17,23 +17,25 @@ class DTypePolicy(Configurable):
 
     Under "mixed_bfloat16" weights, results and sums are float32, and the operands of products (dense layers,
     convolutions, recurrent cells, and their gradients) are rounded to bfloat16, where the processor multiplies those
-    faster; elsewhere it computes as "float32". Keras rounds the results of layers as well.
+    faster; elsewhere it computes as "float32". Keras rounds the results of layers as well, and calls their type
+    (`compute_dtype`) "bfloat16"; here it is what results are, "float32".
 
     Raises ValueError for "mixed_float16", which is meant for GPUs.
     """
 
-    name: str
-
     def __init__(self, name: Any):
-        if isinstance(name, DTypePolicy):
-            name = name.name
+        self.name: str
         if name == "mixed_bfloat16":
             self.name = "mixed_bfloat16"
-            self.compute_dtype, self.variable_dtype = "bfloat16", "float32"
+            self.compute_dtype = self.variable_dtype = "float32"
             return
         if isinstance(name, str) and name.startswith("mixed_"):
             raise ValueError(f"policy {name!r}: fastnn has 'float32', 'float64' and 'mixed_bfloat16'")
         self.name = self.compute_dtype = self.variable_dtype = dtype_name(name)
+
+    @property
+    def rounds_products(self) -> bool:
+        return self.name == "mixed_bfloat16"
 
     def __repr__(self) -> str:
         return f"<DTypePolicy {self.name!r}>"
@@ -43,3 +45,14 @@ class DTypePolicy(Configurable):
 
     def __hash__(self) -> int:
         return hash(self.name)
+
+
+def get(policy: Any) -> DTypePolicy:
+    """The policy that `policy` is, names or describes, as `get_config` does; that of new layers for None."""
+    from .config import dtype_policy
+
+    if policy is None:
+        return dtype_policy()
+    if isinstance(policy, dict):
+        policy = _family.deserialize(policy)
+    return policy if isinstance(policy, DTypePolicy) else DTypePolicy(policy)

@@ -147,7 +147,7 @@ class _Projection(Layer):
     """x (..., *sizes in) to (..., *sizes out): a dense layer whose weights keep the axes of heads."""
 
     def __init__(self, given: int, out: tuple, owner: MultiHeadAttention, **kwargs: Any):
-        super().__init__(dtype=owner.dtype, **kwargs)
+        super().__init__(dtype=owner.dtype_policy, **kwargs)
         self.given, self.out, self._use_bias = given, out, owner.use_bias  # how many axes go in
         self._start = initializers.another(owner.kernel_initializer)
         self._kernel = dict(regularizer=owner.kernel_regularizer, constraint=owner.kernel_constraint)

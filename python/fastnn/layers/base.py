@@ -12,8 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import capture, changes, config, regularizers, rounding
-from ..dtype_policies import DTypePolicy
+from .. import capture, changes, dtype_policies, regularizers, rounding
 from ..explain import explained_in
 from ..serialization import Family, to_snake_case
 from ..symbolic import KerasTensor, any_symbolic, flatten, map_structure, record_call
@@ -69,8 +68,8 @@ class Layer(Tracked):
         self.name = str(name) if name else unique_name(to_snake_case(type(self).__name__))
         if "/" in self.name:
             raise ValueError(f"a layer's name cannot contain '/', got {name!r}")
-        self.dtype_policy = DTypePolicy(dtype) if dtype is not None else config.dtype_policy()
-        self.dtype = self.dtype_policy.variable_dtype
+        self._dtype_policy = dtype_policies.get(dtype)
+        self.dtype = self._dtype_policy.variable_dtype
         self.input_spec: InputSpec | None = None
         shape = kwargs.pop("input_shape", None)
         if "input_dim" in kwargs:
@@ -95,7 +94,7 @@ class Layer(Tracked):
 
     def _argument(self, name: str, received: Any) -> Any:
         if name == "dtype" and self.dtype_policy.name != self.dtype:
-            return self.dtype_policy
+            return self.dtype_policy  # a name alone says it of all others
         return super()._argument(name, received)
 
     # --- building and calling ------------------------------------------------------------------
@@ -173,7 +172,7 @@ class Layer(Tracked):
         _calls.training.append(bool(training))
         _calls.running.append(self)
         try:
-            with rounding.products_rounded(self.dtype_policy.name == "mixed_bfloat16"):
+            with self._precision():
                 outputs = self.call(*args, **kwargs)
         finally:
             _calls.running.pop()
@@ -198,6 +197,10 @@ class Layer(Tracked):
         masks = self.compute_mask(inputs, mask)
         for t, m in zip(results, flatten(masks) if masks is not None else []):
             _carry_mask(t, m)
+
+    def _precision(self) -> Any:
+        """A context in which products are rounded as the layer's policy says."""
+        return rounding.products_rounded(self.dtype_policy.rounds_products)
 
     def _is_running(self) -> bool:
         return any(layer is self for layer in _calls.running)

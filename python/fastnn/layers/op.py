@@ -36,7 +36,8 @@ class Operation(Layer):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if any_symbolic(args) or any_symbolic(kwargs):
             return record_call(self, args, kwargs, self.compute_output_spec(*args, **kwargs))
-        result = self.call(*args, **kwargs)
+        with self._precision():
+            result = self.call(*args, **kwargs)
         current = capture.recording()
         if current is not None:
             current.note_layer(self)

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import changes, constraints, regularizers
 from ..configurable import Configurable
+from ..dtype_policies import DTypePolicy
 from ..metrics.base import Metric
 from ..random import SeedGenerator
 from ..tensor import Tensor, dtype_name
@@ -23,6 +24,7 @@ class Tracked(Configurable):
 
     name: str
     dtype: str
+    _dtype_policy: DTypePolicy
     built: bool
     _outside_steps: frozenset = frozenset()  # attributes that no recorded step depends on
 
@@ -196,6 +198,11 @@ class Tracked(Configurable):
         return self.dtype
 
     variable_dtype = compute_dtype
+
+    @property
+    def dtype_policy(self) -> DTypePolicy:
+        """What the layer was given as `dtype`, and what a layer inside takes."""
+        return self._dtype_policy
 
     @property
     def metrics(self) -> list[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import ops
+from ..serialization import serialize_object
 from .base import LAYERS, Layer
 
 
@@ -119,7 +120,7 @@ class Bidirectional(Layer):
         config = {
             "name": self.name,
             "trainable": self.trainable,
-            "dtype": self.dtype,
+            "dtype": serialize_object(self._argument("dtype", None)),
             "merge_mode": self.merge_mode,
         }
         config["layer"] = LAYERS.serialize(self.forward_layer)

@@ -88,8 +88,14 @@ def _batch_product(a: Tensor, b: Tensor):
     return y, backward
 
 
+def _integers(*operands: Any) -> bool:
+    return all(to_tensor(x).dtype == "int32" for x in operands)
+
+
 def _floats(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
     a, b = to_tensor(x1), to_tensor(x2)
+    if _integers(a, b):  # exact in double
+        return converted(a, "float64"), converted(b, "float64")
     if a.dtype != b.dtype or not a.dtype.startswith("float"):
         if needs_grad(a) or needs_grad(b):
             from .elementwise import cast
@@ -105,7 +111,6 @@ def matmul(x1: Any, x2: Any) -> Tensor:
     a, b = _floats(x1, x2)
     if not a.ndim or not b.ndim:
         raise ValueError(f"matmul: scalars cannot be multiplied as matrices, got shapes {a.shape} and {b.shape}")
-    integers = all(t.dtype == "int32" for t in (to_tensor(x1), to_tensor(x2)))
     inner = b.shape[-2] if b.ndim > 1 else b.shape[0]
     if a.shape[-1] != inner:
         raise ValueError(f"matmul: shapes {a.shape} and {b.shape} do not fit: {a.shape[-1]} against {inner}")
@@ -127,7 +132,7 @@ def matmul(x1: Any, x2: Any) -> Tensor:
     if drop_col:
         shape = shape[:-1]
     y = y if shape == y.shape else reshape(y, shape)
-    return converted(y, "int32") if integers else y
+    return converted(y, "int32") if _integers(x1, x2) else y
 
 
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
@@ -146,7 +151,8 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
     shape_a, shape_b = [a.shape[i] for i in keep_a], [b.shape[j] for j in keep_b]
     a = reshape(transpose(a, keep_a + left), (math.prod(shape_a), k))
     b = reshape(transpose(b, right + keep_b), (k, math.prod(shape_b)))
-    return reshape(_product(a, b), (*shape_a, *shape_b))
+    y = reshape(_product(a, b), (*shape_a, *shape_b))
+    return converted(y, "int32") if _integers(x1, x2) else y
 
 
 def dot(x1: Any, x2: Any) -> Tensor:

@@ -163,7 +163,8 @@ class Cell(Layer):
     ) -> tuple:
         """(outputs of all steps or None, final states): all steps in one op."""
         masks = self.draw_masks(x.shape[0], x.shape[2], training)
-        results = self._run(x, states, mask, masks, go_backwards, return_sequences)
+        with self._precision():
+            results = self._run(x, states, mask, masks, go_backwards, return_sequences)
         return (results[0], list(results[1:])) if return_sequences else (None, list(results))
 
     def _columns(self, w: Any, gate: int) -> Tensor:
