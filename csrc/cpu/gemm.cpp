@@ -115,9 +115,6 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
           else
             pack_left(packed_a, g.a, ib, mb, g.m - ib, p, kc);
         }
-        const bool in_groups = !pack_a && !by_columns && g.a.group != kWhole;
-        int64_t row_at[kBlockM];
-        if (in_groups) g.a.strided(ib, mb, row_at);
         int64_t width;
         for (int64_t j = 0; j < nb; j += width) {
           if (direct) {
@@ -151,8 +148,7 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
                                        direct);
             } else {
               for (int r = 0; r < height; ++r)
-                t.a[r] =
-                    scalar_address(g.a.data + (in_groups ? row_at[i + r] : (ib + i + r) * g.a.ld));
+                t.a[r] = scalar_address(g.a.data + g.a.strided(ib + i + r));
               t.a_step = 1;
               if (g.a.run == kWhole)
                 block_kernel_of<kRows>(t, p, kWhole, nullptr, direct);

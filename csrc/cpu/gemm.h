@@ -95,14 +95,6 @@ struct Left {
     const int64_t g = s / group;
     return (group_at ? group_at[g] : g * group_step) + (s - g * group) * ld;
   }
-  // strided() of s and those behind it, without a division each.
-  void strided(int64_t s, int64_t count, int64_t* to) const {
-    int64_t g = s / group, within = s - g * group;
-    for (int64_t i = 0; i < count; ++g, within = 0) {
-      const int64_t start = group_at ? group_at[g] : g * group_step;
-      for (; within < group && i < count; ++within, ++i) to[i] = start + within * ld;
-    }
-  }
   FASTNN_INLINE int64_t contiguous(int64_t c) const {
     return run == kWhole ? c : run_at[c / run] + c % run;
   }
