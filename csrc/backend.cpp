@@ -122,7 +122,11 @@ std::vector<std::string> available_isas() {
 
 const char* current_isa() { return chosen()->name; }
 bool multiplies_bfloat16() {
-  return std::string(current_isa()) == "avx512" && __builtin_cpu_supports("avx512bf16");
+#ifdef FASTNN_HAVE_AVX512
+  return chosen()->kernels == avx512_table && __builtin_cpu_supports("avx512bf16");
+#else
+  return false;
+#endif
 }
 void set_isa(const std::string& name) { chosen() = find_isa(name); }
 const AnyKernel* cpu_kernels() { return chosen()->kernels; }
