@@ -470,9 +470,8 @@ PYBIND11_MODULE(_core, m) {
   m.def(
       "round_products", [](bool value) { return std::exchange(rounds_products(), value); },
       py::arg("value"),
-      "Whether the calls that this thread makes from now on round the operands of their products "
-      "to "
-      "bfloat16; returns what was set before.");
+      "Whether the calls that this thread makes from now on round the operands of their "
+      "products to bfloat16; returns what was set before.");
   m.def("peak_flops", &peak::flops, py::arg("threads"), py::call_guard<py::gil_scoped_release>(),
         "float32 operations a second of multiply-adds on registers, measured now.");
   m.def("copy_bandwidth", &peak::bytes, py::arg("threads"), py::arg("bytes"),

@@ -46,8 +46,6 @@ class Node:
         self.rounds = rounding.is_on()
 
     def gradients(self, d_results: list[Tensor]) -> Any:
-        if self.rounds == rounding.is_on():
-            return self.backward(*d_results)
         with rounding.products_rounded(self.rounds):
             return self.backward(*d_results)
 

@@ -75,7 +75,7 @@ def set_matmul_precision(value: str) -> None:
     for 3x3 convolutions with stride 1 (docs/performance.md has the errors). "float32_strict" makes and
     adds every product. "bfloat16" rounds the operands of sums of 16 products or more to bfloat16, 8 bits
     instead of 24, where the processor multiplies those faster (AVX512-BF16), and is "float32" elsewhere;
-    the sums are float32. It holds for all that is computed from now on, recorded steps too, on the CPU;
+    the sums are float32 (docs/performance.md says which products are not worth it). It holds for all that is computed from now on, recorded steps too, on the CPU;
     float64 and other devices know no difference. For single layers there is the policy "mixed_bfloat16", which
     goes before what is set here.
     """

@@ -27,6 +27,9 @@ def products_rounded(on: bool) -> Iterator[None]:
     """Inside, products are rounded, or not."""
     from . import _core
 
+    if on == _state.on:
+        yield
+        return
     before, _state.on = _state.on, on
     _core.round_products(on)
     try:

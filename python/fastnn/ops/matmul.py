@@ -88,12 +88,11 @@ def _batch_product(a: Tensor, b: Tensor):
     return y, backward
 
 
-def _integers(*operands: Any) -> bool:
-    return all(to_tensor(x).dtype == "int32" for x in operands)
+def _integers(*operands: Tensor) -> bool:
+    return all(x.dtype == "int32" for x in operands)
 
 
-def _floats(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
-    a, b = to_tensor(x1), to_tensor(x2)
+def _floats(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     if _integers(a, b):  # exact in double
         return converted(a, "float64"), converted(b, "float64")
     if a.dtype != b.dtype or not a.dtype.startswith("float"):
@@ -108,6 +107,7 @@ def _floats(x1: Any, x2: Any) -> tuple[Tensor, Tensor]:
 
 def matmul(x1: Any, x2: Any) -> Tensor:
     """The matrix product over the last two axes, with NumPy's rules for vectors and broadcasting."""
+    x1, x2 = to_tensor(x1), to_tensor(x2)
     a, b = _floats(x1, x2)
     if not a.ndim or not b.ndim:
         raise ValueError(f"matmul: scalars cannot be multiplied as matrices, got shapes {a.shape} and {b.shape}")
@@ -137,6 +137,7 @@ def matmul(x1: Any, x2: Any) -> Tensor:
 
 def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Tensor:
     """Sums of products over pairs of axes: the last `axes` of x1 with the first of x2, or as given."""
+    x1, x2 = to_tensor(x1), to_tensor(x2)
     a, b = _floats(x1, x2)
     if isinstance(axes, int):
         left, right = list(range(a.ndim - axes, a.ndim)), list(range(axes))
