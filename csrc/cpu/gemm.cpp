@@ -29,6 +29,65 @@ FASTNN_INLINE bool is_direct(const Gemm<T>& g) {
   return g.b.layout == Right<T>::kRowMajor && (g.m <= kDirectRows || g.b.ld <= kCloseRows<T>);
 }
 
+// Operands as they are stored: a read in place, or packed where that would cost more.
+template <class T>
+struct Plain : Numbers<T> {
+  const Gemm<T>& g;
+  T* packed_a;
+  const bool direct, single_row, by_columns, pack_a;
+
+  Plain(const Gemm<T>& g, T* packed_a, int64_t width)
+      : g(g),
+        packed_a(packed_a),
+        direct(is_direct(g)),
+        single_row(direct && g.m == 1 && g.a.run == kWhole && !g.a.transposed),
+        // Rows that are a multiple of 4 KB apart, of a transposed a; few of them stay in L1 as they
+        // lie.
+        by_columns(g.a.transposed && g.a.run == kWhole && (g.a.group == kWhole || g.a.group_at) &&
+                   (g.k <= kShallow || width <= 2 * kPanel<T> ||
+                    (g.a.ld <= kCloseRows<T> && width <= 4 * kPanel<T>))),
+        pack_a(g.a.transposed ? !by_columns
+                              : is_aliased(g.a) && g.m > kDirectRows && width >= 128) {}
+
+  FASTNN_INLINE void take_rows(int64_t i, int64_t m, int64_t p, int64_t kc) const {
+    if (!pack_a) return;
+    if (g.a.transposed)
+      pack_transposed_left(packed_a, g.a, i, m, g.m - i, p, kc);
+    else
+      pack_left(packed_a, g.a, i, m, g.m - i, p, kc);
+  }
+  FASTNN_INLINE int64_t width(int64_t m, int64_t left) const {
+    if (single_row) return left;
+    return direct ? direct_width<T>(m, left) : packed_width<T>(m, left);
+  }
+  // The block t, whose rows of a are those from i on of the ones taken, which begin at i0.
+  FASTNN_INLINE void multiply(Block<T>& t, int64_t i0, int64_t i, int64_t p, int64_t kc) const {
+    const auto& a = g.a;
+    if (single_row) {
+      t.a[0] = a.data;
+      single_row_kernel(t, p);
+    } else if (pack_a) {
+      for (int r = 0; r < t.rows; ++r) t.a[r] = scalar_address(packed_a + i * kc + r);
+      t.a_step = t.rows;
+      block_kernel_of(t, 0, kWhole, nullptr, direct);
+    } else if (by_columns) {
+      for (int r = 0; r < t.rows; ++r) t.a[r] = scalar_address(a.data + i0 + i + r);
+      t.a_step = a.ld;
+      if (a.group == kWhole)
+        block_kernel_of(t, p, kWhole, nullptr, direct);
+      else
+        block_kernel_of(t, p % a.group, a.group, a.group_at + p / a.group, direct);
+    } else {
+      for (int r = 0; r < t.rows; ++r) t.a[r] = scalar_address(a.data + a.strided(i0 + i + r));
+      t.a_step = 1;
+      if (a.run == kWhole)
+        block_kernel_of(t, p, kWhole, nullptr, direct);
+      else
+        block_kernel_of(t, p % a.run, a.run, a.run_at + p / a.run, direct);
+    }
+  }
+};
+
 // Whether a product is one of words (gemm_bf16.h). A single column is bound by memory, and is not.
 template <class T>
 FASTNN_INLINE bool is_of_words(const Gemm<T>& g) {
@@ -44,8 +103,65 @@ template <class T>
 void pack_right(T* dst, int64_t k, int64_t n, const Right<T>& b, int64_t p0, int64_t kb, int64_t j0,
                 int64_t nb) {
   if constexpr (bf16::kBuilt<T>)
-    if (bf16::is_packed<T>(k)) return bf16::pack_right(dst, k, n, b, p0, kb, j0, nb);
-  pack_numbers(dst, k, n, b, p0, kb, j0, nb);
+    if (bf16::is_packed<T>(k)) return pack_right_as<bf16::Words<T>>(dst, k, n, b, p0, kb, j0, nb);
+  pack_right_as<Numbers<T>>(dst, k, n, b, p0, kb, j0, nb);
+}
+
+// The block (i0..i1, j0..j1) of c, its operands read as `x` says; finish(i, rows, j, cols) for each
+// part that is done.
+template <class T, class Operands, class Finish>
+FASTNN_INLINE void walk(const Gemm<T>& g, const Operands& x, int64_t i0, int64_t i1, int64_t j0,
+                        int64_t j1, T* packed_b, Finish finish) {
+  using R = Right<T>;
+  const bool packed = g.b.layout == R::kPacked;
+  int64_t p = 0;
+  do {  // once even where k is 0, to write `add`
+    const int64_t kc = g.k - p < kBlockK ? g.k - p : kBlockK, depth = x.depth(kc);
+    const bool last = p + kc == g.k;
+    Block<T> t;
+    t.k = x.direct ? kc : depth;
+    t.ldb = x.direct ? g.b.ld : kPanel<T>;
+    t.ldc = g.ldc;
+    const T* add = p ? g.c : g.add;
+    t.add_ld = p ? g.ldc : g.add_ld;
+    // Columns of a packed b need not be blocked, and a block of a then serves them all.
+    const int64_t wide = packed ? j1 - j0 : kBlockN<T>;
+    for (int64_t jb = j0; jb < j1; jb += wide) {
+      const int64_t nb = j1 - jb < wide ? j1 - jb : wide;
+      const T* b = packed_b;                // the panel or column at jb
+      int64_t panel = depth * kPanel<T>;    // from one to the next
+      if (x.direct) {
+        b = g.b.data + p * g.b.ld + jb;
+      } else if (packed) {
+        b = g.b.data + x.depth(p) * padded_columns<T>(g.b.across ? g.b.ld : g.n) +
+            (g.b.column + jb) * depth;
+        if (g.b.across) panel = g.b.across;
+      } else {
+        pack_right_as<Operands>(packed_b, kc, nb, g.b.at(p, jb), 0, kc, 0, nb);
+      }
+      t.pair = x.direct ? kPanel<T> : panel;
+      for (int64_t ib = i0; ib < i1; ib += kBlockM) {
+        if (team::broken_off()) return;
+        const int64_t mb = i1 - ib < kBlockM ? i1 - ib : kBlockM;
+        x.take_rows(ib, mb, p, kc);
+        int64_t width;
+        for (int64_t j = 0; j < nb; j += width) {
+          width = x.width(mb, nb - j);
+          t.b = x.direct ? b + j : b + j / kPanel<T> * panel;
+          t.cols = nb - j < width ? nb - j : width;
+          int64_t height;
+          for (int64_t i = 0; i < mb; i += height) {
+            t.c = g.c + (ib + i) * g.ldc + jb + j;
+            t.add = add ? add + (ib + i) * t.add_ld + jb + j : nullptr;
+            height = t.rows = block_rows(mb - i);
+            x.multiply(t, ib, i, p, kc);
+            if (last) finish(ib + i, height, jb + j, t.cols);
+          }
+        }
+      }
+    }
+    p += kc;
+  } while (p < g.k);
 }
 
 template <class T>
@@ -55,113 +171,14 @@ void gemm_block(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1
     if (done.run)
       done.run(done.epilogue, g.c + i * g.ldc + j, g.ldc, i, rows, done.column + j, cols);
   };
-  char* scratch = static_cast<char*>(team::self().local) + kGemmScratch;
+  T* scratch = reinterpret_cast<T*>(static_cast<char*>(team::self().local) + kGemmScratch);
+  T* packed_b = scratch + kGemmScratch / 4 / sizeof(T);
   if constexpr (bf16::kBuilt<T>)
-    if (is_of_words(g)) return bf16::block(g, i0, i1, j0, j1, scratch, finish);
-  if (is_turned(g)) return turned(g, i0, i1, j0, j1, reinterpret_cast<T*>(scratch), finish);
+    if (is_of_words(g))
+      return walk(g, bf16::Words<T>(g, scratch), i0, i1, j0, j1, packed_b, finish);
+  if (is_turned(g)) return turned(g, i0, i1, j0, j1, scratch, finish);
   if (is_dots(g)) return dots(g, i0, i1, j0, j1, finish);
-  using R = Right<T>;
-  const bool direct = is_direct(g);
-  // The same of a transposed a; and few rows of it stay in L1 as they lie.
-  const bool by_columns = g.a.transposed && g.a.run == kWhole &&
-                          (g.a.group == kWhole || g.a.group_at) &&
-                          (g.k <= kShallow || j1 - j0 <= 2 * kPanel<T> ||
-                           (g.a.ld <= kCloseRows<T> && j1 - j0 <= 4 * kPanel<T>));
-  const bool pack_a =
-      g.a.transposed ? !by_columns : is_aliased(g.a) && g.m > kDirectRows && j1 - j0 >= 128;
-  T* packed_a = reinterpret_cast<T*>(scratch);
-  T* packed_b = reinterpret_cast<T*>(scratch + kGemmScratch / 4);
-  int64_t p = 0;
-  do {  // once even where k is 0, to write `add`
-    const int64_t kc = g.k - p < kBlockK ? g.k - p : kBlockK;
-    const bool last = p + kc == g.k;
-    Block<T> t;
-    t.k = kc;
-    t.ldc = g.ldc;
-    const T* add = p ? g.c : g.add;
-    t.add_ld = p ? g.ldc : g.add_ld;
-    // Rows of a packed b need not be blocked, and a block of a then serves them all.
-    const int64_t wide = g.b.layout == R::kPacked ? j1 - j0 : kBlockN<T>;
-    for (int64_t jb = j0; jb < j1; jb += wide) {
-      const int64_t nb = j1 - jb < wide ? j1 - jb : wide;
-      const T* b;                      // the panel or column at jb
-      int64_t panel = kc * kPanel<T>;  // from one to the next
-      if (direct) {
-        b = g.b.data + p * g.b.ld + jb;
-      } else if (g.b.layout == R::kPacked) {
-        b = g.b.data + p * padded_columns<T>(g.b.across ? g.b.ld : g.n) + (g.b.column + jb) * kc;
-        if (g.b.across) panel = g.b.across;
-      } else {
-        pack_numbers(packed_b, kc, nb, g.b.at(p, jb), 0, kc, 0, nb);
-        b = packed_b;
-      }
-      if (direct && g.m == 1 && g.a.run == kWhole && !g.a.transposed) {
-        t.a[0] = g.a.data;
-        t.b = b;
-        t.ldb = g.b.ld;
-        t.cols = nb;
-        t.c = g.c + jb;
-        t.add = add ? add + jb : nullptr;
-        single_row_kernel(t, p);
-        if (last) finish(0, 1, jb, nb);
-        continue;
-      }
-      for (int64_t ib = i0; ib < i1; ib += kBlockM) {
-        if (team::broken_off()) return;
-        const int64_t mb = i1 - ib < kBlockM ? i1 - ib : kBlockM;
-        if (pack_a) {
-          if (g.a.transposed)
-            pack_transposed_left(packed_a, g.a, ib, mb, g.m - ib, p, kc);
-          else
-            pack_left(packed_a, g.a, ib, mb, g.m - ib, p, kc);
-        }
-        int64_t width;
-        for (int64_t j = 0; j < nb; j += width) {
-          if (direct) {
-            width = direct_width<T>(mb, nb - j);
-            t.b = b + j;
-            t.ldb = g.b.ld;
-            t.pair = kPanel<T>;
-          } else {
-            width = packed_width<T>(mb, nb - j);
-            t.b = b + j / kPanel<T> * panel;
-            t.ldb = kPanel<T>;
-            t.pair = panel;
-          }
-          t.cols = nb - j < width ? nb - j : width;
-          int64_t height;
-          for (int64_t i = 0; i < mb; i += height) {
-            t.c = g.c + (ib + i) * g.ldc + jb + j;
-            t.add = add ? add + (ib + i) * t.add_ld + jb + j : nullptr;
-            height = t.rows = block_rows(mb - i);
-            if (pack_a) {
-              for (int r = 0; r < height; ++r) t.a[r] = scalar_address(packed_a + i * kc + r);
-              t.a_step = height;
-              block_kernel_of<kRows>(t, 0, kWhole, nullptr, direct);
-            } else if (by_columns) {
-              for (int r = 0; r < height; ++r) t.a[r] = scalar_address(g.a.data + ib + i + r);
-              t.a_step = g.a.ld;
-              if (g.a.group == kWhole)
-                block_kernel_of<kRows>(t, p, kWhole, nullptr, direct);
-              else
-                block_kernel_of<kRows>(t, p % g.a.group, g.a.group, g.a.group_at + p / g.a.group,
-                                       direct);
-            } else {
-              for (int r = 0; r < height; ++r)
-                t.a[r] = scalar_address(g.a.data + g.a.strided(ib + i + r));
-              t.a_step = 1;
-              if (g.a.run == kWhole)
-                block_kernel_of<kRows>(t, p, kWhole, nullptr, direct);
-              else
-                block_kernel_of<kRows>(t, p % g.a.run, g.a.run, g.a.run_at + p / g.a.run, direct);
-            }
-            if (last) finish(ib + i, t.rows, jb + j, t.cols);
-          }
-        }
-      }
-    }
-    p += kc;
-  } while (p < g.k);
+  walk(g, Plain<T>(g, scratch, j1 - j0), i0, i1, j0, j1, packed_b, finish);
 }
 
 // The size, a multiple of `unit`, of each of so many parts of x.

@@ -8,8 +8,7 @@
 //
 // Rounding is to nearest, ties to even. Subnormal numbers count as zeros, whatever the mode.
 #pragma once
-#include "cpu/gemm_kernels.h"
-#include "cpu/transpose.h"
+#include "cpu/gemm_pack.h"
 #include "cpu/types.h"  // ceil_div
 
 #ifdef FASTNN_MM512
@@ -17,6 +16,9 @@
 #endif
 
 namespace fastnn::FASTNN_ISA::bf16 {
+
+template <class T>
+struct Words;
 
 #ifdef FASTNN_BF16
 template <class T>
@@ -36,10 +38,6 @@ FASTNN_INLINE bool is_packed(int64_t k) {
 // Written as halves and as vectors, read as words.
 typedef uint16_t Half __attribute__((may_alias));
 typedef uint32_t Word __attribute__((may_alias));
-template <int n>
-struct Constant {
-  constexpr operator int() const { return n; }
-};
 using V = Vec<float>;
 inline constexpr int kLanes = V::size;
 inline constexpr int64_t NR = kPanel<float>;
@@ -121,47 +119,19 @@ FASTNN_INLINE FASTNN_BF16 int64_t pack_panels(Word* dst, const Right<float>& b, 
   return j;
 }
 
-// The same from an odd row on, where the word of the first one is there already, half of it.
-FASTNN_INLINE FASTNN_BF16 void pack_columns_odd(Word* half, const Right<float>& b, int64_t p0,
-                                                int64_t k, int64_t cols) {
+// The same from an odd row on, or to one that shares its word with the next: whoever shares a word
+// with another call writes its own half.
+FASTNN_INLINE FASTNN_BF16 void pack_halves(Word* half, const Right<float>& b, int64_t at,
+                                           int64_t rows, int64_t cols) {
   for (int64_t j = 0; j < kLanes; ++j)
-    for (int64_t p = 0; p < k; ++p) {
+    for (int64_t p = 0; p < rows; ++p) {
       Half value = 0;
       if (j < cols)
         round_run(
             b.layout == Right<float>::kRowMajor ? b.data + p * b.ld + j : b.data + j * b.ld + p, 1,
             &value);
-      reinterpret_cast<Half*>(half + (p0 + p) / 2 * NR + j)[(p0 + p) % 2] = value;
+      reinterpret_cast<Half*>(half + (at + p) / 2 * NR + j)[(at + p) % 2] = value;
     }
-}
-
-// As pack_right().
-FASTNN_BF16 inline void pack_right(float* dst, int64_t k, int64_t n, const Right<float>& b,
-                                   int64_t p0, int64_t kb, int64_t j0, int64_t nb) {
-  for (int64_t p = p0; p < p0 + kb;) {
-    const int64_t block = p / kBlockK * kBlockK;
-    const int64_t kc = k - block < kBlockK ? k - block : kBlockK;
-    const int64_t rows = block + kc < p0 + kb ? block + kc - p : p0 + kb - p;
-    Word* base = reinterpret_cast<Word*>(dst) + block / 2 * padded_columns<float>(n);
-    // Whoever shares a word with another call writes its own half.
-    const bool shares = (p - block) % 2 || (rows % 2 && p - block + rows < kc);
-    const auto pack = [&](int64_t j, const Right<float>& from, int64_t cols)
-                          __attribute__((always_inline, target("avx512bf16"))) {
-                            Word* half = base + j / NR * NR * words(kc) + j % NR;
-                            if (!shares)
-                              return pack_columns(half + (p - block) / 2 * NR, from, rows, cols);
-                            pack_columns_odd(half, from, p - block, rows, cols);
-                            if (kc % 2 && p - block + rows == kc)
-                              for (int64_t i = 0; i < kLanes; ++i)
-                                reinterpret_cast<Half*>(half + kc / 2 * NR + i)[1] = 0;
-                          };
-    int64_t j = 0;
-    if (b.layout == Right<float>::kRowMajor && rows == kc && j0 % NR == 0)
-      j = pack_panels(base + j0 * words(kc), b.at(p - p0, 0), kc, nb);
-    for (; j < nb; j += kLanes) pack(j0 + j, b.at(p - p0, j), nb - j < kLanes ? nb - j : kLanes);
-    if (j0 + nb == n && ceil_div(n, kLanes) % 2) pack(n / NR * NR + kLanes, b, 0);
-    p += rows;
-  }
 }
 
 // ---- a ----------------------------------------------------------------------------------------
@@ -304,80 +274,53 @@ FASTNN_BF16 __attribute__((noinline)) inline void single_row(const Block<float>&
   }
 }
 
-template <int MR>
-FASTNN_INLINE void kernel_of(const Block<float>& t, bool direct) {
-  if (t.rows != MR) {
-    if constexpr (MR > 1) kernel_of<MR - 1>(t, direct);
-    return;
-  }
-  constexpr int wide = wide_vectors(MR);
-  if (!direct)
-    t.cols > NR ? kernel<MR, wide, false>(t) : kernel<MR, 2, false>(t);
-  else if constexpr (MR == 1)
-    single_row(t);
-  else
-    t.cols > NR ? kernel<MR, wide, true>(t) : kernel<MR, 2, true>(t);
-}
+// The operands of a product of words: a is packed block by block, b as well, or rounded as it is
+// read for rows of c too few to repay that.
+template <>
+struct Words<float> {
+  const Gemm<float>& g;
+  Word* packed_a;
+  const bool direct;
 
-// The block (i0..i1, j0..j1) of c; finish(i, rows, j, cols) for each part that is done. `scratch`
-// holds a block of a and one of b.
-template <class Finish>
-FASTNN_INLINE void block(const Gemm<float>& g, int64_t i0, int64_t i1, int64_t j0, int64_t j1,
-                         void* scratch, Finish finish) {
-  using R = Right<float>;
-  const bool direct = g.b.layout == R::kRowMajor && g.m <= kDirectRows;
-  Word *packed_a = static_cast<Word*>(scratch),
-       *packed_b = packed_a + (kBlockM + kLanes) * kBlockK / 2;
-  for (int64_t p = 0; p < g.k;) {
-    const int64_t kc = g.k - p < kBlockK ? g.k - p : kBlockK, ld = row_words(kc);
-    const bool last = p + kc == g.k;
-    Block<float> t;
-    t.k = direct ? kc : words(kc);
-    t.ldc = g.ldc;
-    const float* add = p ? g.c : g.add;
-    t.add_ld = p ? g.ldc : g.add_ld;
-    const int64_t wide = g.b.layout == R::kPacked ? j1 - j0 : kBlockN<float>;
-    for (int64_t jb = j0; jb < j1; jb += wide) {
-      const int64_t nb = j1 - jb < wide ? j1 - jb : wide;
-      const float* b;
-      int64_t panel = words(kc) * NR;
-      if (direct) {
-        b = g.b.data + p * g.b.ld + jb;
-      } else if (g.b.layout == R::kPacked) {
-        b = g.b.data + p / 2 * padded_columns<float>(g.b.across ? g.b.ld : g.n) +
-            (g.b.column + jb) * words(kc);
-        if (g.b.across) panel = g.b.across;
-      } else {
-        pack_right(reinterpret_cast<float*>(packed_b), kc, nb, g.b.at(p, jb), 0, kc, 0, nb);
-        b = reinterpret_cast<const float*>(packed_b);
-      }
-      for (int64_t ib = i0; ib < i1; ib += kBlockM) {
-        if (team::broken_off()) return;
-        const int64_t mb = i1 - ib < kBlockM ? i1 - ib : kBlockM;
-        pack_left(packed_a, g.a, ib, mb, p, kc);
-        int64_t width;
-        for (int64_t j = 0; j < nb; j += width) {
-          width = direct && mb == 1 ? nb : packed_width<float>(mb, nb - j);
-          t.b = direct ? b + j : b + j / NR * panel;
-          t.ldb = direct ? g.b.ld : NR;
-          t.pair = panel;
-          t.cols = nb - j < width ? nb - j : width;
-          int64_t height;
-          for (int64_t i = 0; i < mb; i += height) {
-            t.c = g.c + (ib + i) * g.ldc + jb + j;
-            t.add = add ? add + (ib + i) * t.add_ld + jb + j : nullptr;
-            height = t.rows = block_rows(mb - i);
-            for (int r = 0; r < height; ++r)
-              t.a[r] = scalar_address(reinterpret_cast<const float*>(packed_a + (i + r) * ld));
-            kernel_of<kRows>(t, direct);
-            if (last) finish(ib + i, t.rows, jb + j, t.cols);
-          }
-        }
-      }
-    }
-    p += kc;
+  Words(const Gemm<float>& g, float* packed_a)
+      : g(g),
+        packed_a(reinterpret_cast<Word*>(packed_a)),
+        direct(g.b.layout == Right<float>::kRowMajor && g.m <= kDirectRows) {}
+
+  static FASTNN_INLINE int64_t depth(int64_t k) { return words(k); }
+  static FASTNN_BF16 int64_t pack_panels(float* dst, const Right<float>& b, int64_t k, int64_t nb) {
+    return bf16::pack_panels(reinterpret_cast<Word*>(dst), b, k, nb);
   }
-}
+  static FASTNN_BF16 void pack_columns(float* dst, const Right<float>& b, int64_t kc, int64_t at,
+                                       int64_t rows, int64_t cols) {
+    auto* half = reinterpret_cast<Word*>(dst);
+    const bool ends = at + rows == kc;
+    if (at % 2 == 0 && (rows % 2 == 0 || ends))
+      return bf16::pack_columns(half + at / 2 * NR, b, rows, cols);
+    pack_halves(half, b, at, rows, cols);
+    if (kc % 2 && ends)
+      for (int64_t i = 0; i < kLanes; ++i) reinterpret_cast<Half*>(half + kc / 2 * NR + i)[1] = 0;
+  }
+
+  FASTNN_BF16 void take_rows(int64_t i, int64_t m, int64_t p, int64_t kc) const {
+    pack_left(packed_a, g.a, i, m, p, kc);
+  }
+  FASTNN_INLINE int64_t width(int64_t m, int64_t left) const {
+    return direct && m == 1 ? left : packed_width<float>(m, left);
+  }
+  FASTNN_INLINE void multiply(Block<float>& t, int64_t, int64_t i, int64_t, int64_t kc) const {
+    for (int r = 0; r < t.rows; ++r)
+      t.a[r] = scalar_address(reinterpret_cast<const float*>(packed_a + (i + r) * row_words(kc)));
+    with_shape(t, [&](auto rows, auto vectors) __attribute__((always_inline)) {
+      if (!direct)
+        kernel<rows, vectors, false>(t);
+      else if constexpr (rows == 1)
+        single_row(t);
+      else
+        kernel<rows, vectors, true>(t);
+    });
+  }
+};
 
 #else
 template <class T>
@@ -387,10 +330,6 @@ template <class T>
 FASTNN_INLINE bool is_packed(int64_t) {
   return false;
 }
-template <class T>
-void pack_right(T*, int64_t, int64_t, const Right<T>&, int64_t, int64_t, int64_t, int64_t);
-template <class T, class Finish>
-void block(const Gemm<T>&, int64_t, int64_t, int64_t, int64_t, void*, Finish);
 #endif
 
 }  // namespace fastnn::FASTNN_ISA::bf16

@@ -182,11 +182,12 @@ FASTNN_INLINE constexpr int wide_vectors(int rows) {
   const int n = kAccumulators / rows;
   return n > 8 ? 8 : n / 2 * 2;
 }
-// Columns of the next block whose b is packed.
+// Columns of the next block whose b is packed. A single row takes whatever panels are left at once.
 template <class T>
 FASTNN_INLINE int64_t packed_width(int64_t m, int64_t left) {
   const int64_t wide = wide_vectors(m < kRows ? (int)m : kRows) * Vec<T>::size;
-  return left >= wide ? wide : kPanel<T>;
+  if (left >= wide) return wide;
+  return m == 1 && left >= kPanel<T> ? left / kPanel<T> * kPanel<T> : kPanel<T>;
 }
 // Columns of the next direct block: as wide as the registers allow, then vector by vector.
 template <class T>
@@ -196,22 +197,40 @@ FASTNN_INLINE int64_t direct_width(int64_t m, int64_t left) {
   return left >= wide ? wide : left >= 2 * V ? 2 * V : V;
 }
 
-template <int MR, class T>
+// f(Constant<MR>, Constant<NV>) for the block that t is: its rows, and of the vectors across that
+// packed_width() and direct_width() give, NV >= 2, the number that holds its columns.
+template <int n>
+struct Constant {
+  constexpr operator int() const { return n; }
+};
+template <int MR = kRows, class T, class F>
+FASTNN_INLINE void with_shape(const Block<T>& t, F f) {
+  constexpr int V = Vec<T>::size;
+  if (t.rows != MR) {
+    if constexpr (MR > 1) with_shape<MR - 1>(t, f);
+  } else if (t.cols <= 2 * V) {
+    f(Constant<MR>{}, Constant<2>{});
+  } else if (MR == 1 && t.cols == 4 * V) {
+    f(Constant<1>{}, Constant<4>{});
+  } else if (MR == 1 && t.cols == 6 * V) {
+    f(Constant<1>{}, Constant<6>{});
+  } else {
+    f(Constant<MR>{}, Constant<wide_vectors(MR)>{});
+  }
+}
+
+template <class T>
 FASTNN_INLINE void block_kernel_of(const Block<T>& t, int64_t within, int64_t run,
                                    const int64_t* run_at, bool direct) {
   constexpr int V = Vec<T>::size;
-  if (t.rows != MR) {
-    if constexpr (MR > 1) block_kernel_of<MR - 1>(t, within, run, run_at, direct);
-    return;
-  }
-  if (t.cols > 2 * V)
-    block_kernel<MR, wide_vectors(MR), false>(t, within, run, run_at);
-  else if (t.cols > V)
-    block_kernel<MR, 2, false>(t, within, run, run_at);
-  else if (direct && t.cols < V)
-    block_kernel<MR, 1, true>(t, within, run, run_at);
-  else
-    block_kernel<MR, 1, false>(t, within, run, run_at);
+  with_shape(t, [&](auto rows, auto vectors) __attribute__((always_inline)) {
+    if (vectors > 2 || t.cols > V)
+      block_kernel<rows, vectors, false>(t, within, run, run_at);
+    else if (direct && t.cols < V)
+      block_kernel<rows, 1, true>(t, within, run, run_at);
+    else
+      block_kernel<rows, 1, false>(t, within, run, run_at);
+  });
 }
 
 }  // namespace fastnn::FASTNN_ISA

@@ -50,30 +50,43 @@ FASTNN_INLINE int64_t pack_panels(T* dst, const Right<T>& b, int64_t k, int64_t 
   return j;
 }
 
+// What a format of operands says of b (Numbers here, bf16::Words): depth(k), the elements that k
+// rows of a column take; pack_panels(), as above; and pack_columns(half, b, kc, at, rows, cols) for
+// rows [at, at + rows) of a block of kc, one half of a panel, `cols` columns or fewer than that,
+// even none.
 template <class T>
-void pack_numbers(T* dst, int64_t k, int64_t n, const Right<T>& b, int64_t p0, int64_t kb,
-                  int64_t j0, int64_t nb) {
-  constexpr int64_t NR = kPanel<T>;
-  constexpr int V = Vec<T>::size;
+struct Numbers {
+  static FASTNN_INLINE int64_t depth(int64_t k) { return k; }
+  static FASTNN_INLINE int64_t pack_panels(T* dst, const Right<T>& b, int64_t k, int64_t nb) {
+    return fastnn::FASTNN_ISA::pack_panels(dst, b, k, nb);
+  }
+  static FASTNN_INLINE void pack_columns(T* half, const Right<T>& b, int64_t, int64_t at,
+                                         int64_t rows, int64_t cols) {
+    fastnn::FASTNN_ISA::pack_columns(half + at * kPanel<T>, b, rows, cols);
+  }
+};
+
+// As pack_right(), in a format.
+template <class Format, class T>
+void pack_right_as(T* dst, int64_t k, int64_t n, const Right<T>& b, int64_t p0, int64_t kb,
+                   int64_t j0, int64_t nb) {
+  constexpr int64_t NR = kPanel<T>, V = Vec<T>::size;
   for (int64_t p = p0; p < p0 + kb;) {
     // The block of kBlockK rows that p lies in, and how many of its rows are ours.
     const int64_t block = p / kBlockK * kBlockK;
-    const int64_t kc = k - block < kBlockK ? k - block : kBlockK;
+    const int64_t kc = k - block < kBlockK ? k - block : kBlockK, depth = Format::depth(kc);
     const int64_t rows = block + kc < p0 + kb ? block + kc - p : p0 + kb - p;
-    T* base = dst + block * padded_columns<T>(n) + (p - block) * NR;
+    T* base = dst + Format::depth(block) * padded_columns<T>(n);
+    const auto pack = [&](int64_t j, const Right<T>& from, int64_t cols) {
+      Format::pack_columns(base + j / NR * NR * depth + j % NR, from, kc, p - block, rows, cols);
+    };
     const Right<T> from = b.at(p - p0, 0);
     int64_t j = 0;
     if (b.layout == Right<T>::kRowMajor && rows == kc && j0 % NR == 0)
-      j = pack_panels(base + j0 * kc, from, kc, nb);
-    for (; j < nb; j += V) {
-      T* half = base + (j0 + j) / NR * NR * kc + (j0 + j) % NR;
-      pack_columns(half, from.at(0, j), rows, nb - j < V ? nb - j : V);
-    }
+      j = Format::pack_panels(base + j0 * depth, from, kc, nb);
+    for (; j < nb; j += V) pack(j0 + j, from.at(0, j), nb - j < V ? nb - j : V);
     // The other half of the last panel.
-    if (j0 + nb == n && (n + V - 1) / V % 2) {
-      T* half = base + n / NR * NR * kc + V;
-      for (int64_t q = 0; q < rows; ++q) Vec<T>(T(0)).store(half + q * NR);
-    }
+    if (j0 + nb == n && (n + V - 1) / V % 2) pack(n / NR * NR + V, from, 0);
     p += rows;
   }
 }

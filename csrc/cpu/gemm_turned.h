@@ -26,7 +26,7 @@ FASTNN_INLINE void turned(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, 
   constexpr int64_t V = Vec<T>::size, NR = kPanel<T>, kColumns = 6 * kRows;
   constexpr int part = kPart<T>;
   const int64_t rows = padded_columns<T>(i1 - i0);
-  pack_numbers(packed_a, g.k, i1 - i0, Right<T>::column_major(g.a.data + i0 * g.a.ld, g.a.ld), 0,
+  pack_right_as<Numbers<T>>(packed_a, g.k, i1 - i0, Right<T>::column_major(g.a.data + i0 * g.a.ld, g.a.ld), 0,
                g.k, 0, i1 - i0);
   alignas(64) T sums[kColumns * NR];
   for (int64_t j = j0; j < j1; j += kColumns) {
@@ -46,7 +46,7 @@ FASTNN_INLINE void turned(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, 
           for (int r = 0; r < t.rows; ++r) t.a[r] = scalar_address(g.b.data + (j + q + r) * g.b.ld);
           t.c = sums + q * NR;
           t.add = p ? t.c : nullptr;
-          block_kernel_of<kRows>(t, p, kWhole, nullptr, false);
+          block_kernel_of(t, p, kWhole, nullptr, false);
         }
       }
       // Columns of sums are rows of c.

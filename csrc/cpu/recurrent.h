@@ -48,7 +48,7 @@ inline constexpr int64_t kStrip = 128;  // units at a time in what follows the p
 // the packed U streams well from L2 and L3.
 inline constexpr int64_t kRowsOfTile = kRows;
 // Below this many rows, and from this much work a step on, units are shared among the members.
-inline constexpr int64_t kFewRows = 8, kWorkOfStep = 1 << 15;
+inline constexpr int64_t kFewRows = 8, kWorkOfStep = 1 << 14;
 
 struct Cut {
   int64_t rows, units;
