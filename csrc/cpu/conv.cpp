@@ -77,6 +77,27 @@ void forward(const Geometry& s, In x, In w, In b, Out y, Activate<T> epilogue) {
   }
 }
 
+// Along an axis, the inputs before the first that no window sees any more: those behind it have no
+// gradient. A layer that pools drops outputs that fill no window, and convolutions before it leave
+// them out.
+FASTNN_INLINE int64_t seen_inputs(const Axis& a) {
+  if (a.out == 0 || a.taps == 0) return a.in;
+  return larger(smaller(a.at(a.out - 1, a.taps - 1) + 1, a.in), 0);
+}
+
+// dx = 0 for the inputs from (h, w) on.
+template <class T>
+void zero_unseen(const Geometry& s, int64_t h, int64_t w, T* dx) {
+  const int64_t channels = s.groups * s.c;
+  if (h == s.h.in && w == s.w.in) return;
+  pieces(s.n * s.h.in, 16, [&](int64_t begin, int64_t end) {
+    for (int64_t line = begin; line < end; ++line) {
+      const int64_t first = line % s.h.in < h ? w : 0;
+      zero_elements(dx + (line * s.w.in + first) * channels, (s.w.in - first) * channels);
+    }
+  });
+}
+
 // dx from dy; with a bias and an activation, the transposed convolution.
 template <class T>
 void backward(const Geometry& s, In dy, In w, In b, Out dx, Activate<T> epilogue) {
@@ -105,9 +126,15 @@ void backward(const Geometry& s, In dy, In w, In b, Out dx, Activate<T> epilogue
                           s.w.in, s.c,      w.data<T>(),  s.w.taps, true,         bias};
     if constexpr (is_same<T, float>) {
       if (s.h.stride == 1 && s.w.stride == 1) {
-        const WinogradSums<Activate<T>> winograd = {sums, Lattice::backward(s.h, 0),
-                                                    Lattice::backward(s.w, 0), epilogue};
-        if (winograd.pays()) return winograd.run();
+        Axis h = s.h, w = s.w;
+        if (!bias && epilogue.kind == Activation::linear)
+          h.in = seen_inputs(h), w.in = seen_inputs(w);
+        const WinogradSums<Activate<T>> winograd = {sums, Lattice::backward(h, 0),
+                                                    Lattice::backward(w, 0), epilogue};
+        if (winograd.pays()) {
+          zero_unseen(s, h.in, w.in, dx.data<T>());
+          return winograd.run();
+        }
       }
     }
     run_sums(

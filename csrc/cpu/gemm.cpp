@@ -128,8 +128,8 @@ FASTNN_INLINE void walk(const Gemm<T>& g, const Operands& x, int64_t i0, int64_t
     const int64_t wide = packed ? j1 - j0 : kBlockN<T>;
     for (int64_t jb = j0; jb < j1; jb += wide) {
       const int64_t nb = j1 - jb < wide ? j1 - jb : wide;
-      const T* b = packed_b;                // the panel or column at jb
-      int64_t panel = depth * kPanel<T>;    // from one to the next
+      const T* b = packed_b;              // the panel or column at jb
+      int64_t panel = depth * kPanel<T>;  // from one to the next
       if (x.direct) {
         b = g.b.data + p * g.b.ld + jb;
       } else if (packed) {

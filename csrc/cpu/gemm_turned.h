@@ -26,8 +26,9 @@ FASTNN_INLINE void turned(const Gemm<T>& g, int64_t i0, int64_t i1, int64_t j0, 
   constexpr int64_t V = Vec<T>::size, NR = kPanel<T>, kColumns = 6 * kRows;
   constexpr int part = kPart<T>;
   const int64_t rows = padded_columns<T>(i1 - i0);
-  pack_right_as<Numbers<T>>(packed_a, g.k, i1 - i0, Right<T>::column_major(g.a.data + i0 * g.a.ld, g.a.ld), 0,
-               g.k, 0, i1 - i0);
+  pack_right_as<Numbers<T>>(packed_a, g.k, i1 - i0,
+                            Right<T>::column_major(g.a.data + i0 * g.a.ld, g.a.ld), 0, g.k, 0,
+                            i1 - i0);
   alignas(64) T sums[kColumns * NR];
   for (int64_t j = j0; j < j1; j += kColumns) {
     const int64_t count = j1 - j < kColumns ? j1 - j : kColumns;

@@ -10,6 +10,7 @@ import numpy as np
 from . import activations, ops
 from .layers.base import Layer
 from .layers.input import InputLayer
+from .layers.pairs import ConvolutionAndPooling, are_pair
 from .ops.promotion import whole_numbers
 from .symbolic import KerasTensor, Node, call_symbolically, flatten, map_structure, order_nodes
 from .tensor import Tensor, to_tensor
@@ -27,18 +28,27 @@ class Graph:
         self.inputs, self.outputs = inputs, outputs
         self.nodes = order_nodes(flatten(inputs), flatten(outputs))
         self.layers = _layers_by_depth(flatten(inputs), flatten(outputs), self.nodes)
+        self._only_readers = _only_readers(self.nodes, flatten(outputs))
 
     def run(self, inputs: Any) -> Any:
         """Computes the outputs for tensors (or symbolic tensors) in the structure of the inputs."""
         values: dict[int, Any] = {}
+        paired: set[int] = set()  # nodes that were computed with the one before
         for symbol, value in zip(flatten(self.inputs), _match(self.inputs, inputs)):
             values[id(symbol)] = as_input(symbol, value)
         look_up = lambda t: values[id(t)] if isinstance(t, KerasTensor) else t  # noqa: E731
         for node in self.nodes:
+            if id(node) in paired:
+                continue
+            call, outputs = node.layer, node.outputs
+            reader = self._only_readers.get(id(node))
+            if reader is not None and are_pair(node.layer, reader.layer):
+                call, outputs = ConvolutionAndPooling(node.layer, reader.layer), reader.outputs
+                paired.add(id(reader))
             args = map_structure(look_up, node.args)
             kwargs = map_structure(look_up, node.kwargs)
-            results = node.layer(*args, **kwargs)
-            for symbol, value in zip(flatten(node.outputs), flatten(results)):
+            results = call(*args, **kwargs)
+            for symbol, value in zip(flatten(outputs), flatten(results)):
                 values[id(symbol)] = value
         return map_structure(look_up, self.outputs)
 
@@ -53,6 +63,24 @@ class Graph:
                 return None
             most = max(most, found)
         return most
+
+
+def _only_readers(nodes: list[Node], outputs: list) -> dict[int, Node]:
+    """By the id of a node with one tensor in and out, the one node that reads what it makes, and nothing else."""
+    readers: dict[int, list[Node | None]] = {}
+    for node in nodes:
+        for t in node.inputs:
+            readers.setdefault(id(t), []).append(node)
+    for t in outputs:
+        readers.setdefault(id(t), []).append(None)
+    alone = {id(n) for n in nodes if len(n.args) == 1 and not n.kwargs and isinstance(n.args[0], KerasTensor)}
+    found = {}
+    for node in nodes:
+        made = flatten(node.outputs)
+        who = readers.get(id(made[0]), []) if len(made) == 1 else []
+        if id(node) in alone and len(who) == 1 and who[0] is not None and id(who[0]) in alone:
+            found[id(node)] = who[0]
+    return found
 
 
 def _bytes_of_row(node: Node) -> int | None:

@@ -7,6 +7,7 @@ from typing import Any
 from .graph import Graph, as_input, fits
 from .layers.base import LAYERS, Layer
 from .layers.input import InputLayer
+from .layers.pairs import in_pairs
 from .layers.signature import is_shape
 from .model import Model
 from .symbolic import KerasTensor, Node, flatten
@@ -101,6 +102,6 @@ class Sequential(Model):
         if self._graph is not None:
             # Its sizes may differ from those it was built with, where the layers allow it.
             inputs = as_input(self._graph.inputs, inputs, sizes=False)
-        for layer in self._sublayers:
-            inputs = layer(inputs)
+        for call in in_pairs(self._sublayers):
+            inputs = call(inputs)
         return inputs

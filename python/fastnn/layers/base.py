@@ -8,6 +8,7 @@ computes shapes and notes the call in the model's graph.
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -151,7 +152,17 @@ class Layer(Tracked):
                 raise
             raise told from error
 
-    def _call_on_values(self, signature: Signature, args: tuple, kwargs: dict) -> Any:
+    def call_as(self, call: Callable, x: Tensor) -> Any:
+        """self(x) with `call` in the place of its own: for what computes more than this layer at once."""
+        try:
+            return self._call_on_values(signature_of(type(self)), (x,), {}, call)
+        except Exception as error:
+            told = explained_in(f"layer {self.name!r}", self.call, (x,), {}, error)
+            if told is error:
+                raise
+            raise told from error
+
+    def _call_on_values(self, signature: Signature, args: tuple, kwargs: dict, call: Callable | None = None) -> Any:
         inputs = self._cast(args[0]) if args else None
         args = (inputs, *map(self._cast_tensors, args[1:])) if args else ()
         kwargs = {name: self._cast_tensors(value) for name, value in kwargs.items()}
@@ -173,7 +184,7 @@ class Layer(Tracked):
         _calls.running.append(self)
         try:
             with self._precision():
-                outputs = self.call(*args, **kwargs)
+                outputs = (call or self.call)(*args, **kwargs)
         finally:
             _calls.running.pop()
             _calls.training.pop()

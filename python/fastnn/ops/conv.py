@@ -1,5 +1,5 @@
-"""Convolutions in one and two dimensions: plain, grouped, depthwise, separable and transposed; in three, plain
-and grouped.
+"""Convolutions in one and two dimensions: plain, grouped, depthwise, separable and transposed, alone or with the
+pooling behind them; in three, plain and grouped.
 
 Inputs are (batch, *spatial, channels); one dimension is two with a height of 1, three are a sum over depth of
 two. Besides Keras'
@@ -17,10 +17,11 @@ from ..autograd import grad_to, needs_grad, op
 from ..tensor import Tensor, empty, to_tensor, view
 from .elementwise import add, cast
 from .move import reshape
+from .pooling import average_pool, max_pool, max_windows, windows_of
 from .promotion import converted
 from .slice import pad, strided_slice
 
-__all__ = ["conv", "conv_transpose", "depthwise_conv", "separable_conv"]
+__all__ = ["conv", "conv_pool", "conv_transpose", "depthwise_conv", "separable_conv"]
 
 _LINEAR = (_core.activations["linear"][0], 0.0, "nothing")
 
@@ -86,6 +87,40 @@ def _conv(
 
 
 @op
+def _conv_max_pool(
+    x: Tensor,
+    W: Tensor,
+    b: Tensor | None,
+    size: tuple,
+    windows: _Windows,
+    fused: tuple,
+    pooled: tuple,
+    pools: tuple,
+):
+    """y = the largest of each window of act(b + W * x), of which nothing is kept but where those were: the gradient
+    of the others is 0, and act' is a function of y.
+    """
+    X, V, geo = _image(x), _weights(W, False), windows.arguments()
+    z = empty((x.shape[0], *size, V.shape[3]), like=x)
+    kernels.conv2d(X, V, b, _image(z), *geo, *fused[:2])
+    y, arg = max_windows(z, pooled, pools, any(needs_grad(t) for t in (x, W, b) if t is not None))
+    shape = z.shape
+
+    def backward(dy):
+        dz_of_largest = _pre_activation(y, dy, fused)
+        dz = empty(shape, like=y)
+        kernels.max_pool2d_grad(_image(arg), _image(dz_of_largest), _image(dz), *pools)
+        DZ = _image(dz)
+        return (
+            grad_to(x, lambda dx: kernels.conv2d_input_grad(DZ, V, _image(dx), *geo)),
+            grad_to(W, lambda dW: kernels.conv2d_weight_grad(X, DZ, _weights(dW, False), *geo)),
+            None if b is None else grad_to(b, kernels.sum_rows, dz_of_largest),
+        )
+
+    return y, backward
+
+
+@op
 def _conv_transpose(x: Tensor, W: Tensor, b: Tensor | None, size: tuple, windows: _Windows, fused: tuple):
     """As dy to dx in `_conv`.   x (n, *spatial, k), W (*window, c, k), b (c) -> y (n, *size, c)"""
     X, V, geo = _image(x), _weights(W, False), windows.arguments()
@@ -126,6 +161,19 @@ def _operands(
     return x, W, x.ndim - 2
 
 
+def _check_channels(name: str, x: Tensor, W: Tensor) -> int:
+    """How many groups of channels there are."""
+    c, k = W.shape[-2:]
+    if not c or x.shape[-1] % c or not x.shape[-1]:
+        raise ValueError(
+            f"{name}: the {x.shape[-1]} channels of inputs {x.shape} are no multiple of the {c} of kernel {W.shape}"
+        )
+    groups = x.shape[-1] // c
+    if k % groups:
+        raise ValueError(f"{name}: {k} filters of kernel {W.shape} cannot be shared among {groups} groups of channels")
+    return groups
+
+
 def _fused(activation: Callable | None) -> tuple[tuple, Callable | None]:
     """What the kernel does of the activation, and what is left to do after it."""
     if activation is None:
@@ -151,17 +199,10 @@ def _two(values: tuple[int, ...], filler: int) -> tuple[int, int]:
     return (filler, values[0]) if len(values) == 1 else (values[0], values[1])
 
 
-def _convolve(
-    name: str,
-    x: Tensor,
-    W: Tensor,
-    strides: Any,
-    padding: str,
-    dilation_rate: Any,
-    bias: Any,
-    activation: Any,
-    depthwise: bool,
-) -> Tensor:
+def _sliding(
+    name: str, x: Tensor, W: Tensor, strides: Any, padding: str, dilation_rate: Any
+) -> tuple[tuple, tuple, tuple, tuple]:
+    """Sizes of the result, strides, padding before the first input and dilation."""
     rank = x.ndim - 2
     strides = geometry.sizes(strides, rank, "strides")
     dilation = geometry.sizes(dilation_rate, rank, "dilation_rate")
@@ -171,7 +212,14 @@ def _convolve(
         size = geometry.output_sizes(spatial, taps, strides, padding, dilation)
     except ValueError as error:
         raise ValueError(f"{name}: inputs {x.shape}, kernel {W.shape}: {error}") from None
-    pads = geometry.pads_before(spatial, taps, strides, padding, dilation)
+    return size, strides, geometry.pads_before(spatial, taps, strides, padding, dilation), dilation
+
+
+def _convolve(
+    name: str, x: Tensor, W: Tensor, strides: Any, padding: str, dilation_rate: Any, bias: Any, activation: Any,
+    depthwise: bool,
+) -> Tensor:  # fmt: skip
+    size, strides, pads, dilation = _sliding(name, x, W, strides, padding, dilation_rate)
     groups = x.shape[-1] if depthwise else x.shape[-1] // W.shape[-2]
     windows = _Windows(_two(strides, 1), _two(pads, 0), _two(dilation, 1), groups)
     fused, rest = _fused(activation)
@@ -223,17 +271,40 @@ def conv(
     "valid", "same" or, in one dimension, "causal". Raises ValueError if nothing fits together.
     """
     x, W, rank = _operands("conv", inputs, kernel, data_format, most=3)
-    c, k = W.shape[-2:]
-    if not c or x.shape[-1] % c or not x.shape[-1]:
-        raise ValueError(
-            f"conv: the {x.shape[-1]} channels of inputs {x.shape} are no multiple of the {c} of kernel {W.shape}"
-        )
-    groups = x.shape[-1] // c
-    if k % groups:
-        raise ValueError(f"conv: {k} filters of kernel {W.shape} cannot be shared among {groups} groups of channels")
+    _check_channels("conv", x, W)
     if rank == 3:
         return _convolve_volumes(x, W, strides, padding, dilation_rate, bias, activation)
     return _convolve("conv", x, W, strides, padding, dilation_rate, bias, activation, False)
+
+
+def conv_pool(
+    inputs: Any, kernel: Any, pool_size: Any, pool_strides: Any = None, pool_padding: str = "valid",
+    pooling: str = "max", strides: Any = 1, padding: str = "valid", dilation_rate: Any = 1, bias: Any = None,
+    activation: Callable | None = None,
+) -> Tensor:  # fmt: skip
+    """max_pool(conv(inputs, kernel, ..., bias, activation), pool_size, pool_strides, pool_padding), or the mean
+    with `pooling="average"`, at less than the price of both, in one or two dimensions.
+
+    Outputs of the convolution that fill no window of the pooling are not computed, and the others are not kept for
+    the gradient where the largest are taken.
+    """
+    if pooling not in ("max", "average"):
+        raise ValueError(f"conv_pool: pooling is 'max' or 'average', got {pooling!r}")
+    x, W, rank = _operands("conv_pool", inputs, kernel, None)
+    groups = _check_channels("conv_pool", x, W)
+    size, strides, pads, dilation = _sliding("conv_pool", x, W, strides, padding, dilation_rate)
+    pooled, pools = windows_of("conv_pool", (x.shape[0], *size, W.shape[-1]), pool_size, pool_strides, pool_padding)
+    if geometry.check_padding(pool_padding) == "valid":
+        reached = [(p - 1) * step + taps for p, step, taps in zip(pooled, pools[4 - rank : 4], pools[2 - rank : 2])]
+        size = tuple(map(min, size, reached))
+    windows = _Windows(_two(strides, 1), _two(pads, 0), _two(dilation, 1), groups)
+    fused, rest = _fused(activation)
+    b = _check_bias("conv_pool", bias, W.shape[-1], W)
+    if pooling == "max" and rest is None:
+        return _conv_max_pool(x, W, b, size, windows, fused, pooled, pools)
+    y = _conv(x, W, b, size, windows, False, fused)
+    pool = max_pool if pooling == "max" else average_pool
+    return pool(y if rest is None else rest(y), pool_size, pool_strides, pool_padding)
 
 
 def depthwise_conv(

@@ -29,13 +29,19 @@ def _sequence(x: Tensor) -> Tensor:
     return view(x, (x.shape[0], math.prod(x.shape[1:-1]), x.shape[-1]))
 
 
-@op
-def _max_pool(x: Tensor, size: tuple, windows: tuple):
+def max_windows(x: Tensor, size: tuple, windows: tuple, keep: bool) -> tuple[Tensor, Tensor | None]:
+    """The largest of each window and, with `keep`, which of its inputs that is."""
     y = empty((x.shape[0], *size, x.shape[-1]), like=x)
     arg = None
-    if needs_grad(x):
+    if keep:
         arg = empty(y.shape, "uint8" if windows[0] * windows[1] <= 256 else "int32", x.device)
     kernels.max_pool2d(_image(x), _image(y), None if arg is None else _image(arg), *windows)
+    return y, arg
+
+
+@op
+def _max_pool(x: Tensor, size: tuple, windows: tuple):
+    y, arg = max_windows(x, size, windows, needs_grad(x))
 
     def backward(dy):
         return grad_to(x, lambda dx: kernels.max_pool2d_grad(_image(arg), _image(dy), _image(dx), *windows))
@@ -113,24 +119,24 @@ def _operand(name: str, inputs: Any, data_format: str | None, most: int = 3) -> 
     return x
 
 
-def _windows(name: str, x: Tensor, pool_size: Any, strides: Any, padding: str) -> tuple[tuple, tuple]:
-    """Sizes of the result, and the kernel's arguments."""
-    rank = x.ndim - 2
+def windows_of(name: str, shape: tuple, pool_size: Any, strides: Any, padding: str) -> tuple[tuple, tuple]:
+    """Sizes of the result of pooling inputs of this shape, and the kernel's arguments."""
+    rank = len(shape) - 2
     pool = geometry.sizes(pool_size, rank, "pool_size")
     step = pool if strides is None else geometry.sizes(strides, rank, "strides")
     padding = geometry.check_padding(padding)
     try:
-        size = geometry.output_sizes(x.shape[1:-1], pool, step, padding)
+        size = geometry.output_sizes(shape[1:-1], pool, step, padding)
     except ValueError as error:
-        raise ValueError(f"{name}: inputs {x.shape}, pool_size {pool}: {error}") from None
-    pads = geometry.pads_before(x.shape[1:-1], pool, step, padding)
+        raise ValueError(f"{name}: inputs {shape}, pool_size {pool}: {error}") from None
+    pads = geometry.pads_before(shape[1:-1], pool, step, padding)
     if rank == 1:
         pool, step, pads = (1, *pool), (1, *step), (0, *pads)
     return size, (*pool, *step, *pads)
 
 
 def _pooled(name: str, function: Callable, x: Tensor, pool_size: Any, strides: Any, padding: str) -> Tensor:
-    size, windows = _windows(name, x, pool_size, strides, padding)
+    size, windows = windows_of(name, x.shape, pool_size, strides, padding)
     if x.ndim < 5:
         return function(x, size, windows)
     # The largest of largest values; and the mean of means, as all windows of a slice hold equally many.

@@ -1,0 +1,147 @@
+"""A convolution and the pooling behind it, computed together, against the two layers called one by one."""
+
+import numpy as np
+import pytest
+
+import fastnn as keras
+from fastnn import ops
+from fastnn.layers.pairs import in_pairs
+
+L = keras.layers
+
+
+def draw(rng, rank):
+    """A convolution, a pooling layer and inputs that fit both."""
+    conv, max_pool, average_pool = (
+        (L.Conv1D, L.MaxPooling1D, L.AveragePooling1D) if rank == 1 else (L.Conv2D, L.MaxPooling2D, L.AveragePooling2D)
+    )
+    groups = int(rng.choice([1, 1, 2]))
+    strides = int(rng.choice([1, 1, 2]))
+    settings = {
+        "filters": groups * int(rng.integers(1, 20)),
+        "kernel_size": tuple(int(n) for n in rng.integers(1, 5, rank)),
+        "strides": strides,
+        "dilation_rate": 1 if strides > 1 else int(rng.choice([1, 1, 2])),
+        "padding": str(rng.choice(["valid", "same", "causal"] if rank == 1 else ["valid", "same"])),
+        "groups": groups,
+        "activation": str(rng.choice(["linear", "relu", "tanh", "sigmoid", "gelu", "elu"])),
+        "use_bias": bool(rng.integers(2)),
+        "bias_initializer": "random_normal",
+    }
+    size = tuple(int(n) for n in rng.integers(1, 5, rank))
+    pool_settings = {
+        "pool_size": size,
+        "strides": None if rng.integers(2) else tuple(int(n) for n in rng.integers(1, 4, rank)),
+        "padding": str(rng.choice(["valid", "valid", "same"])),
+    }
+    spatial = tuple(int(n) for n in rng.integers(20, 31, rank))
+    pool = max_pool if rng.integers(3) else average_pool
+    shape = (*spatial, groups * int(rng.integers(1, 9)))
+    return conv(**settings), pool(**pool_settings), shape
+
+
+def gradients(call, layer, x):
+    """The result, and the gradients of a weighted sum of it by inputs and weights."""
+    x = keras.Variable(x)
+    with keras.GradientTape() as tape:
+        y = call(x)
+        weights = np.cos(np.arange(np.prod(y.shape))).reshape(y.shape).astype(y.dtype)
+        loss = ops.sum(y * weights)
+    return [y, *tape.gradient(loss, [x, *layer.trainable_variables])]
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_pair_gives_what_its_layers_give(seed):
+    rng = np.random.default_rng(seed)
+    conv, pool, shape = draw(rng, rank=1 + seed % 2)
+    model = keras.Sequential([L.Input(shape), conv, pool])
+    x = rng.standard_normal((3, *shape)).astype("float32")
+    for ours, plain in zip(gradients(model, conv, x), gradients(lambda t: pool(conv(t)), conv, x)):
+        # Winograd's sums, where only one of the two repays them, differ by some roundings.
+        scale = np.abs(plain).max()
+        np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=2e-5 * max(scale, 1e-3))
+
+
+@pytest.mark.parametrize("padding", ["valid", "same"])
+@pytest.mark.parametrize("size", [(13, 13), (12, 15), (9, 17)])
+def test_a_pair_of_winograds_convolutions_gives_what_its_layers_give(size, padding):
+    rng = np.random.default_rng(7)
+    conv, pool = L.Conv2D(24, 3, padding=padding, activation="relu"), L.MaxPooling2D()
+    x = rng.standard_normal((8, *size, 16)).astype("float32")
+    (pair,) = in_pairs([conv, pool])
+    for ours, plain in zip(gradients(pair, conv, x), gradients(lambda t: pool(conv(t)), conv, x)):
+        np.testing.assert_allclose(ours, plain, rtol=1e-4, atol=2e-5 * np.abs(plain).max())
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_pair_in_float64_gives_what_its_layers_give(seed):
+    rng = np.random.default_rng(100 + seed)
+    conv, pool, shape = draw(rng, rank=1 + seed % 2)
+    conv, pool = (type(t).from_config({**t.get_config(), "dtype": "float64"}) for t in (conv, pool))
+    (pair,) = in_pairs([conv, pool])
+    x = rng.standard_normal((2, *shape))
+    for ours, plain in zip(gradients(pair, conv, x), gradients(lambda t: pool(conv(t)), conv, x)):
+        np.testing.assert_allclose(ours, plain, rtol=1e-11, atol=1e-11)
+
+
+def test_outputs_that_fill_no_window_are_not_computed():
+    """11 x 11 outputs, of which 5 x 5 windows of 2 x 2 see 10 x 10."""
+    x, y = np.zeros((4, 13, 13, 3), "float32"), np.zeros((4, 5, 5, 6), "float32")
+    x_in = L.Input((13, 13, 3))
+    functional = keras.Model(x_in, L.MaxPooling2D()(L.Conv2D(6, 3, activation="relu")(x_in)))
+    for model in (keras.Sequential([L.Input((13, 13, 3)), L.Conv2D(6, 3), L.MaxPooling2D()]), functional):
+        model.compile("sgd", "mse")
+        model.fit(x, y, batch_size=4, verbose=0, epochs=2)
+        steps = model.programs()[0].describe()
+        assert "(4, 10, 10, 6)" in steps
+        assert "(4, 11, 11, 6)" not in steps
+
+
+def test_an_output_that_somebody_looks_at_is_whole():
+    x_in = L.Input((13, 13, 3))
+    conv = L.Conv2D(6, 3)(x_in)
+    model = keras.Model(x_in, [conv, L.MaxPooling2D()(conv)])
+    between, pooled = model.predict(np.ones((2, 13, 13, 3), "float32"), verbose=0)
+    assert between.shape == (2, 11, 11, 6) and pooled.shape == (2, 5, 5, 6)
+
+
+def test_a_regularizer_sees_all_outputs():
+    conv = L.Conv2D(2, 1, use_bias=False, kernel_initializer="ones", activity_regularizer=keras.regularizers.L1(1.0))
+    model = keras.Sequential([L.Input((3, 3, 1)), conv, L.MaxPooling2D()])
+    model.compile("sgd", "mse")
+    loss = model.evaluate(np.ones((1, 3, 3, 1), "float32"), np.ones((1, 1, 1, 2), "float32"), verbose=0)
+    assert loss == pytest.approx(18)
+
+
+def test_a_call_of_the_users_is_called():
+    class Doubled(L.Conv2D):
+        def call(self, inputs):
+            return 2 * super().call(inputs)
+
+    conv, own = L.Conv2D(2, 1, use_bias=False, kernel_initializer="ones"), L.MaxPooling2D()
+    own.call = lambda inputs: inputs
+    x = np.ones((1, 4, 4, 1), "float32")
+    doubled = keras.Sequential([Doubled(2, 1, use_bias=False, kernel_initializer="ones"), L.MaxPooling2D()])
+    assert np.asarray(doubled(x)).max() == 2
+    assert keras.Sequential([conv, own])(x).shape == (1, 4, 4, 2)
+
+
+def test_the_layer_that_does_not_fit_is_named():
+    model = keras.Sequential([L.Conv2D(2, 3, name="first"), L.MaxPooling2D(4, name="then")])
+    model(np.ones((1, 8, 8, 1), "float32"))
+    with pytest.raises(ValueError, match="'then'"):
+        model(np.ones((1, 4, 4, 1), "float32"))
+    with pytest.raises(ValueError, match="'first'"):
+        model(np.ones((1, 2, 2, 1), "float32"))
+    with pytest.raises(ValueError, match="'first'"):
+        model(np.ones((1, 8, 8, 5), "float32"))
+
+
+def test_conv_pool_says_what_is_wrong():
+    x, W = np.ones((1, 8, 8, 2), "float32"), np.ones((3, 3, 2, 4), "float32")
+    with pytest.raises(ValueError, match="pooling is 'max' or 'average', got 'min'"):
+        ops.conv_pool(x, W, 2, pooling="min")
+    with pytest.raises(ValueError, match="conv_pool: inputs .*, pool_size"):
+        ops.conv_pool(x, W, 7)
+    with pytest.raises(ValueError, match="inputs are .* one or two spatial axes"):
+        ops.conv_pool(np.ones((1, 3, 3, 3, 2), "float32"), np.ones((1, 1, 1, 2, 2), "float32"), 2)
