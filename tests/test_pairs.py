@@ -1,4 +1,4 @@
-"""A convolution and the pooling behind it, computed together, against the two layers called one by one."""
+"""Layers that are computed together with the one that reads their results, against both called one by one."""
 
 import numpy as np
 import pytest
@@ -135,6 +135,59 @@ def test_the_layer_that_does_not_fit_is_named():
         model(np.ones((1, 2, 2, 1), "float32"))
     with pytest.raises(ValueError, match="'first'"):
         model(np.ones((1, 8, 8, 5), "float32"))
+
+
+def embedded(mask_zero, **settings):
+    return L.Embedding(50, 20, mask_zero=mask_zero, **settings), L.GlobalAveragePooling1D()
+
+
+@pytest.mark.parametrize("mask_zero", [False, True])
+def test_an_embedding_and_the_average_of_its_steps(mask_zero):
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 50, (6, 150)).astype("int32")
+    x[1, 3:] = 0
+    x[2] = 0
+    embedding, average = embedded(mask_zero)
+    model = keras.Sequential([L.Input((150,), dtype="int32"), embedding, average, L.Dense(1)])
+    model.compile("sgd", "mse")
+    model.fit(x, np.ones((6, 1)), batch_size=6, epochs=2, verbose=0)
+    assert "embedding_mean" in model.programs()[0].describe()
+    (both,) = in_pairs([embedding, average])
+    weights = np.cos(np.arange(120)).reshape(6, 20).astype("float32")
+    results = []
+    for call in (both, lambda t: average(embedding(t))):
+        with keras.GradientTape() as tape:
+            y = call(keras.ops.convert_to_tensor(x))
+            loss = ops.sum(y * weights)
+        assert getattr(y, "_keras_mask", None) is None
+        results.append([y, *tape.gradient(loss, embedding.trainable_variables)])
+    for ours, plain in zip(*results):
+        np.testing.assert_allclose(ours, plain, rtol=1e-5, atol=1e-6)
+
+
+def test_an_index_outside_the_table_is_told():
+    model = keras.Sequential([L.Input((3,), dtype="int32"), *embedded(False)])
+    with pytest.raises(ValueError, match="index is 50, expected 0 <= value < 50"):
+        model(np.array([[1, 2, 50]]))
+
+
+def test_steps_that_somebody_reads_are_kept():
+    x_in = L.Input((7,), dtype="int32")
+    embedding, average = embedded(True)
+    steps = embedding(x_in)
+    model = keras.Model(x_in, [steps, average(steps)])
+    results = model.predict(np.ones((2, 7), "int32"), verbose=0)
+    assert [r.shape for r in results] == [(2, 7, 20), (2, 20)]
+
+
+def test_embedding_mean_says_what_is_wrong():
+    table = np.ones((5, 2), "float32")
+    with pytest.raises(ValueError, match=r"indices are \(batch, steps\), got \(3,\)"):
+        ops.embedding_mean(np.array([1, 2, 3]), table)
+    with pytest.raises(ValueError, match="a mask .* does not fit indices"):
+        ops.embedding_mean(np.array([[1, 2, 3]]), table, np.ones((1, 2), bool))
+    with pytest.raises(ValueError, match="index is 5"):
+        ops.embedding_mean(np.array([[1, 5]]), table)
 
 
 def test_conv_pool_says_what_is_wrong():

@@ -10,7 +10,7 @@ import numpy as np
 from . import activations, ops
 from .layers.base import Layer
 from .layers.input import InputLayer
-from .layers.pairs import ConvolutionAndPooling, are_pair
+from .layers.pairs import pair
 from .ops.promotion import whole_numbers
 from .symbolic import KerasTensor, Node, call_symbolically, flatten, map_structure, order_nodes
 from .tensor import Tensor, to_tensor
@@ -42,8 +42,8 @@ class Graph:
                 continue
             call, outputs = node.layer, node.outputs
             reader = self._only_readers.get(id(node))
-            if reader is not None and are_pair(node.layer, reader.layer):
-                call, outputs = ConvolutionAndPooling(node.layer, reader.layer), reader.outputs
+            if reader is not None and (both := pair(node.layer, reader.layer)):
+                call, outputs = both, reader.outputs
                 paired.add(id(reader))
             args = map_structure(look_up, node.args)
             kwargs = map_structure(look_up, node.kwargs)

@@ -976,6 +976,20 @@ def embedding_grad(index: Array, dy: Array, dtable: Array, /) -> None:
     Written: dtable
     """
 
+def embedding_mean(index: Array, mask: Array | None, table: Array, y: Array, /) -> None:
+    """y = mean of table[index] over l, where the mask is true; 0 where it never is
+
+    Shapes: index:i(n,l) mask:b(n,l)? table:f(v,d)~ y:f(n,d)
+    Written: y
+    """
+
+def embedding_mean_grad(index: Array, mask: Array | None, dy: Array, dtable: Array, /) -> None:
+    """dtable[j] = sum of dy / count where index is j and the mask is true
+
+    Shapes: index:i(n,l) mask:b(n,l)? dy:f(n,d) dtable:f(v,d)
+    Written: dtable
+    """
+
 def simple_rnn(x: Array | None, w: Array | None, bias: Array | None, z: Array, u: Array, h0: Array | None, mask: Array | None, drop: Array | None, h: Array, hn: Array, activation: int, alpha: float, reverse: bool, keep: bool, /) -> None:
     """h_t = act(z_t + h_{t-1} u)
 

@@ -153,7 +153,7 @@ class Layer(Tracked):
             raise told from error
 
     def call_as(self, call: Callable, x: Tensor) -> Any:
-        """self(x) with `call` in the place of its own: for what computes more than this layer at once."""
+        """What `call`, in the place of the layer's own, makes of x: for what computes more than this layer at once."""
         try:
             return self._call_on_values(signature_of(type(self)), (x,), {}, call)
         except Exception as error:
@@ -191,6 +191,8 @@ class Layer(Tracked):
         current = capture.recording()
         if current is not None:
             current.note_layer(self)
+        if call is not None:  # these are not results of this layer
+            return outputs
         if self.supports_masking and (mask is not None or self._computes_mask()):
             self._leave_masks(inputs, outputs, mask)
         if self.activity_regularizer is not None:

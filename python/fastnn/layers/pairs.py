@@ -1,5 +1,7 @@
-"""A convolution and the pooling layer that alone reads its results: containers call the two as one, which leaves out
-what the pooling drops (`ops.conv_pool`).
+"""Layers that containers call together with the one layer that reads their results, at less than the price of both:
+
+* a convolution and the pooling behind it, which drops some outputs and keeps the largest of others (`ops.conv_pool`);
+* an embedding and the average over its steps, for which rows need not be copied (`ops.embedding_mean`).
 """
 
 from __future__ import annotations
@@ -11,26 +13,34 @@ from .. import geometry, ops
 from ..tensor import Tensor
 from .base import Layer
 from .conv import Conv1D, Conv2D
-from .pooling import AveragePooling1D, AveragePooling2D, MaxPooling1D, MaxPooling2D
+from .embedding import Embedding
+from .pooling import AveragePooling1D, AveragePooling2D, GlobalAveragePooling1D, MaxPooling1D, MaxPooling2D
 
 _POOLING = {MaxPooling1D: "max", MaxPooling2D: "max", AveragePooling1D: "average", AveragePooling2D: "average"}
 
 
-class ConvolutionAndPooling:
-    """pooling(convolution(x)), for two layers that `are_pair`."""
+class Pair:
+    """then(first(x)) for two layers."""
 
-    def __init__(self, convolution: Any, pooling: Any):
-        self.convolution, self.pooling = convolution, pooling
+    def __init__(self, first: Any, then: Any):
+        self.first, self.then = first, then
 
     def __call__(self, x: Any) -> Any:
-        first, then = self.convolution, self.pooling
-        if not isinstance(x, Tensor) or not self._fit(x.shape):
-            return then(first(x))
-        return first.call_as(self._call, x)
+        if isinstance(x, Tensor) and self._fits(x.shape):
+            return self.first.call_as(self._call, x)
+        return self.then(self.first(x))
 
-    def _fit(self, shape: tuple) -> bool:
-        """Whether there are windows for both; what is wrong is for each layer to say."""
-        first, then = self.convolution, self.pooling
+    def _fits(self, shape: tuple) -> bool:
+        """Whether inputs of this shape fit both; what is wrong with others is for each layer to say."""
+        raise NotImplementedError
+
+    def _call(self, x: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+class _ConvolutionAndPooling(Pair):
+    def _fits(self, shape: tuple) -> bool:
+        first, then = self.first, self.then
         if len(shape) != first.rank + 2:
             return False
         try:
@@ -43,25 +53,35 @@ class ConvolutionAndPooling:
         return True
 
     def _call(self, x: Tensor) -> Tensor:
-        first, then = self.convolution, self.pooling
+        first, then = self.first, self.then
         return ops.conv_pool(
             x, first.kernel, then.pool_size, then.strides, then.padding, _POOLING[type(then)], first.strides,
             first.padding, first.dilation_rate, first.bias, first.activation,
         )  # fmt: skip
 
 
-def are_pair(first: Layer, then: Layer) -> bool:
-    """Whether nobody would notice: both are the library's own, untouched, and nothing else looks at what is between."""
-    return (
-        type(first) in (Conv1D, Conv2D)
-        and type(then) in _POOLING
-        and first.rank == then.rank  # type: ignore[attr-defined]
-        and first.activity_regularizer is None
-        and then.activity_regularizer is None
-        and first.dtype_policy.name == then.dtype_policy.name
-        and "call" not in vars(first)
-        and "call" not in vars(then)
-    )
+class _EmbeddingAndAverage(Pair):
+    def _fits(self, shape: tuple) -> bool:
+        return len(shape) == 2
+
+    def _call(self, x: Tensor) -> Tensor:
+        return ops.embedding_mean(x, self.first.embeddings, self.first.compute_mask(x))
+
+
+def pair(first: Layer, then: Layer) -> Pair | None:
+    """Both as one where nobody would notice: they are the library's own, untouched, and nothing looks at what is
+    between them. Whether anybody else reads that is for the caller to know.
+    """
+    untouched = "call" not in vars(first) and "call" not in vars(then)
+    if not untouched or first.activity_regularizer is not None or then.activity_regularizer is not None:
+        return None
+    if first.dtype_policy.name != then.dtype_policy.name:
+        return None
+    if type(first) in (Conv1D, Conv2D) and type(then) in _POOLING and first.rank == then.rank:  # type: ignore[attr-defined]
+        return _ConvolutionAndPooling(first, then)
+    if type(first) is Embedding and type(then) is GlobalAveragePooling1D and not then.keepdims:
+        return _EmbeddingAndAverage(first, then)
+    return None
 
 
 def in_pairs(layers: Sequence[Layer]) -> list[Callable]:
@@ -69,8 +89,9 @@ def in_pairs(layers: Sequence[Layer]) -> list[Callable]:
     calls: list[Callable] = []
     for layer in layers:
         before = calls[-1] if calls else None
-        if isinstance(before, Layer) and are_pair(before, layer):
-            calls[-1] = ConvolutionAndPooling(before, layer)
-        else:
+        both = pair(before, layer) if isinstance(before, Layer) else None
+        if both is None:
             calls.append(layer)
+        else:
+            calls[-1] = both
     return calls
