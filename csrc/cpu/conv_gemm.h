@@ -95,35 +95,55 @@ struct Part {
     TileShape shape = tile_shape(v, 256, small ? kBandTarget : kBandBytes);
     // Without packing, the taps of a transposed W are not one matrix.
     if (!packed && s.transposed && h.axis.taps * w.axis.taps > 1) shape.possible = false;
-    int64_t width = smaller(pass.k, kBlockN<T>);
-    const int64_t wanted = team::self().size == 1 ? 1 : 4 * team::self().size;
-    auto many = [&] {
-      return pass.groups * ceil_div(v.lines(), shape.lines) * ceil_div(v.w.out, shape.cols) *
-                 ceil_div(pass.k, width) >=
-             wanted;
-    };
-    // Tiles of many lines read the weights less often; splitting the columns of W costs little.
-    while (!many() && width > 128) width = ceil_div(ceil_div(width, 2), kPanel<T>) * kPanel<T>;
-    while (!many() && shape.lines > 1 && shape.lines * shape.cols > 48)
-      shape.lines = ceil_div(shape.lines, 2);
-    while (!many() && shape.lines == 1 && shape.cols > 48) shape.cols = ceil_div(shape.cols, 2);
-    while (!many() && width > 64) width = ceil_div(ceil_div(width, 2), kPanel<T>) * kPanel<T>;
-    const int64_t down = ceil_div(v.lines(), shape.lines), across = ceil_div(v.w.out, shape.cols);
-    const int64_t wide = ceil_div(pass.k, width);
-    shape.lines = ceil_div(v.lines(), down);
-    tiles(pass.groups * down * across * wide, [&](int64_t t) {
+    const Parts parts = cut(v, shape);
+    tiles(pass.groups * parts.count(), [&](int64_t t) {
       if (team::broken_off()) return;
-      const int64_t j = t % wide * width, q = t / wide % across * shape.cols;
-      const int64_t line = t / (wide * across) % down * shape.lines, g = t / (wide * across * down);
-      const int64_t lines = smaller(shape.lines, v.lines() - line),
-                    cols = smaller(shape.cols, v.w.out - q);
-      if (lines <= 0) return;
-      const int64_t end = smaller(j + width, pass.k);
+      const int64_t g = t / parts.count(), down = t / (parts.wide * parts.across) % parts.down;
+      const Range lines = part_of(v.lines(), parts.down, down);
+      const Range cols = part_of(v.w.out, parts.across, t / parts.wide % parts.across);
+      const int64_t j = t % parts.wide * parts.width, end = smaller(j + parts.width, pass.k);
       if (shape.possible)
-        tile(g, line, lines, q, cols, j, end);
+        tile(g, lines.begin, lines.size(), cols.begin, cols.size(), j, end);
       else
-        for (int64_t l = line; l < line + lines; ++l) tile_by_taps(g, l, q, cols, j, end);
+        for (int64_t l = lines.begin; l < lines.end; ++l)
+          tile_by_taps(g, l, cols.begin, cols.size(), j, end);
     });
+  }
+
+  // How many tiles: down the lines, across a line, and wide over the columns of W.
+  struct Parts {
+    int64_t down, across, wide, width;
+    int64_t count() const { return down * across * wide; }
+  };
+  static Range part_of(int64_t n, int64_t parts, int64_t i) {
+    return {n * i / parts, n * (i + 1) / parts};
+  }
+
+  // Tiles as large as they can be, for each packs or reads what it needs of x and W; and where they
+  // are few, so many that the members are done at the same time.
+  Parts cut(const Windows<T>& v, const TileShape& most) const {
+    const int64_t size = team::self().size, lines = v.lines(), widest = smaller(pass.k, kBlockN<T>);
+    Parts best = {ceil_div(lines, most.lines), ceil_div(v.w.out, most.cols),
+                  ceil_div(pass.k, widest), widest};
+    if (size == 1 || pass.groups * best.count() >= 8 * size) return best;
+    // What a tile costs beside its outputs, in rows and columns of them.
+    constexpr int64_t kRowsBeside = 8, kColumnsBeside = 8, kLeastRows = 16;
+    int64_t least = kWhole;
+    const Parts fewest = best;
+    for (int64_t width = widest;; width = ceil_div(ceil_div(width, 2), kPanel<T>) * kPanel<T>) {
+      // More lines first; a line is only cut where it is a tile.
+      for (int64_t n = fewest.down * fewest.across; n <= 8 * size + fewest.down * fewest.across;
+           ++n) {
+        const int64_t down = smaller(n, lines), across = larger(fewest.across, n / down);
+        const int64_t rows = ceil_div(lines, down) * ceil_div(v.w.out, across);
+        if (across > v.w.out || (n > fewest.down * fewest.across && rows < kLeastRows)) break;
+        const Parts parts = {down, across, ceil_div(pass.k, width), width};
+        const int64_t cost = ceil_div(pass.groups * parts.count(), size) * (rows + kRowsBeside) *
+                             (width + kColumnsBeside);
+        if (cost < least) least = cost, best = parts;
+      }
+      if (width <= kPanel<T>) return best;
+    }
   }
 
   void run_few(const Windows<T>& v, int64_t most) const {
@@ -225,11 +245,18 @@ template <class T, class LatticeH, class LatticeW, class Epilogue>
 void run_sums(const Sums<T>& s, int64_t h_parts, LatticeH lattice_h, int64_t w_parts,
               LatticeW lattice_w, int64_t taps, Epilogue epilogue) {
   if (s.n <= 0 || s.k <= 0) return;
-  // Outputs too few to repay packing read W as it is; so do weights beyond any scratch.
+  const Axis h = lattice_h(0).axis, w = lattice_w(0).axis;
+  const bool short_windows = is_short(Windows<T>{s.x, s.n, s.groups * s.c, s.c, h, w});
+  // Outputs too few to repay packing read W as it is; so do weights beyond any scratch, and some
+  // thousands of outputs where the rows of W lie close together: what one member has packed has to
+  // come from its cache to the others'.
+  constexpr int64_t kFewPixels = 4096;
   const int64_t pixels = s.n * s.y_h * s.y_w, depth = taps * s.c;
   const int64_t room = (int64_t)(team::kSharedBytes / sizeof(T));
+  const bool close = s.groups * s.k <= kCloseRows<T> && pixels <= kFewPixels && !short_windows &&
+                     !packs_words<T>(depth);
   const bool pack =
-      depth > 0 && depth <= room / kPanel<T> && (s.transposed || pixels > kDirectRows);
+      depth > 0 && depth <= room / kPanel<T> && (s.transposed || (pixels > kDirectRows && !close));
   Pass size = {0, s.groups, 0, s.k};
   if (pack) {
     const int64_t columns = room / depth / kPanel<T> * kPanel<T>;

@@ -17,9 +17,6 @@ FASTNN_INLINE bool is_aliased(const Left<T>& a) {
   return a.group == kWhole && a.run == kWhole && a.ld % (4096 / (int64_t)sizeof(T)) == 0;
 }
 
-template <class T>
-inline constexpr int64_t kCloseRows = 256 / sizeof(T);
-
 constexpr int64_t kShallow = 64;  // rows of a transposed a
 
 // A b whose rows lie close together is read in place, and so is one that too few rows of c use to

@@ -69,6 +69,9 @@ inline constexpr int64_t kBlockN = 2048 / (int64_t)sizeof(T);
 
 // Up to here rows of c are too few to repay packing a row-major b.
 inline constexpr int64_t kDirectRows = 4 * kRows;
+// A row-major b whose rows lie this close together is read as it is, however many use it.
+template <class T>
+inline constexpr int64_t kCloseRows = 256 / sizeof(T);
 
 inline constexpr int64_t kWhole = INT64_MAX;
 

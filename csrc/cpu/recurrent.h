@@ -90,13 +90,34 @@ FASTNN_INLINE void walk(const Extent& e, int64_t steps, int phases, int64_t d, F
     });
     return;
   }
-  for (int64_t step = 0; step < steps; ++step)
+  const auto part = [&](int64_t unit, int64_t step, int phase) {
+    const int64_t left = e.n - unit;
+    if (!team::broken_off())
+      f(Part{0, e.b, unit, left < cut.units ? left : cut.units}, step, phase);
+  };
+  // Where the cores are far apart, or one is lent to somebody else, meeting at every step costs
+  // more than the others bring. The first member sees it in the first steps: it waits for longer
+  // than it would work for all. It then walks on alone, to the same bits.
+  constexpr int64_t kWarm = 2, kTrial = 8;
+  const int64_t size = team::self().size;
+  int64_t busy_ns = 0, all_ns = 0;
+  bool together = true;
+  for (int64_t step = 0; step < steps; ++step) {
+    const bool looks = size > 1 && step >= kWarm && step < kTrial;
     for (int phase = 0; phase < phases; ++phase) {
-      pieces(e.n, cut.units, [&](int64_t begin, int64_t end) {
-        if (!team::broken_off()) f(Part{0, e.b, begin, end - begin}, step, phase);
-      });
-      team::barrier();
+      if (together) {
+        const int64_t begin_ns = looks ? team::now_ns() : 0;
+        pieces(e.n, cut.units, [&](int64_t unit, int64_t) { part(unit, step, phase); });
+        if (looks) busy_ns += team::now_ns() - begin_ns;
+        team::barrier();
+        if (looks) all_ns += team::now_ns() - begin_ns;
+      } else if (is_first_member()) {
+        for (int64_t unit = 0; unit < e.n; unit += cut.units) part(unit, step, phase);
+      }
     }
+    if (step == kTrial) together = team::agree(all_ns <= size * busy_ns);
+  }
+  if (!together) team::barrier();
 }
 
 // f(row, unit, count) over the rows of a part, in strips of units.
@@ -146,9 +167,11 @@ FASTNN_INLINE T* pack_shared(int64_t n, int64_t g, int64_t count, F f) {
   if (!packed) return nullptr;
   const int64_t chunk = 2 * kPanel<T>, chunks = (n + chunk - 1) / chunk;
   team::barrier();
+  // By columns, of all matrices: as units are shared, so that members find in their own caches what
+  // they have packed.
   tiles(count * chunks, [&](int64_t i) {
-    const int64_t j = i % chunks * chunk;
-    f(packed, i / chunks, j, n - j < chunk ? n - j : chunk);
+    const int64_t j = i / count * chunk;
+    f(packed, i % count, j, n - j < chunk ? n - j : chunk);
   });
   team::barrier();
   return packed;

@@ -54,6 +54,7 @@ struct Crew {
   alignas(128) int arrived = 0;
   alignas(128) uint32_t generation = 0;
   int sleepers = 0;
+  int64_t choices[2] = {};  // of agree(), in turn: the last one may still be read
   alignas(128) Cursor cursors[kLoops * kMaxMembers];
   Door doors[kMaxMembers];
   int size = 1;  // of the round
@@ -76,10 +77,6 @@ constexpr int64_t kLook_ns = 20'000'000;  // how often a run asks whether it is 
 // Waking a sleeping thread takes up to 0.1 ms; one that lost its core is away for milliseconds.
 constexpr int64_t kDisturbance_ns = 500'000;
 constexpr int64_t kShortest_ns = 2'000'000, kLongest_ns = 64'000'000;
-
-int64_t now_ns() {
-  return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
-}
 
 void relax() {
 #if defined(__x86_64__)
@@ -234,6 +231,10 @@ int& thread_setting() {
 
 }  // namespace
 
+int64_t now_ns() noexcept {
+  return std::chrono::steady_clock::now().time_since_epoch() / std::chrono::nanoseconds(1);
+}
+
 Member& self() noexcept { return current ? *current : lone; }
 
 int max_threads() noexcept { return forked ? 1 : thread_setting(); }
@@ -260,6 +261,19 @@ void barrier() noexcept {
     return;
   }
   wait_for_change(&crew.generation, generation, &crew.sleepers, &me.slept_ns);
+}
+
+int64_t agree(int64_t choice) noexcept {
+  Member& me = self();
+  if (me.size == 1) {
+    barrier();
+    return choice;
+  }
+  Crew& crew = *me.crew;
+  int64_t& place = crew.choices[__atomic_load_n(&crew.generation, __ATOMIC_ACQUIRE) % 2];
+  if (me.rank == 0) place = choice;
+  barrier();
+  return place;
 }
 
 void fault(const char* what, int64_t value, int64_t limit) noexcept {

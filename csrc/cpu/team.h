@@ -49,6 +49,11 @@ Member& self() noexcept;
 
 void barrier() noexcept;
 
+// A barrier behind which all have what the first member came with: for a choice that hangs on what
+// one of them saw, such as the time, of ways that give the same bits.
+int64_t agree(int64_t choice) noexcept;
+int64_t now_ns() noexcept;
+
 // What a kernel may find wrong with values that no shape shows. The first report of a run wins and
 // becomes a ValueError: "<kernel>: <what> is <value>, expected 0 <= value < <limit>", or
 // "<kernel>: <what>" without a limit. The kernel itself goes on and stays inside its arrays.
