@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import fastnn as keras
-from fastnn import ops
+from fastnn import _core, ops
 from test_copying import in_threads
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals, fork and limits of POSIX")
@@ -45,6 +45,28 @@ def small():
 def data(rows=256):
     rng = np.random.default_rng(0)
     return rng.standard_normal((rows, 6)).astype("float32"), rng.standard_normal((rows, 1)).astype("float32")
+
+
+# --- one core for two threads ---------------------------------------------------------------------
+
+
+def prints_a_walk(one_core):
+    if one_core:
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    _core.set_max_threads(2 if one_core else 1)
+    keras.utils.set_random_seed(0)
+    L = keras.layers
+    model = keras.Sequential(
+        [L.Input((60, 16)), L.LSTM(128, return_sequences=True), L.GRU(128, return_sequences=True), L.SimpleRNN(256)]
+    )
+    x = np.random.default_rng(0).standard_normal((2, 60, 16)).astype("float32")
+    print([np.asarray(model.predict_on_batch(x)).tobytes().hex() for _ in range(3)])
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="sched_setaffinity of Linux")
+def test_a_walk_that_does_not_wait_for_others_has_the_same_bits():
+    """Members who share a core would wait for longer at every step than they work, so one of them goes on alone."""
+    assert in_fresh_process(prints_a_walk, True) == in_fresh_process(prints_a_walk, False)
 
 
 # --- Ctrl-C ---------------------------------------------------------------------------------------

@@ -74,12 +74,19 @@ struct Part {
   }
   const T* bias(int64_t g) const { return s.bias ? s.bias + (pass.g + g) * s.k + pass.j : nullptr; }
 
+  // By columns first: where tiles share those out, members have packed most of what they use.
   void pack() const {
-    const int64_t taps = h.axis.taps * w.axis.taps;
-    tiles(pass.groups * taps, [&](int64_t t) {
-      const int64_t g = t / taps, i = t % taps / w.axis.taps, j = t % w.axis.taps;
-      pack_right(const_cast<T*>(packed) + g * packed_elements(), depth(), pass.k, tap(i, j, g),
-                 (i * w.axis.taps + j) * s.c, s.c, 0, pass.k);
+    const int64_t taps = h.axis.taps * w.axis.taps, wide = ceil_div(pass.k, 4 * kPanel<T>);
+    const int64_t chunks = larger(wide, smaller(2, ceil_div(pass.k, kPanel<T>)));
+    const int64_t width = ceil_div(ceil_div(pass.k, chunks), kPanel<T>) * kPanel<T>;
+    tiles(pass.groups * chunks * taps, [&](int64_t t) {
+      const int64_t g = t / (taps * chunks), column = t / taps % chunks * width, i = t % taps;
+      if (column >= pass.k) return;
+      const Right<T> from = tap(i / w.axis.taps, i % w.axis.taps, g);
+      const int64_t at = s.transposed ? column * from.ld : column;
+      pack_right(const_cast<T*>(packed) + g * packed_elements(), depth(), pass.k,
+                 Right<T>{from.data + at, from.ld, from.layout}, i * s.c, s.c, column,
+                 smaller(width, pass.k - column));
     });
   }
 
@@ -147,9 +154,15 @@ struct Part {
   }
 
   void run_few(const Windows<T>& v, int64_t most) const {
-    const int64_t wanted = larger(ceil_div(4 * team::self().size, v.n * pass.groups), 1);
-    const int64_t parts =
-        larger(ceil_div(v.h.out, most), smaller(wanted, ceil_div(v.h.out, 4 * v.h.extent())));
+    // A part computes again what the windows of its neighbours see, too; members shall be done at
+    // the same time nevertheless.
+    const int64_t size = team::self().size, images = v.n * pass.groups;
+    const int64_t fewest = ceil_div(v.h.out, most), again = v.h.extent() - 1;
+    int64_t parts = fewest, least = kWhole;
+    for (int64_t n = fewest; n <= smaller(fewest + 4 * size, v.h.out); ++n) {
+      const int64_t cost = ceil_div(images * n, size) * (ceil_div(v.h.out, n) + again);
+      if (cost < least) least = cost, parts = n;
+    }
     tiles(pass.groups * v.n * parts, [&](int64_t t) {
       if (team::broken_off()) return;
       const int64_t g = t / (v.n * parts), image = t / parts % v.n, part = t % parts;
