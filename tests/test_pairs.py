@@ -1,5 +1,8 @@
 """Layers that are computed together with the one that reads their results, against both called one by one."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -97,6 +100,70 @@ def test_outputs_that_fill_no_window_are_not_computed():
         assert "(4, 11, 11, 6)" not in steps
 
 
+def test_nothing_is_kept_for_a_gradient_that_nobody_asks_for():
+    model = keras.Sequential([L.Input((13, 13, 3)), L.Conv2D(6, 3), L.MaxPooling2D()])
+    for _ in range(2):
+        model.predict_on_batch(np.zeros((4, 13, 13, 3), "float32"))
+    assert " arg" not in model.programs("predict")[0].describe()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))])
+def test_a_copy_of_a_model_has_the_pairs_of_the_model(copied):
+    x_in = L.Input((13, 13, 3))
+    branches = [L.MaxPooling2D()(L.Conv2D(n, 3, activation="relu")(x_in)) for n in (2, 3, 5)]
+    model = keras.Model(x_in, L.Concatenate()(branches))
+    x = np.random.default_rng(0).standard_normal((4, 13, 13, 3)).astype("float32")
+    steps = []
+    for m in (model, copied(model)):
+        for _ in range(2):
+            y = m.predict_on_batch(x)
+        steps.append((m.programs("predict")[0].describe(), np.asarray(y).tobytes()))
+    assert steps[0] == steps[1]
+    assert "(4, 10, 10, 5)" in steps[0][0]
+
+
+@pytest.mark.parametrize(
+    "activation",
+    [
+        lambda t: t - ops.mean(t, axis=(1, 2), keepdims=True),
+        L.LayerNormalization(axis=[1, 2, 3]),
+        L.ReLU(activity_regularizer="l1"),
+        "gelu",
+    ],
+    ids=["own", "layer", "regularized", "unfused"],
+)
+def test_an_activation_may_look_at_all_outputs(activation):
+    conv, pool = L.Conv2D(6, 3, activation=activation), L.MaxPooling2D()
+    x = np.random.default_rng(0).standard_normal((4, 13, 13, 3)).astype("float32")
+    (both,) = in_pairs([conv, pool])
+    np.testing.assert_array_equal(both(keras.ops.convert_to_tensor(x)), pool(conv(x)))
+    if isinstance(activation, L.ReLU):
+        model = keras.Sequential([L.Input((13, 13, 3)), conv, pool])
+        model(x)
+        assert float(sum(model.losses)) == pytest.approx(0.01 * float(ops.sum(conv(x))) / 4, rel=1e-5)
+
+
+def test_layers_of_other_types_are_no_pair():
+    x = np.random.default_rng(0).standard_normal((2, 9, 9, 2)).astype("float32")
+    conv, pool = L.Conv2D(3, 3, dtype="float64"), L.MaxPooling2D()
+    assert in_pairs([conv, pool]) == [conv, pool]
+    assert keras.Sequential([conv, pool])(x).dtype == "float32"
+
+
+def test_layers_that_are_called_twice():
+    x_in = L.Input((9, 9, 4))
+    conv, pool = L.Conv2D(4, 3, padding="same"), L.MaxPooling2D(padding="same")
+    model = keras.Model(x_in, pool(conv(pool(conv(x_in)))))
+    x = np.random.default_rng(0).standard_normal((2, 9, 9, 4)).astype("float32")
+    np.testing.assert_allclose(model.predict(x, verbose=0), pool(conv(pool(conv(x)))), rtol=1e-5, atol=1e-6)
+
+
+def test_a_call_put_into_a_class_is_called(monkeypatch):
+    monkeypatch.setattr(L.MaxPooling2D, "call", lambda self, inputs: inputs)
+    model = keras.Sequential([L.Conv2D(2, 1), L.MaxPooling2D()])
+    assert model(np.ones((1, 4, 4, 1), "float32")).shape == (1, 4, 4, 2)
+
+
 def test_an_output_that_somebody_looks_at_is_whole():
     x_in = L.Input((13, 13, 3))
     conv = L.Conv2D(6, 3)(x_in)
@@ -133,6 +200,10 @@ def test_the_layer_that_does_not_fit_is_named():
         model(np.ones((1, 4, 4, 1), "float32"))
     with pytest.raises(ValueError, match="'first'"):
         model(np.ones((1, 2, 2, 1), "float32"))
+    model.layers[1].pool_size = "x"
+    with pytest.raises((TypeError, ValueError), match="'then'"):
+        model(np.ones((1, 8, 8, 1), "float32"))
+    model.layers[1].pool_size = (4, 4)
     with pytest.raises(ValueError, match="'first'"):
         model(np.ones((1, 8, 8, 5), "float32"))
 

@@ -57,7 +57,13 @@ def prints_a_walk(one_core):
     keras.utils.set_random_seed(0)
     L = keras.layers
     model = keras.Sequential(
-        [L.Input((60, 16)), L.LSTM(128, return_sequences=True), L.GRU(128, return_sequences=True), L.SimpleRNN(256)]
+        [
+            L.Input((60, 16)),
+            L.LSTM(128, return_sequences=True),
+            L.GRU(128, return_sequences=True),
+            L.GRU(128, return_sequences=True, reset_after=False),
+            L.SimpleRNN(256),
+        ]
     )
     x = np.random.default_rng(0).standard_normal((2, 60, 16)).astype("float32")
     print([np.asarray(model.predict_on_batch(x)).tobytes().hex() for _ in range(3)])

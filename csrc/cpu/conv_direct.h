@@ -169,7 +169,7 @@ void direct_weight_grad(const Windows<T>& v, const Band<T>& band, int64_t lines,
   const int64_t blocks = ceil_div(places.count, kRows);
   for (int64_t j = 0; j < k_count; j += kPanel<T>)
     for (int64_t b = 0; b < blocks; ++b) {
-      const int64_t begin = places.count * b / blocks, end = places.count * (b + 1) / blocks;
+      const auto [begin, end] = nth_part(places.count, blocks, b);
       direct_sums_of<kRows>(end - begin, band, places.at + begin, lines, cols, dy + j, ld,
                             smaller(kPanel<T>, k_count - j), dw + begin * ld + j, first);
     }

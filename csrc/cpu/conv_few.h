@@ -46,13 +46,16 @@ void few_outputs(const Windows<T>& v, int64_t k, int64_t image, int64_t p0, int6
   const int64_t pixels = larger(end - top, 0) * v.w.in;
   Gemm<T> g;
   g.m = taps * k;
-  g.n = pixels;
+  // A single pixel would make it another kind of product, of other roundings; and how many there
+  // are in a part hangs on the size of the team. So it is there twice.
+  g.n = pixels == 1 ? 2 : pixels;
   g.k = v.c;
   g.a.data = weights;
   g.a.ld = v.c;
-  g.b = Right<T>::column_major(v.x + (image * v.h.in + top) * v.w.in * v.pitch, v.pitch);
+  g.b = Right<T>::column_major(v.x + (image * v.h.in + top) * v.w.in * v.pitch,
+                               pixels == 1 ? 0 : v.pitch);
   g.c = z;
-  g.ldc = pixels;
+  g.ldc = g.n;
   gemm_serial(g);
   for (int64_t p = p0; p < p0 + lines; ++p) {
     T* to = out(p);
@@ -66,7 +69,7 @@ void few_outputs(const Windows<T>& v, int64_t k, int64_t image, int64_t p0, int6
           const int64_t shift = v.w.at(0, j);  // at(q, j) is q + shift
           const Range cols = {larger(-shift, 0), smaller(v.w.in - shift, v.w.out)};
           const T* from =
-              z + ((i * v.w.taps + j) * k + c) * pixels + (v.h.at(p, i) - top) * v.w.in + shift;
+              z + ((i * v.w.taps + j) * k + c) * g.ldc + (v.h.at(p, i) - top) * v.w.in + shift;
           for (int64_t q = cols.begin; q < cols.end; q += V::size) {
             const int64_t left = cols.end - q;
             (V::load_n(sum + q, left) + V::load_n(from + q, left)).store_n(sum + q, left);
@@ -150,7 +153,8 @@ void few_weight_grad(const Windows<T>& v, const Band<T>& band, int64_t lines, in
   const int64_t taps = v.h.taps * v.w.taps, blocks = ceil_div(taps, kBlock);
   for (int64_t c = 0; c < v.c; c += Vec<T>::size)
     for (int64_t b = 0; b < blocks; ++b) {
-      const int64_t begin = taps * b / blocks, count = taps * (b + 1) / blocks - begin;
+      const auto [begin, end] = nth_part(taps, blocks, b);
+      const int64_t count = end - begin;
       int64_t places[kBlock];
       T* to[kBlock];
       for (int64_t i = 0; i < count; ++i) {

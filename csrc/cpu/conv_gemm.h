@@ -76,17 +76,14 @@ struct Part {
 
   // By columns first: where tiles share those out, members have packed most of what they use.
   void pack() const {
-    const int64_t taps = h.axis.taps * w.axis.taps, wide = ceil_div(pass.k, 4 * kPanel<T>);
-    const int64_t chunks = larger(wide, smaller(2, ceil_div(pass.k, kPanel<T>)));
-    const int64_t width = ceil_div(ceil_div(pass.k, chunks), kPanel<T>) * kPanel<T>;
+    const int64_t taps = h.axis.taps * w.axis.taps, most = 4 * kPanel<T>;  // read at once
+    const int64_t half = ceil_div(ceil_div(pass.k, 2), kPanel<T>) * kPanel<T>;
+    const int64_t width = smaller(half, most), chunks = ceil_div(pass.k, width);
     tiles(pass.groups * chunks * taps, [&](int64_t t) {
       const int64_t g = t / (taps * chunks), column = t / taps % chunks * width, i = t % taps;
-      if (column >= pass.k) return;
-      const Right<T> from = tap(i / w.axis.taps, i % w.axis.taps, g);
-      const int64_t at = s.transposed ? column * from.ld : column;
-      pack_right(const_cast<T*>(packed) + g * packed_elements(), depth(), pass.k,
-                 Right<T>{from.data + at, from.ld, from.layout}, i * s.c, s.c, column,
-                 smaller(width, pass.k - column));
+      const Right<T> from = tap(i / w.axis.taps, i % w.axis.taps, g).at(0, column);
+      pack_right(const_cast<T*>(packed) + g * packed_elements(), depth(), pass.k, from, i * s.c,
+                 s.c, column, smaller(width, pass.k - column));
     });
   }
 
@@ -106,8 +103,8 @@ struct Part {
     tiles(pass.groups * parts.count(), [&](int64_t t) {
       if (team::broken_off()) return;
       const int64_t g = t / parts.count(), down = t / (parts.wide * parts.across) % parts.down;
-      const Range lines = part_of(v.lines(), parts.down, down);
-      const Range cols = part_of(v.w.out, parts.across, t / parts.wide % parts.across);
+      const Range lines = nth_part(v.lines(), parts.down, down);
+      const Range cols = nth_part(v.w.out, parts.across, t / parts.wide % parts.across);
       const int64_t j = t % parts.wide * parts.width, end = smaller(j + parts.width, pass.k);
       if (shape.possible)
         tile(g, lines.begin, lines.size(), cols.begin, cols.size(), j, end);
@@ -122,9 +119,6 @@ struct Part {
     int64_t down, across, wide, width;
     int64_t count() const { return down * across * wide; }
   };
-  static Range part_of(int64_t n, int64_t parts, int64_t i) {
-    return {n * i / parts, n * (i + 1) / parts};
-  }
 
   // Tiles as large as they can be, for each packs or reads what it needs of x and W; and where they
   // are few, so many that the members are done at the same time.
@@ -165,10 +159,10 @@ struct Part {
     }
     tiles(pass.groups * v.n * parts, [&](int64_t t) {
       if (team::broken_off()) return;
-      const int64_t g = t / (v.n * parts), image = t / parts % v.n, part = t % parts;
-      const int64_t p0 = v.h.out * part / parts, lines = v.h.out * (part + 1) / parts - p0;
+      const int64_t g = t / (v.n * parts), image = t / parts % v.n;
+      const Range lines = nth_part(v.h.out, parts, t % parts);
       few_outputs(
-          windows(g), s.k, image, p0, lines, bias(g),
+          windows(g), s.k, image, lines.begin, lines.size(), bias(g),
           [&](int64_t i, int64_t j) { return tap(i, j, g); },
           [&](int64_t p) { return out(g, image * v.h.out + p, 0); }, w.step * s.groups * s.k,
           epilogue);
@@ -261,8 +255,8 @@ void run_sums(const Sums<T>& s, int64_t h_parts, LatticeH lattice_h, int64_t w_p
   const Axis h = lattice_h(0).axis, w = lattice_w(0).axis;
   const bool short_windows = is_short(Windows<T>{s.x, s.n, s.groups * s.c, s.c, h, w});
   // Outputs too few to repay packing read W as it is; so do weights beyond any scratch, and some
-  // thousands of outputs where the rows of W lie close together: what one member has packed has to
-  // come from its cache to the others'.
+  // thousands of outputs where the rows of W lie close together: packing saves little then, and
+  // what one member has packed has to come from its cache to the others'.
   constexpr int64_t kFewPixels = 4096;
   const int64_t pixels = s.n * s.y_h * s.y_w, depth = taps * s.c;
   const int64_t room = (int64_t)(team::kSharedBytes / sizeof(T));

@@ -23,6 +23,11 @@ struct Windows {
   bool in_place() const { return pitch == c && h.no_padding() && w.no_padding(); }
 };
 
+// The i-th of so many parts of [0, n), which differ by one at most.
+FASTNN_INLINE Range nth_part(int64_t n, int64_t parts, int64_t i) {
+  return {n * i / parts, n * (i + 1) / parts};
+}
+
 // How the inputs of consecutive outputs lie along one axis of the scratch. Windows that do not
 // overlap are packed, so that a long stride copies only what is used.
 struct Spacing {

@@ -3,8 +3,8 @@
 // atomics and one fixed order.
 #include <string.h>
 
-#include "cpu/pooling.h"
 #include "cpu/rows.h"
+#include "cpu/strips.h"
 #include "tensor.h"
 
 namespace fastnn::FASTNN_ISA {
@@ -79,10 +79,10 @@ void embedding_mean(In index, In mask, In table, Out y) noexcept {
             team::fault("index", at[i], rows);
             continue;
           }
-          if (keep && !keep[i]) continue;
           if (i + kAhead < l && at[i + kAhead] >= 0 && at[i + kAhead] < rows)
             for (int v = 0; v < width.count; ++v)
               __builtin_prefetch(from + at[i + kAhead] * d + v * V::size);
+          if (keep && !keep[i]) continue;
           each_vector<T>(width, left, [&](int v, int64_t offset, int64_t count) {
             sum[v] += V::load_n(from + at[i] * d + offset, count);
           });

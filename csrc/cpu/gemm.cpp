@@ -38,8 +38,7 @@ struct Plain : Numbers<T> {
         packed_a(packed_a),
         direct(is_direct(g)),
         single_row(direct && g.m == 1 && g.a.run == kWhole && !g.a.transposed),
-        // Rows that are a multiple of 4 KB apart, of a transposed a; few of them stay in L1 as they
-        // lie.
+        // A transposed a is read as it lies where it is shallow or few columns use it.
         by_columns(g.a.transposed && g.a.run == kWhole && (g.a.group == kWhole || g.a.group_at) &&
                    (g.k <= kShallow || width <= 2 * kPanel<T> ||
                     (g.a.ld <= kCloseRows<T> && width <= 4 * kPanel<T>))),

@@ -1,7 +1,9 @@
 // Pooling over all positions: x (n, l, c) to y (n, c), lanes over channels.
 #include "cpu/pooling.h"
+#include "cpu/strips.h"
 
 namespace fastnn::FASTNN_ISA {
+
 void global_average_pool(In x, In mask, Out y) noexcept {
   const int64_t n = x.dim(0), l = x.dim(1), c = x.dim(2);
   with_float(x.dtype(), [&](auto t) {

@@ -13,7 +13,8 @@
 // the order of x, the states h and c in the order of the walk.
 //
 // Threads. The rows of a batch do not know each other, so a block of rows walks all of time alone,
-// without a barrier. A batch too small for that is cut by units instead, with a barrier a step.
+// without a barrier. A batch too small for that is cut by units instead, with a barrier a step; or
+// one member walks, where that shows to be faster.
 #pragma once
 #include "cpu/recurrent_rows.h"
 #include "cpu/types.h"
@@ -96,26 +97,30 @@ FASTNN_INLINE void walk(const Extent& e, int64_t steps, int phases, int64_t d, F
       f(Part{0, e.b, unit, left < cut.units ? left : cut.units}, step, phase);
   };
   // Where the cores are far apart, or one is lent to somebody else, meeting at every step costs
-  // more than the others bring. The first member sees it in the first steps: it waits for longer
-  // than it would work for all. It then walks on alone, to the same bits.
+  // more than the others bring. The first member sees it in the first steps, where they take longer
+  // than as many parts as there are would take it, and walks on alone, to the same bits.
   constexpr int64_t kWarm = 2, kTrial = 8;
-  const int64_t size = team::self().size;
-  int64_t busy_ns = 0, all_ns = 0;
+  const bool shared = team::self().size > 1;
+  const int64_t parts = (e.n + cut.units - 1) / cut.units;
+  int64_t busy_ns = 0, done = 0, all_ns = 0, seen = 0;
   bool together = true;
   for (int64_t step = 0; step < steps; ++step) {
-    const bool looks = size > 1 && step >= kWarm && step < kTrial;
+    const bool looks = shared && step >= kWarm && step < kTrial;
     for (int phase = 0; phase < phases; ++phase) {
       if (together) {
         const int64_t begin_ns = looks ? team::now_ns() : 0;
-        pieces(e.n, cut.units, [&](int64_t unit, int64_t) { part(unit, step, phase); });
-        if (looks) busy_ns += team::now_ns() - begin_ns;
+        pieces(e.n, cut.units, [&](int64_t unit, int64_t) {
+          const int64_t part_ns = looks ? team::now_ns() : 0;
+          part(unit, step, phase);
+          if (looks) busy_ns += team::now_ns() - part_ns, ++done;
+        });
         team::barrier();
-        if (looks) all_ns += team::now_ns() - begin_ns;
+        if (looks) all_ns += team::now_ns() - begin_ns, ++seen;
       } else if (is_first_member()) {
         for (int64_t unit = 0; unit < e.n; unit += cut.units) part(unit, step, phase);
       }
     }
-    if (step == kTrial) together = team::agree(all_ns <= size * busy_ns);
+    if (step == kTrial) together = team::agree(all_ns * done <= busy_ns * parts * seen);
   }
   if (!together) team::barrier();
 }

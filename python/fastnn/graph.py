@@ -41,7 +41,7 @@ class Graph:
             if id(node) in paired:
                 continue
             call, outputs = node.layer, node.outputs
-            reader = self._only_readers.get(id(node))
+            reader = self._only_readers.get(node)
             if reader is not None and (both := pair(node.layer, reader.layer)):
                 call, outputs = both, reader.outputs
                 paired.add(id(reader))
@@ -65,8 +65,8 @@ class Graph:
         return most
 
 
-def _only_readers(nodes: list[Node], outputs: list) -> dict[int, Node]:
-    """By the id of a node with one tensor in and out, the one node that reads what it makes, and nothing else."""
+def _only_readers(nodes: list[Node], outputs: list) -> dict[Node, Node]:
+    """By a node with one tensor in and out, the one node that reads what it makes, and nothing else."""
     readers: dict[int, list[Node | None]] = {}
     for node in nodes:
         for t in node.inputs:
@@ -79,7 +79,7 @@ def _only_readers(nodes: list[Node], outputs: list) -> dict[int, Node]:
         made = flatten(node.outputs)
         who = readers.get(id(made[0]), []) if len(made) == 1 else []
         if id(node) in alone and len(who) == 1 and who[0] is not None and id(who[0]) in alone:
-            found[id(node)] = who[0]
+            found[node] = who[0]
     return found
 
 

@@ -143,21 +143,20 @@ class Layer(Tracked):
         signature = signature_of(type(self))
         if not args and signature.first in kwargs:
             args = (kwargs.pop(signature.first),)
-        symbolic = any_symbolic(args) or any_symbolic(kwargs)
-        try:
-            return self._call_symbolic(args, kwargs) if symbolic else self._call_on_values(signature, args, kwargs)
-        except Exception as error:
-            told = explained_in(f"layer {self.name!r}", self.call, args, kwargs, error)
-            if told is error:
-                raise
-            raise told from error
+        return self._explained(signature, args, kwargs)
 
     def call_as(self, call: Callable, x: Tensor) -> Any:
         """What `call`, in the place of the layer's own, makes of x: for what computes more than this layer at once."""
+        return self._explained(signature_of(type(self)), (x,), {}, call)
+
+    def _explained(self, signature: Signature, args: tuple, kwargs: dict, call: Callable | None = None) -> Any:
+        symbolic = any_symbolic(args) or any_symbolic(kwargs)
         try:
-            return self._call_on_values(signature_of(type(self)), (x,), {}, call)
+            if symbolic:
+                return self._call_symbolic(args, kwargs)
+            return self._call_on_values(signature, args, kwargs, call)
         except Exception as error:
-            told = explained_in(f"layer {self.name!r}", self.call, (x,), {}, error)
+            told = explained_in(f"layer {self.name!r}", self.call, args, kwargs, error)
             if told is error:
                 raise
             raise told from error

@@ -17,6 +17,9 @@ from .embedding import Embedding
 from .pooling import AveragePooling1D, AveragePooling2D, GlobalAveragePooling1D, MaxPooling1D, MaxPooling2D
 
 _POOLING = {MaxPooling1D: "max", MaxPooling2D: "max", AveragePooling1D: "average", AveragePooling2D: "average"}
+# Subclasses are not among these, nor is what somebody has put in the place of a `call`.
+_KINDS: list[type[Layer]] = [*_POOLING, Conv1D, Conv2D, Embedding, GlobalAveragePooling1D]
+_CALLS = {kind: kind.call for kind in _KINDS}
 
 
 class Pair:
@@ -48,7 +51,7 @@ class _ConvolutionAndPooling(Pair):
                 shape[1:-1], first.kernel_size, first.strides, first.padding, first.dilation_rate
             )
             geometry.output_sizes(between, then.pool_size, then.strides, then.padding)
-        except ValueError:
+        except (TypeError, ValueError):
             return False
         return True
 
@@ -72,8 +75,9 @@ def pair(first: Layer, then: Layer) -> Pair | None:
     """Both as one where nobody would notice: they are the library's own, untouched, and nothing looks at what is
     between them. Whether anybody else reads that is for the caller to know.
     """
-    untouched = "call" not in vars(first) and "call" not in vars(then)
-    if not untouched or first.activity_regularizer is not None or then.activity_regularizer is not None:
+    if not (_is_untouched(first) and _is_untouched(then)):
+        return None
+    if first.activity_regularizer is not None or then.activity_regularizer is not None:
         return None
     if first.dtype_policy.name != then.dtype_policy.name:
         return None
@@ -82,6 +86,11 @@ def pair(first: Layer, then: Layer) -> Pair | None:
     if type(first) is Embedding and type(then) is GlobalAveragePooling1D and not then.keepdims:
         return _EmbeddingAndAverage(first, then)
     return None
+
+
+def _is_untouched(layer: Layer) -> bool:
+    own = _CALLS.get(type(layer))
+    return own is not None and type(layer).call is own and not {"call", "compute_mask"} & vars(layer).keys()
 
 
 def in_pairs(layers: Sequence[Layer]) -> list[Callable]:

@@ -2,9 +2,8 @@
 pooling behind them; in three, plain and grouped.
 
 Inputs are (batch, *spatial, channels); one dimension is two with a height of 1, three are a sum over depth of
-two. Besides Keras'
-arguments there are `bias` and `activation`, which the kernel applies while the result is still in
-registers: what the layers call.
+two. Besides Keras' arguments there are `bias` and `activation`, which the kernel applies while the result is still
+in registers: what the layers call.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from .. import _core, geometry, kernels
-from ..autograd import grad_to, needs_grad, op
+from ..autograd import grad_to, is_differentiated, needs_grad, op
 from ..tensor import Tensor, empty, to_tensor, view
 from .elementwise import add, cast
 from .move import reshape
@@ -103,7 +102,7 @@ def _conv_max_pool(
     X, V, geo = _image(x), _weights(W, False), windows.arguments()
     z = empty((x.shape[0], *size, V.shape[3]), like=x)
     kernels.conv2d(X, V, b, _image(z), *geo, *fused[:2])
-    y, arg = max_windows(z, pooled, pools, any(needs_grad(t) for t in (x, W, b) if t is not None))
+    y, arg = max_windows(z, pooled, pools, is_differentiated((x, W, b)))
     shape = z.shape
 
     def backward(dy):
@@ -285,8 +284,9 @@ def conv_pool(
     """max_pool(conv(inputs, kernel, ..., bias, activation), pool_size, pool_strides, pool_padding), or the mean
     with `pooling="average"`, at less than the price of both, in one or two dimensions.
 
-    Outputs of the convolution that fill no window of the pooling are not computed, and the others are not kept for
-    the gradient where the largest are taken.
+    inputs (batch, *spatial, g c), kernel (*window, c, g k) -> (batch, *pooled, g k). With an activation that the
+    kernel applies (or none), outputs that fill no window of the pooling are not computed, and where the largest are
+    taken the others are not kept for the gradient. Raises ValueError if nothing fits together.
     """
     if pooling not in ("max", "average"):
         raise ValueError(f"conv_pool: pooling is 'max' or 'average', got {pooling!r}")
@@ -294,11 +294,12 @@ def conv_pool(
     groups = _check_channels("conv_pool", x, W)
     size, strides, pads, dilation = _sliding("conv_pool", x, W, strides, padding, dilation_rate)
     pooled, pools = windows_of("conv_pool", (x.shape[0], *size, W.shape[-1]), pool_size, pool_strides, pool_padding)
-    if geometry.check_padding(pool_padding) == "valid":
+    fused, rest = _fused(activation)
+    # An activation that comes afterwards may look at all outputs.
+    if geometry.check_padding(pool_padding) == "valid" and rest is None:
         reached = [(p - 1) * step + taps for p, step, taps in zip(pooled, pools[4 - rank : 4], pools[2 - rank : 2])]
         size = tuple(map(min, size, reached))
     windows = _Windows(_two(strides, 1), _two(pads, 0), _two(dilation, 1), groups)
-    fused, rest = _fused(activation)
     b = _check_bias("conv_pool", bias, W.shape[-1], W)
     if pooling == "max" and rest is None:
         return _conv_max_pool(x, W, b, size, windows, fused, pooled, pools)
