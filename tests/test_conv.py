@@ -30,10 +30,8 @@ def draw(rng):
             return shapes, (1 if flat else stride, stride, top, pad, 1 if flat else dilation, dilation, g)
 
 
-# Images one pixel wide with few filters: in many parts some see a single pixel.
-NARROW = [
-    (((1, h, 1, 1500), (2, 1, 1500, 8), (1, h, 1, 8)), (1, 1, pad, 0, 1, 1, 1)) for h in (2, 5, 8) for pad in (0, 1)
-]
+# Images one pixel wide with few filters: cut for seven members, the last line sees a single pixel.
+NARROW = [(((1, h, 1, 6000), (2, 1, 6000, 8), (1, h, 1, 8)), (1, 1, 0, 0, 1, 1, 1)) for h in (5, 7)]
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])

@@ -131,13 +131,13 @@ struct Part {
     constexpr int64_t kRowsBeside = 8, kColumnsBeside = 8, kLeastRows = 16;
     int64_t least = kWhole;
     const Parts fewest = best;
+    const int64_t first = fewest.down * fewest.across;
     for (int64_t width = widest;; width = ceil_div(ceil_div(width, 2), kPanel<T>) * kPanel<T>) {
       // More lines first; a line is only cut where it is a tile.
-      for (int64_t n = fewest.down * fewest.across; n <= 8 * size + fewest.down * fewest.across;
-           ++n) {
+      for (int64_t n = first; n <= first + 8 * size; ++n) {
         const int64_t down = smaller(n, lines), across = larger(fewest.across, n / down);
         const int64_t rows = ceil_div(lines, down) * ceil_div(v.w.out, across);
-        if (across > v.w.out || (n > fewest.down * fewest.across && rows < kLeastRows)) break;
+        if (across > v.w.out || (n > first && rows < kLeastRows)) break;
         const Parts parts = {down, across, ceil_div(pass.k, width), width};
         const int64_t cost = ceil_div(pass.groups * parts.count(), size) * (rows + kRowsBeside) *
                              (width + kColumnsBeside);

@@ -23,52 +23,43 @@ _CALLS = {kind: kind.call for kind in _KINDS}
 
 
 class Pair:
-    """then(first(x)) for two layers."""
+    """then(first(x)) for two layers: both(first, then, x) for tensors whose shape fits(first, then, shape) both. What
+    is wrong with others is for each layer to say.
+    """
 
-    def __init__(self, first: Any, then: Any):
-        self.first, self.then = first, then
+    def __init__(self, first: Any, then: Any, fits: Callable, both: Callable):
+        self.first, self.then, self.fits, self.both = first, then, fits, both
 
     def __call__(self, x: Any) -> Any:
-        if isinstance(x, Tensor) and self._fits(x.shape):
-            return self.first.call_as(self._call, x)
+        if isinstance(x, Tensor) and self.fits(self.first, self.then, x.shape):
+            return self.first.call_as(lambda x: self.both(self.first, self.then, x), x)
         return self.then(self.first(x))
 
-    def _fits(self, shape: tuple) -> bool:
-        """Whether inputs of this shape fit both; what is wrong with others is for each layer to say."""
-        raise NotImplementedError
 
-    def _call(self, x: Tensor) -> Tensor:
-        raise NotImplementedError
-
-
-class _ConvolutionAndPooling(Pair):
-    def _fits(self, shape: tuple) -> bool:
-        first, then = self.first, self.then
-        if len(shape) != first.rank + 2:
-            return False
-        try:
-            between = geometry.output_sizes(
-                shape[1:-1], first.kernel_size, first.strides, first.padding, first.dilation_rate
-            )
-            geometry.output_sizes(between, then.pool_size, then.strides, then.padding)
-        except (TypeError, ValueError):
-            return False
-        return True
-
-    def _call(self, x: Tensor) -> Tensor:
-        first, then = self.first, self.then
-        return ops.conv_pool(
-            x, first.kernel, then.pool_size, then.strides, then.padding, _POOLING[type(then)], first.strides,
-            first.padding, first.dilation_rate, first.bias, first.activation,
-        )  # fmt: skip
+def _has_windows(conv: Any, pool: Any, shape: tuple) -> bool:
+    if len(shape) != conv.rank + 2:
+        return False
+    try:
+        between = geometry.output_sizes(shape[1:-1], conv.kernel_size, conv.strides, conv.padding, conv.dilation_rate)
+        geometry.output_sizes(between, pool.pool_size, pool.strides, pool.padding)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
-class _EmbeddingAndAverage(Pair):
-    def _fits(self, shape: tuple) -> bool:
-        return len(shape) == 2
+def _conv_pool(conv: Any, pool: Any, x: Tensor) -> Tensor:
+    return ops.conv_pool(
+        x, conv.kernel, pool.pool_size, pool.strides, pool.padding, _POOLING[type(pool)], conv.strides, conv.padding,
+        conv.dilation_rate, conv.bias, conv.activation,
+    )  # fmt: skip
 
-    def _call(self, x: Tensor) -> Tensor:
-        return ops.embedding_mean(x, self.first.embeddings, self.first.compute_mask(x))
+
+def _are_steps(embedding: Any, average: Any, shape: tuple) -> bool:
+    return len(shape) == 2
+
+
+def _embedding_mean(embedding: Any, average: Any, x: Tensor) -> Tensor:
+    return ops.embedding_mean(x, embedding.embeddings, embedding.compute_mask(x))
 
 
 def pair(first: Layer, then: Layer) -> Pair | None:
@@ -82,9 +73,9 @@ def pair(first: Layer, then: Layer) -> Pair | None:
     if first.dtype_policy.name != then.dtype_policy.name:
         return None
     if type(first) in (Conv1D, Conv2D) and type(then) in _POOLING and first.rank == then.rank:  # type: ignore[attr-defined]
-        return _ConvolutionAndPooling(first, then)
+        return Pair(first, then, _has_windows, _conv_pool)
     if type(first) is Embedding and type(then) is GlobalAveragePooling1D and not then.keepdims:
-        return _EmbeddingAndAverage(first, then)
+        return Pair(first, then, _are_steps, _embedding_mean)
     return None
 
 

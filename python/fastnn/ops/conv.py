@@ -58,6 +58,16 @@ def _pre_activation(y: Tensor, dy: Tensor, fused: tuple) -> Tensor:
     return dz
 
 
+def _gradients(x: Tensor, W: Tensor, b: Tensor | None, dz: Tensor, db_of: Tensor, windows: _Windows, depthwise: bool):
+    """Those of x, W and b: dz is that of W * x, and db_of sums to the bias' over all but the last axis."""
+    X, V, DZ, geo = _image(x), _weights(W, depthwise), _image(dz), windows.arguments()
+    return (
+        grad_to(x, lambda dx: kernels.conv2d_input_grad(DZ, V, _image(dx), *geo)),
+        grad_to(W, lambda dW: kernels.conv2d_weight_grad(X, DZ, _weights(dW, depthwise), *geo)),
+        None if b is None else grad_to(b, kernels.sum_rows, db_of),
+    )
+
+
 @op
 def _conv(
     x: Tensor,
@@ -69,18 +79,13 @@ def _conv(
     fused: tuple,
 ):
     """y = act(b + W * x).   x (n, *spatial, gc), W (*window, c, gk), b (gk) -> y (n, *size, gk)"""
-    X, V, geo = _image(x), _weights(W, depthwise), windows.arguments()
+    V = _weights(W, depthwise)
     y = empty((x.shape[0], *size, V.shape[3]), like=x)
-    kernels.conv2d(X, V, b, _image(y), *geo, *fused[:2])
+    kernels.conv2d(_image(x), V, b, _image(y), *windows.arguments(), *fused[:2])
 
     def backward(dy):
         dz = _pre_activation(y, dy, fused)
-        DZ = _image(dz)
-        return (
-            grad_to(x, lambda dx: kernels.conv2d_input_grad(DZ, V, _image(dx), *geo)),
-            grad_to(W, lambda dW: kernels.conv2d_weight_grad(X, DZ, _weights(dW, depthwise), *geo)),
-            None if b is None else grad_to(b, kernels.sum_rows, dz),
-        )
+        return _gradients(x, W, b, dz, dz, windows, depthwise)
 
     return y, backward
 
@@ -99,9 +104,8 @@ def _conv_max_pool(
     """y = the largest of each window of act(b + W * x), of which nothing is kept but where those were: the gradient
     of the others is 0, and act' is a function of y.
     """
-    X, V, geo = _image(x), _weights(W, False), windows.arguments()
-    z = empty((x.shape[0], *size, V.shape[3]), like=x)
-    kernels.conv2d(X, V, b, _image(z), *geo, *fused[:2])
+    z = empty((x.shape[0], *size, W.shape[-1]), like=x)
+    kernels.conv2d(_image(x), _weights(W, False), b, _image(z), *windows.arguments(), *fused[:2])
     y, arg = max_windows(z, pooled, pools, is_differentiated((x, W, b)))
     shape = z.shape
 
@@ -109,12 +113,7 @@ def _conv_max_pool(
         dz_of_largest = _pre_activation(y, dy, fused)
         dz = empty(shape, like=y)
         kernels.max_pool2d_grad(_image(arg), _image(dz_of_largest), _image(dz), *pools)
-        DZ = _image(dz)
-        return (
-            grad_to(x, lambda dx: kernels.conv2d_input_grad(DZ, V, _image(dx), *geo)),
-            grad_to(W, lambda dW: kernels.conv2d_weight_grad(X, DZ, _weights(dW, False), *geo)),
-            None if b is None else grad_to(b, kernels.sum_rows, dz_of_largest),
-        )
+        return _gradients(x, W, b, dz, dz_of_largest, windows, False)
 
     return y, backward
 
@@ -199,9 +198,9 @@ def _two(values: tuple[int, ...], filler: int) -> tuple[int, int]:
 
 
 def _sliding(
-    name: str, x: Tensor, W: Tensor, strides: Any, padding: str, dilation_rate: Any
-) -> tuple[tuple, tuple, tuple, tuple]:
-    """Sizes of the result, strides, padding before the first input and dilation."""
+    name: str, x: Tensor, W: Tensor, strides: Any, padding: str, dilation_rate: Any, groups: int
+) -> tuple[tuple, _Windows]:
+    """Sizes of the result, and how the windows slide."""
     rank = x.ndim - 2
     strides = geometry.sizes(strides, rank, "strides")
     dilation = geometry.sizes(dilation_rate, rank, "dilation_rate")
@@ -211,16 +210,16 @@ def _sliding(
         size = geometry.output_sizes(spatial, taps, strides, padding, dilation)
     except ValueError as error:
         raise ValueError(f"{name}: inputs {x.shape}, kernel {W.shape}: {error}") from None
-    return size, strides, geometry.pads_before(spatial, taps, strides, padding, dilation), dilation
+    pads = geometry.pads_before(spatial, taps, strides, padding, dilation)
+    return size, _Windows(_two(strides, 1), _two(pads, 0), _two(dilation, 1), groups)
 
 
 def _convolve(
     name: str, x: Tensor, W: Tensor, strides: Any, padding: str, dilation_rate: Any, bias: Any, activation: Any,
     depthwise: bool,
 ) -> Tensor:  # fmt: skip
-    size, strides, pads, dilation = _sliding(name, x, W, strides, padding, dilation_rate)
     groups = x.shape[-1] if depthwise else x.shape[-1] // W.shape[-2]
-    windows = _Windows(_two(strides, 1), _two(pads, 0), _two(dilation, 1), groups)
+    size, windows = _sliding(name, x, W, strides, padding, dilation_rate, groups)
     fused, rest = _fused(activation)
     b = _check_bias(name, bias, W.shape[-1] * (W.shape[-2] if depthwise else 1), W)
     y = _conv(x, W, b, size, windows, depthwise, fused)
@@ -292,14 +291,13 @@ def conv_pool(
         raise ValueError(f"conv_pool: pooling is 'max' or 'average', got {pooling!r}")
     x, W, rank = _operands("conv_pool", inputs, kernel, None)
     groups = _check_channels("conv_pool", x, W)
-    size, strides, pads, dilation = _sliding("conv_pool", x, W, strides, padding, dilation_rate)
+    size, windows = _sliding("conv_pool", x, W, strides, padding, dilation_rate, groups)
     pooled, pools = windows_of("conv_pool", (x.shape[0], *size, W.shape[-1]), pool_size, pool_strides, pool_padding)
     fused, rest = _fused(activation)
     # An activation that comes afterwards may look at all outputs.
     if geometry.check_padding(pool_padding) == "valid" and rest is None:
         reached = [(p - 1) * step + taps for p, step, taps in zip(pooled, pools[4 - rank : 4], pools[2 - rank : 2])]
         size = tuple(map(min, size, reached))
-    windows = _Windows(_two(strides, 1), _two(pads, 0), _two(dilation, 1), groups)
     b = _check_bias("conv_pool", bias, W.shape[-1], W)
     if pooling == "max" and rest is None:
         return _conv_max_pool(x, W, b, size, windows, fused, pooled, pools)
